@@ -1,0 +1,123 @@
+//! `cargo bench --bench load`: our daemon beside reference servers on the same machine in the same run, ratios first.
+//!
+//! Everything stays on 127.0.0.1 and is bounded in count and time: under five minutes, under one with `--quick`. The
+//! data lies in a folder of its own under `target/bench`, on a real disk, because intake is measured with its fsyncs.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports on the terminal")]
+
+mod client;
+mod histogram;
+mod http;
+mod measure;
+mod phases;
+mod process;
+mod reference;
+mod reference_answers;
+mod reference_store;
+mod report;
+mod request;
+mod site;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+use self::{
+    phases::{Plan, References},
+    reference::Reference,
+    report::Report,
+    site::Site,
+};
+
+/// Exit status of `--check` when a figure misses its goal.
+const MISSED: u8 = 2;
+
+/// Measures anmei-mcp against reference servers.
+#[derive(Parser)]
+struct Arguments {
+    /// Take less of everything: under a minute, noisier
+    #[arg(long)]
+    quick: bool,
+    /// End with status 2 when a figure misses its goal
+    #[arg(long)]
+    check: bool,
+    /// Measure only this; may be repeated
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// Measure this binary instead of the one cargo built
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_anmei-mcp"))]
+    binary: PathBuf,
+    /// Be a reference server
+    #[arg(long, value_enum, hide = true, requires_all = ["db", "port_file"])]
+    reference: Option<Reference>,
+    #[arg(long, hide = true)]
+    db: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    port_file: Option<PathBuf>,
+    /// `cargo bench` says this to every benchmark, `cargo test` does not
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A part of the benchmark.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Calls,
+    Memory,
+    ColdStart,
+    Intake,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ended = match (&arguments.reference, &arguments.db, &arguments.port_file) {
+        (Some(kind), Some(db), Some(port_file)) => reference::run(*kind, db, port_file).map(|()| ExitCode::SUCCESS),
+        _ if !arguments.bench => {
+            eprintln!("not measured: run it with `cargo bench --bench load`, or with --bench");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => measure(&arguments),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("the benchmark could not run: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn measure(arguments: &Arguments) -> Result<ExitCode> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let scratch = tempfile::Builder::new().prefix("load-").tempdir_in(&folder)?;
+    let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
+    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let mut report = Report::default();
+
+    eprintln!("preparing an installation with {} users", request::USERS);
+    let site = Site::prepare(&arguments.binary, scratch.path()).context("preparing an installation")?;
+    let references = References::prepare(&site, scratch.path()).context("preparing the references")?;
+    // Copies the installation while it is small.
+    if wanted(Part::Intake) {
+        eprintln!("intake: {} rounds", plan.rounds);
+        report.intake(&phases::intake(&site, &references, &plan).context("intake")?)?;
+    }
+    if wanted(Part::Calls) {
+        eprintln!("tools/call: {} rounds", plan.rounds);
+        report.calls(&phases::calls(&site, &references, &plan).context("tools/call")?)?;
+    }
+    if wanted(Part::Memory) {
+        eprintln!("memory: {} calls, {:?} at most", plan.memory_calls, plan.memory_time);
+        report.memory(&phases::memory(&site, &plan).context("memory")?)?;
+    }
+    if wanted(Part::ColdStart) {
+        eprintln!("cold start: {} times", plan.cold_starts);
+        report.cold_start(&phases::cold_start(&site, &plan).context("cold start")?)?;
+    }
+    println!("\n{}", report.text()?);
+    let summary = folder.join("summary.json");
+    report.save(&summary, arguments.quick)?;
+    println!("written to {}", summary.display());
+    Ok(if arguments.check && !report.met() { ExitCode::from(MISSED) } else { ExitCode::SUCCESS })
+}

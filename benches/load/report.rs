@@ -1,0 +1,178 @@
+//! The figures: ratios first, on the terminal and in `target/bench/summary.json`.
+
+use std::{fmt::Write as _, path::Path};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    measure::{Contest, Sample},
+    phases::{Calls, Intake, Kept, Memory, typical},
+};
+
+/// What a figure should be.
+#[derive(Clone, Copy)]
+enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// One line of the table.
+struct Figure {
+    key: &'static str,
+    what: String,
+    value: f64,
+    goal: Goal,
+}
+
+impl Figure {
+    fn met(&self) -> bool {
+        match self.goal {
+            Goal::AtLeast(least) => self.value >= least,
+            Goal::AtMost(most) => self.value <= most,
+        }
+    }
+
+    fn is_ratio(&self) -> bool {
+        self.key.contains("_vs_") || self.key.ends_with("_ratio")
+    }
+}
+
+/// Everything that was measured.
+#[derive(Default)]
+pub(crate) struct Report {
+    figures: Vec<Figure>,
+    details: Map<String, Value>,
+    tables: String,
+}
+
+impl Report {
+    pub(crate) fn calls(&mut self, calls: &Calls) -> Result<()> {
+        let limit = calls.contest.get("limit")?;
+        let (modern, legacy) = (calls.contest.get("ours, 2026-07-28")?, calls.contest.get("ours, 2025-06-18")?);
+        let rate = |sample: &Sample| sample.per_second;
+        let late = |sample: &Sample| sample.p99_ms;
+        self.figure("tools_call_vs_limit_modern", "tools/call, 2026-07-28 / limit, requests/s", modern.ratio(limit, rate), Goal::AtLeast(0.6));
+        self.figure("tools_call_vs_limit_legacy", "tools/call, 2025-06-18 / limit, requests/s", legacy.ratio(limit, rate), Goal::AtLeast(0.6));
+        let late = modern.ratio(limit, late).max(legacy.ratio(limit, late));
+        self.figure("tools_call_p99_ratio", "tools/call, the slower of the two / limit, p99", late, Goal::AtMost(2.0));
+        self.lost("tools_call_log_rows_missing", "answered calls without a call-log row (orderly stop)", calls.logged);
+        for name in ["hyper", "rmcp, 2026-07-28", "rmcp, 2025-06-18"] {
+            let other = calls.contest.get(name)?;
+            let (new, old) = (modern.ratio(other, rate), legacy.ratio(other, rate));
+            writeln!(self.tables, "  for the reader: 2026-07-28 {new:.2} x, 2025-06-18 {old:.2} x the requests/s of {name}")?;
+        }
+        self.contest("tools/call get_user_profile, 32 connections, medians", &calls.contest)?;
+        self.detail("tools_call", calls)
+    }
+
+    pub(crate) fn memory(&mut self, memory: &Memory) -> Result<()> {
+        let (done, mib) = memory.last();
+        self.figure("rss_mib_after_1m", format!("resident MiB after {done} of {} calls", memory.wanted), mib, Goal::AtMost(40.0));
+        self.figure("rss_growth_mib", "resident MiB gained from the first quarter to the end", memory.growth_mib(), Goal::AtMost(4.0));
+        self.lost("memory_log_rows_missing", "answered calls without a call-log row (orderly stop)", memory.logged);
+        writeln!(self.tables, "\nresident memory")?;
+        for (calls, mib) in &memory.at {
+            writeln!(self.tables, "  {calls:>9} calls  {mib:>6.1} MiB")?;
+        }
+        self.detail("memory", memory)
+    }
+
+    pub(crate) fn cold_start(&mut self, starts: &[f64]) -> Result<()> {
+        let what = format!("ms from start to the first answered call, median of {}", starts.len());
+        self.figure("cold_start_ms", what, typical(starts), Goal::AtMost(100.0));
+        self.detail("cold_starts_ms", &starts)
+    }
+
+    pub(crate) fn intake(&mut self, intake: &Intake) -> Result<()> {
+        let (ours, limit) = (intake.contest.get("ours")?, intake.contest.get("limit")?);
+        let rate = |sample: &Sample| sample.per_second;
+        self.figure("intake_vs_limit", "registrations / hyper committing the same rows, requests/s", ours.ratio(limit, rate), Goal::AtLeast(0.5));
+        let alone = intake.contest.get("ours, only accepting")?;
+        let what = "the same, while registrations are only accepted (registration.enabled = false)";
+        self.figure("intake_only_accepting_vs_limit", what, alone.ratio(limit, rate), Goal::AtLeast(0.5));
+        self.figure("intake_per_s", "durable registrations a second", ours.median(rate), Goal::AtLeast(8_000.0));
+        self.figure("intake_p99_ms", "registrations, p99 in ms", ours.median(|sample| sample.p99_ms), Goal::AtMost(40.0));
+        self.lost("intake_rows_missing", "accepted registrations not in the database (kill -9)", intake.kept);
+        self.contest("POST /hooks/registration, 100 connections, synchronous=FULL, medians", &intake.contest)?;
+        self.detail("intake", intake)
+    }
+
+    /// The table of ratios, then what they come from.
+    pub(crate) fn text(&self) -> Result<String> {
+        let mut text = String::new();
+        writeln!(text, "{:>10}  {:>10}  {:<6}  what", "figure", "goal", "")?;
+        // Ratios before absolute figures, which drift with the machine.
+        let (ratios, others): (Vec<_>, Vec<_>) = self.figures.iter().partition(|figure| figure.is_ratio());
+        for figure in ratios.into_iter().chain(others) {
+            let goal = match figure.goal {
+                Goal::AtLeast(least) => format!(">= {}", short(least)),
+                Goal::AtMost(most) => format!("<= {}", short(most)),
+            };
+            let verdict = if figure.met() { "ok" } else { "MISSED" };
+            writeln!(text, "{:>10}  {goal:>10}  {verdict:<6}  {}", short(figure.value), figure.what)?;
+        }
+        writeln!(text, "\n{}", self.tables)?;
+        Ok(text)
+    }
+
+    /// Whether every figure reached its goal.
+    pub(crate) fn met(&self) -> bool {
+        self.figures.iter().all(Figure::met)
+    }
+
+    pub(crate) fn save(&self, path: &Path, quick: bool) -> Result<()> {
+        let mut summary = Map::new();
+        for figure in &self.figures {
+            summary.insert(figure.key.into(), json!((figure.value * 1_000.0).round() / 1_000.0));
+        }
+        summary.insert("quick".into(), quick.into());
+        summary.insert("cores".into(), std::thread::available_parallelism()?.get().into());
+        summary.insert("missed".into(), self.figures.iter().filter(|figure| !figure.met()).map(|figure| figure.key).collect());
+        summary.insert("details".into(), Value::Object(self.details.clone()));
+        let text = serde_json::to_string_pretty(&Value::Object(summary))?;
+        std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
+    }
+
+    fn figure(&mut self, key: &'static str, what: impl Into<String>, value: f64, goal: Goal) {
+        self.figures.push(Figure { key, what: what.into(), value, goal });
+    }
+
+    fn lost(&mut self, key: &'static str, what: &str, kept: Kept) {
+        let what = format!("{what}: {} answered, {} rows", kept.answered, kept.rows);
+        self.figure(key, what, kept.answered.saturating_sub(kept.rows) as f64, Goal::AtMost(0.0));
+    }
+
+    fn detail(&mut self, key: &str, value: &impl serde::Serialize) -> Result<()> {
+        self.details.insert(key.into(), serde_json::to_value(value)?);
+        Ok(())
+    }
+
+    fn contest(&mut self, title: &str, contest: &Contest) -> Result<()> {
+        writeln!(self.tables, "\n{title}")?;
+        writeln!(
+            self.tables,
+            "  {:<22}{:>12}{:>9}{:>9}{:>13}{:>10}{:>8}{:>13}",
+            "server", "requests/s", "p50 ms", "p99 ms", "CPU us/req", "RSS MiB", "errors", "client core"
+        )?;
+        for (name, measured) in &contest.0 {
+            writeln!(
+                self.tables,
+                "  {name:<22}{:>12.0}{:>9.2}{:>9.2}{:>13.1}{:>10.1}{:>8.0}{:>12.0}%",
+                measured.median(|sample| sample.per_second),
+                measured.median(|sample| sample.p50_ms),
+                measured.median(|sample| sample.p99_ms),
+                measured.median(|sample| sample.cpu_us),
+                measured.median(|sample| sample.rss_mib),
+                measured.rounds.iter().map(|sample| sample.errors).sum::<f64>(),
+                measured.median(|sample| sample.client_share) * 100.0,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A number with as many digits as one reads.
+fn short(value: f64) -> String {
+    if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+}

@@ -1,0 +1,187 @@
+//! An installation of ours to measure: a data directory with 10 000 users, and the daemon over it.
+
+use std::{
+    fs,
+    io::Read,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Value, json};
+
+use crate::{
+    process::Process,
+    request::{HOOK_KEY, USERS},
+};
+
+/// 2026-01-01 in milliseconds since 1970: when the first user registered.
+const FIRST_REGISTERED: i64 = 1_767_225_600_000;
+
+/// The installation.
+pub(crate) struct Site {
+    binary: PathBuf,
+    scratch: PathBuf,
+    data: PathBuf,
+    config: PathBuf,
+    /// Key of the group `system_tools`.
+    pub(crate) key: String,
+}
+
+/// The daemon while it runs.
+pub(crate) struct Daemon {
+    pub(crate) process: Process,
+    pub(crate) mcp: SocketAddr,
+    pub(crate) hook: SocketAddr,
+}
+
+impl Site {
+    /// Makes an installation in `scratch`: first start, group key, users.
+    pub(crate) fn prepare(binary: &Path, scratch: &Path) -> Result<Self> {
+        let mut site = Self {
+            binary: binary.to_owned(),
+            scratch: scratch.to_owned(),
+            data: scratch.join("data"),
+            config: scratch.join("data.toml"),
+            key: String::new(),
+        };
+        fs::write(&site.config, settings(""))?;
+        let users = scratch.join("users.jsonl");
+        fs::write(&users, people()?)?;
+        site.serve()?.process.terminate(&site.log())?;
+        let shown = site.command(&["key", "show", "system_tools", "--json"])?;
+        let shown: Value = serde_json::from_str(&shown).with_context(|| format!("`key show --json` printed: {shown}"))?;
+        site.key = shown.get("key").and_then(Value::as_str).context("`key show --json` gave no key")?.to_owned();
+        site.command(&["import", "users", &users.to_string_lossy()])?;
+        Ok(site)
+    }
+
+    /// A copy of the installation as it stands, with `more` settings; the daemon must not run.
+    pub(crate) fn copy(&self, name: &str, more: &str) -> Result<Self> {
+        let (data, config) = (self.scratch.join(name), self.scratch.join(format!("{name}.toml")));
+        copy_folder(&self.data, &data)?;
+        fs::write(&config, settings(more))?;
+        Ok(Self { binary: self.binary.clone(), scratch: self.scratch.clone(), data, config, key: self.key.clone() })
+    }
+
+    /// Deletes the data directory.
+    pub(crate) fn remove(self) -> Result<()> {
+        Ok(fs::remove_dir_all(&self.data)?)
+    }
+
+    /// Starts the daemon, and returns once it says that it is ready.
+    pub(crate) fn serve(&self) -> Result<Daemon> {
+        let ready = self.data.join("run.json");
+        if ready.exists() {
+            fs::remove_file(&ready)?;
+        }
+        let mut command = self.program();
+        command.arg("serve").arg("--data-dir").arg(&self.data).arg("--config").arg(&self.config);
+        let mut process = Process::spawn(&mut command, &self.log(), &self.log())?;
+        let id = process.id();
+        let (mcp, hook) = process.wait_for(&self.log(), Duration::from_micros(200), || {
+            let said: Value = serde_json::from_slice(&fs::read(&ready).ok()?).ok()?;
+            (said.get("pid")?.as_u64()? == u64::from(id)).then_some((address(said.get("mcp")?)?, address(said.get("hook")?)?))
+        })?;
+        Ok(Daemon { process, mcp, hook })
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.scratch.join("anmei-mcp.log")
+    }
+
+    /// The database, found by its first bytes.
+    pub(crate) fn database(&self) -> Result<PathBuf> {
+        let files = fs::read_dir(&self.data)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let found = files.filter(|path| is_database(path)).collect::<Vec<_>>();
+        ensure!(found.len() == 1, "{} holds {} databases", self.data.display(), found.len());
+        found.into_iter().next().context("no database")
+    }
+
+    /// Rows in a table.
+    pub(crate) fn count(&self, table: &str) -> Result<u64> {
+        count(&self.database()?, table)
+    }
+
+    fn program(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ANMEI_MCP_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// Runs one of the other commands, and gives what it printed.
+    fn command(&self, arguments: &[&str]) -> Result<String> {
+        let printed = self.scratch.join("printed.txt");
+        fs::write(&printed, "")?;
+        let mut command = self.program();
+        command.args(arguments).arg("--data-dir").arg(&self.data).arg("--config").arg(&self.config);
+        let mut process = Process::spawn(&mut command, &printed, &self.log())?;
+        process.wait_for_end(&self.log()).with_context(|| format!("anmei-mcp {}", arguments.join(" ")))?;
+        Ok(fs::read_to_string(&printed)?)
+    }
+}
+
+/// Rows in a table of the database at `path`; reading recovers what a killed server left in the write-ahead log.
+pub(crate) fn count(path: &Path, table: &str) -> Result<u64> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let rows: i64 = db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+    Ok(u64::try_from(rows)?)
+}
+
+/// The configuration: free ports, our hook key, everything else as shipped.
+fn settings(more: &str) -> String {
+    format!("[mcp]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = \"{HOOK_KEY}\"\n{more}")
+}
+
+fn address(url: &Value) -> Option<SocketAddr> {
+    url.as_str()?.strip_prefix("http://")?.trim_end_matches('/').parse().ok()
+}
+
+fn is_database(path: &Path) -> bool {
+    let mut start = [0; 16];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && &start == b"SQLite format 3\0"
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir(to)?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The users as JSON lines.
+fn people() -> Result<String> {
+    const FAMILY: [&str; 10] = ["王", "李", "张", "刘", "陈", "杨", "黄", "赵", "吴", "周"];
+    const GIVEN: [&str; 7] = ["伟", "芳", "晓雯", "静怡", "敏", "子涵", "欣然"];
+    let mut lines = String::new();
+    for (number, (family, given)) in (0..USERS).zip(FAMILY.iter().cycle().zip(GIVEN.iter().cycle())) {
+        let registered = chrono::DateTime::from_timestamp_millis(FIRST_REGISTERED + (number as i64) * 60_000);
+        let person = json!({
+            "id": format!("usr_{number:08}"),
+            "username": format!("{family}{given}"),
+            "email": format!("user{number}@example.com"),
+            "phone": format!("138{number:08}"),
+            "roles": ["customer"],
+            "registered_at": registered.context("a date")?.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        });
+        lines.push_str(&person.to_string());
+        lines.push('\n');
+    }
+    Ok(lines)
+}

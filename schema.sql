@@ -1,0 +1,325 @@
+-- The database of anmei-mcp as it is today. A fresh installation runs this file; an older one reaches the same
+-- schema through src/store/migrations (held by a test). Times are INTEGER milliseconds since 1970 UTC, money is
+-- INTEGER fen (1/100 yuan), JSON is TEXT that json_valid() accepts, ids of our own are UUID v7 text, ids of the
+-- app are opaque text. Every table is STRICT and every column says what it holds.
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- This installation
+
+CREATE TABLE meta (
+    name  TEXT NOT NULL PRIMARY KEY, -- what is kept: key_check (sealed constant that proves the master key), installation_id
+    value TEXT NOT NULL              -- its value, as text or base64
+) STRICT;
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Policy: who may call what (PRD 3.2.2, 5.2)
+
+CREATE TABLE policy_revision (
+    id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), -- there is one row
+    revision INTEGER NOT NULL                             -- counts every change of groups, keys and tools; triggers below
+) STRICT;
+INSERT INTO policy_revision (id, revision) VALUES (1, 1);
+
+CREATE TABLE mcp_tool_groups (
+    id               TEXT    NOT NULL PRIMARY KEY,                                     -- UUID v7
+    server_code      TEXT    NOT NULL UNIQUE,                                          -- segment of the URL: ^[a-z0-9][a-z0-9_-]{0,23}$
+    name             TEXT    NOT NULL UNIQUE,                                          -- name shown to people
+    description      TEXT    NOT NULL DEFAULT '',                                      -- what the group is for; agents see it as instructions
+    user_tier_access TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(user_tier_access)), -- tiers: internal, external, public, premium
+    allowed_roles    TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(allowed_roles)),  -- roles: admin, consultant, doctor, operator, customer
+    enabled          INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),             -- 0 refuses every key of the group
+    created_by       TEXT    NOT NULL,                                                 -- who created it: setup, cli, or an account
+    created_at       INTEGER NOT NULL,                                                 -- when it was created
+    updated_at       INTEGER NOT NULL                                                  -- when it last changed
+) STRICT;
+
+CREATE TABLE mcp_keys (
+    id           TEXT    NOT NULL PRIMARY KEY,                                          -- UUID v7
+    group_id     TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE,    -- the group it opens
+    name         TEXT    NOT NULL,                                                      -- name shown to people
+    hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),                     -- SHA-256 of the key; look-ups go through it
+    sealed       BLOB,                                                                  -- the key under the master key, for a later look; NULL with keys.reveal = never
+    hint         TEXT    NOT NULL,                                                      -- last four characters
+    created_at   INTEGER NOT NULL,                                                      -- when it was made
+    expires_at   INTEGER,                                                               -- end of its grace after a rotation; NULL for the current key
+    revoked_at   INTEGER,                                                               -- when it was revoked
+    last_used_at INTEGER                                                                -- last accepted request, written behind by up to a minute
+) STRICT;
+CREATE INDEX mcp_keys_by_group ON mcp_keys (group_id, created_at);
+
+CREATE TABLE mcp_tools (
+    id              TEXT    NOT NULL PRIMARY KEY,                                       -- UUID v7
+    tool_name       TEXT    NOT NULL,                                                   -- wire name of a tool this binary has
+    group_id        TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE, -- the group that offers it
+    version         TEXT    NOT NULL DEFAULT '1.0.0',                                   -- version of the definition when it was added
+    description     TEXT,                                                               -- replaces the definition's description; NULL keeps it
+    enabled         INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),               -- 0 hides and refuses it in this group
+    timeout_seconds INTEGER NOT NULL DEFAULT 30 CHECK (timeout_seconds BETWEEN 1 AND 300), -- limit of one call
+    config_data     TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(config_data)),      -- object of switches the tool understands
+    created_at      INTEGER NOT NULL,                                                   -- when it was added
+    updated_at      INTEGER NOT NULL,                                                   -- when it last changed
+    UNIQUE (group_id, tool_name)
+) STRICT;
+
+CREATE TRIGGER policy_group_added   AFTER INSERT ON mcp_tool_groups BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_group_changed AFTER UPDATE ON mcp_tool_groups BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_group_removed AFTER DELETE ON mcp_tool_groups BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_key_added     AFTER INSERT ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_key_changed   AFTER UPDATE OF group_id, hash, expires_at, revoked_at ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_key_removed   AFTER DELETE ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_tool_added    AFTER INSERT ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_tool_changed  AFTER UPDATE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_tool_removed  AFTER DELETE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+
+CREATE TABLE mcp_call_logs (
+    id            INTEGER NOT NULL PRIMARY KEY,                      -- order of arrival; cursor of the log
+    call_id       TEXT    NOT NULL UNIQUE,                           -- UUID v7 of the call
+    tool_name     TEXT    NOT NULL,                                  -- tool asked for; empty when the request was refused before one was named
+    group_id      TEXT,                                              -- group asked for; NULL when a stranger knocked. No foreign key: the log outlives the group
+    key_id        TEXT,                                              -- key used; NULL for stdio, CLI and strangers
+    caller_app_id TEXT,                                              -- id the caller gives itself (header X-App-Id), such as a Dify app
+    client_name   TEXT,                                              -- name and version from clientInfo or User-Agent
+    channel       TEXT    NOT NULL,                                  -- http, stdio or cli
+    protocol      TEXT    NOT NULL,                                  -- protocol revision spoken, or empty
+    request_data  TEXT    CHECK (json_valid(request_data)),          -- arguments, redacted unless call_log.bodies = full
+    response_data TEXT    CHECK (json_valid(response_data)),         -- result, reduced to its size unless call_log.bodies = full
+    success       INTEGER NOT NULL CHECK (success IN (0, 1)),        -- 1 when the tool answered with a result
+    outcome       TEXT    NOT NULL,                                  -- ok, tool_error, invalid_arguments, timeout, cancelled, panic, unknown_tool, refused
+    error_message TEXT,                                              -- why not, as the caller was told
+    duration_ms   INTEGER NOT NULL,                                  -- time in dispatch, rounded up
+    created_at    INTEGER NOT NULL                                   -- when the call arrived
+) STRICT;
+CREATE INDEX mcp_call_logs_by_tool   ON mcp_call_logs (tool_name, success, created_at);
+CREATE INDEX mcp_call_logs_by_group  ON mcp_call_logs (group_id, created_at);
+CREATE INDEX mcp_call_logs_by_caller ON mcp_call_logs (caller_app_id, created_at) WHERE caller_app_id IS NOT NULL;
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The clinic's records (kept current by the app, read by the tools)
+
+CREATE TABLE users (
+    seq           INTEGER NOT NULL PRIMARY KEY,                         -- row number that VACUUM keeps: the search indexes point at it
+    id            TEXT    NOT NULL UNIQUE,                              -- opaque id of the app
+    username      TEXT    NOT NULL,                                     -- display name as typed
+    email         TEXT,                                                 -- e-mail address
+    phone         TEXT,                                                 -- phone number
+    avatar        TEXT,                                                 -- address of the picture
+    roles         TEXT    NOT NULL DEFAULT '["customer"]' CHECK (json_valid(roles)), -- role names
+    is_active     INTEGER NOT NULL DEFAULT 1 CHECK (is_active IN (0, 1)), -- whether the account may be used
+    name_chars    TEXT    NOT NULL DEFAULT '',                          -- Chinese characters of the name, one and two at a time, for short searches
+    registered_at INTEGER NOT NULL,                                     -- when the person registered with the app
+    created_at    INTEGER NOT NULL,                                     -- when the row was made here
+    updated_at    INTEGER NOT NULL                                      -- when the row last changed
+) STRICT;
+CREATE INDEX users_by_name  ON users (username COLLATE NOCASE);
+CREATE INDEX users_by_email ON users (email COLLATE NOCASE) WHERE email IS NOT NULL;
+CREATE INDEX users_by_phone ON users (phone) WHERE phone IS NOT NULL;
+
+CREATE VIRTUAL TABLE user_trigrams USING fts5 (username, email, phone, content = 'users', content_rowid = 'seq', tokenize = 'trigram');
+CREATE VIRTUAL TABLE user_characters USING fts5 (name_chars, content = 'users', content_rowid = 'seq', tokenize = 'unicode61', detail = 'none');
+CREATE TRIGGER user_search_added AFTER INSERT ON users BEGIN
+    INSERT INTO user_trigrams (rowid, username, email, phone) VALUES (new.seq, new.username, new.email, new.phone);
+    INSERT INTO user_characters (rowid, name_chars) VALUES (new.seq, new.name_chars);
+END;
+CREATE TRIGGER user_search_changed AFTER UPDATE OF username, email, phone, name_chars ON users BEGIN
+    INSERT INTO user_trigrams (user_trigrams, rowid, username, email, phone) VALUES ('delete', old.seq, old.username, old.email, old.phone);
+    INSERT INTO user_trigrams (rowid, username, email, phone) VALUES (new.seq, new.username, new.email, new.phone);
+    INSERT INTO user_characters (user_characters, rowid, name_chars) VALUES ('delete', old.seq, old.name_chars);
+    INSERT INTO user_characters (rowid, name_chars) VALUES (new.seq, new.name_chars);
+END;
+CREATE TRIGGER user_search_removed AFTER DELETE ON users BEGIN
+    INSERT INTO user_trigrams (user_trigrams, rowid, username, email, phone) VALUES ('delete', old.seq, old.username, old.email, old.phone);
+    INSERT INTO user_characters (user_characters, rowid, name_chars) VALUES ('delete', old.seq, old.name_chars);
+END;
+
+CREATE TABLE customers (
+    user_id    TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE, -- the customer's account
+    gender     TEXT    CHECK (gender IN ('female', 'male', 'other')),               -- as stated by the customer
+    birth_year INTEGER,                                                             -- year of birth
+    city       TEXT,                                                                -- city of residence
+    source     TEXT,                                                                -- where the customer came from
+    skin_type  TEXT,                                                                -- dry, oily, combination, sensitive, normal
+    concerns   TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(concerns)),          -- concerns in the customer's words
+    allergies  TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(allergies)),         -- allergy tags
+    conditions TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(conditions)),        -- medical condition tags
+    updated_at INTEGER NOT NULL                                                     -- when the row last changed
+) STRICT;
+
+CREATE TABLE preferences (
+    user_id             TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE, -- the customer's account
+    treatments          TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(treatments)), -- service codes or categories of interest
+    budget_min_fen      INTEGER,                                                     -- lower end of the budget
+    budget_max_fen      INTEGER,                                                     -- upper end of the budget
+    contact_time        TEXT,                                                        -- when to call
+    communication_style TEXT,                                                        -- how to talk
+    price_sensitivity   TEXT    CHECK (price_sensitivity IN ('low', 'medium', 'high')), -- how much price matters
+    brand_loyalty       TEXT    CHECK (brand_loyalty IN ('low', 'medium', 'high')),  -- how loyal to brands
+    updated_at          INTEGER NOT NULL                                             -- when the row last changed
+) STRICT;
+
+CREATE TABLE services (
+    code              TEXT    NOT NULL PRIMARY KEY,                                  -- stable code
+    name              TEXT    NOT NULL,                                              -- Chinese name
+    name_en           TEXT    NOT NULL DEFAULT '',                                   -- English name
+    category          TEXT    NOT NULL,                                              -- skin, injection, laser, body, surgery, …
+    description       TEXT    NOT NULL DEFAULT '',                                   -- what it is
+    treats            TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(treats)),      -- concerns it treats
+    price_min_fen     INTEGER NOT NULL CHECK (price_min_fen >= 0),                   -- lowest price of one session
+    price_max_fen     INTEGER NOT NULL CHECK (price_max_fen >= price_min_fen),       -- highest price of one session
+    duration_minutes  INTEGER NOT NULL CHECK (duration_minutes > 0),                 -- length of one session
+    recovery_days     INTEGER NOT NULL DEFAULT 0 CHECK (recovery_days >= 0),         -- days until life is as usual
+    sessions          INTEGER NOT NULL DEFAULT 1 CHECK (sessions > 0),               -- sessions of a usual course
+    interval_days     INTEGER NOT NULL DEFAULT 0 CHECK (interval_days >= 0),         -- days between two sessions
+    efficacy          INTEGER NOT NULL DEFAULT 50 CHECK (efficacy BETWEEN 1 AND 100), -- the clinic's rating of one session
+    contraindications TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(contraindications)), -- tags under which it must not be done
+    enabled           INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),          -- whether it is on offer
+    updated_at        INTEGER NOT NULL                                               -- when the row last changed
+) STRICT;
+
+CREATE TABLE consultations (
+    id            TEXT    NOT NULL PRIMARY KEY,                                      -- opaque id
+    customer_id   TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,          -- the customer
+    consultant_id TEXT,                                                              -- the consultant's or doctor's user id
+    kind          TEXT    NOT NULL CHECK (kind IN ('consultation', 'treatment', 'follow_up', 'complaint')), -- what it was
+    status        TEXT    NOT NULL CHECK (status IN ('scheduled', 'completed', 'cancelled', 'no_show')), -- how it stands
+    summary       TEXT    NOT NULL DEFAULT '',                                       -- notes
+    service_code  TEXT,                                                              -- the service it was about
+    paid_fen      INTEGER NOT NULL DEFAULT 0 CHECK (paid_fen >= 0),                  -- what was paid
+    occurred_at   INTEGER NOT NULL,                                                  -- when it took place or will
+    updated_at    INTEGER NOT NULL                                                   -- when the row last changed
+) STRICT;
+CREATE INDEX consultations_by_customer ON consultations (customer_id, occurred_at);
+CREATE INDEX consultations_by_service  ON consultations (service_code, occurred_at) WHERE service_code IS NOT NULL;
+
+CREATE TABLE consultation_summaries (
+    id                TEXT    NOT NULL PRIMARY KEY,                                  -- UUID v7
+    consultation_id   TEXT,                                                          -- the consultation it sums up
+    customer_id       TEXT,                                                          -- the customer
+    consultation_type TEXT    NOT NULL,                                              -- kind of consultation
+    key_points        TEXT    NOT NULL CHECK (json_valid(key_points)),               -- the points drawn from it
+    source            TEXT    NOT NULL CHECK (json_valid(source)),                   -- the data it was made from
+    created_at        INTEGER NOT NULL                                               -- when it was made
+) STRICT;
+
+CREATE TABLE conversations (
+    id              TEXT    NOT NULL PRIMARY KEY,                                    -- opaque id; UUID v7 for those opened here
+    customer_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,        -- the customer
+    registration_id TEXT    UNIQUE,                                                  -- the registration that opened it: at most one each
+    title           TEXT    NOT NULL,                                                -- title shown to people
+    ai_controlled   INTEGER NOT NULL DEFAULT 1 CHECK (ai_controlled IN (0, 1)),      -- whether the AI answers
+    agent_id        TEXT,                                                            -- the agent assigned, from dify_configs
+    status          TEXT    NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'closed')), -- how it stands
+    created_at      INTEGER NOT NULL,                                                -- when it was created
+    updated_at      INTEGER NOT NULL                                                 -- when it last changed
+) STRICT;
+CREATE INDEX conversations_by_customer ON conversations (customer_id, updated_at);
+
+CREATE TABLE messages (
+    id              TEXT    NOT NULL PRIMARY KEY,                                    -- opaque id; UUID v7 for those written here
+    conversation_id TEXT    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE, -- where it was said
+    registration_id TEXT    UNIQUE,                                                  -- the registration whose welcome it is: at most one each
+    sender_type     TEXT    NOT NULL CHECK (sender_type IN ('customer', 'consultant', 'doctor', 'ai', 'system')), -- the part the sender plays
+    sender_id       TEXT,                                                            -- the sender's user id, when a person
+    type            TEXT    NOT NULL CHECK (type IN ('text', 'media', 'system', 'structured')), -- shape of the content
+    content         TEXT    NOT NULL CHECK (json_valid(content)),                    -- {"text": …} and what else the app keeps
+    created_at      INTEGER NOT NULL                                                 -- when it was sent
+) STRICT;
+CREATE INDEX messages_by_conversation ON messages (conversation_id, created_at);
+CREATE INDEX messages_by_sender ON messages (sender_id, created_at) WHERE sender_type = 'customer';
+
+CREATE TABLE plans (
+    id          TEXT    NOT NULL PRIMARY KEY,                                        -- UUID v7, or the app's id when imported
+    customer_id TEXT,                                                                -- the customer, when known
+    parent_id   TEXT    REFERENCES plans (id),                                       -- the plan it revises
+    status      TEXT    NOT NULL DEFAULT 'pending_physician_review' CHECK (status IN ('pending_physician_review', 'approved', 'rejected')), -- a person decides
+    body        TEXT    NOT NULL CHECK (json_valid(body)),                           -- the plan
+    created_at  INTEGER NOT NULL                                                     -- when it was made
+) STRICT;
+CREATE INDEX plans_by_customer ON plans (customer_id, created_at);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The registration automation (PRD 2, 3.3, 4.2)
+
+CREATE TABLE registrations (
+    id                 TEXT    NOT NULL PRIMARY KEY,                                 -- UUID v7; also the run's id
+    event_id           TEXT    UNIQUE,                                               -- webhook-id of the first delivery
+    user_id            TEXT    NOT NULL UNIQUE,                                      -- the app's user: one registration each, for ever
+    body_hash          BLOB    NOT NULL,                                             -- SHA-256 of the body; another body under the same event id is refused
+    profile            TEXT    NOT NULL CHECK (json_valid(profile)),                 -- what the app sent, normalised
+    state              TEXT    NOT NULL CHECK (state IN ('accepted', 'done', 'done_with_fallback', 'dead_letter')), -- how far it came
+    accepted_at        INTEGER NOT NULL,                                             -- when the webhook was committed
+    deadline_at        INTEGER NOT NULL,                                             -- when the welcome must be there
+    conversation_id    TEXT,                                                         -- the conversation opened for it
+    welcome_text       TEXT,                                                         -- the welcome, once composed
+    welcome_rung       TEXT    CHECK (welcome_rung IN ('agent', 'static')),          -- which rung of the ladder wrote it
+    welcome_reason     TEXT,                                                         -- why that rung
+    welcome_message_id TEXT,                                                         -- the stored message
+    agent_id           TEXT,                                                         -- the agent asked
+    agent_run          TEXT    CHECK (json_valid(agent_run)),                        -- Dify's ids, thoughts and tools called, tokens, latency
+    finished_at        INTEGER                                                       -- when the last step was done
+) STRICT;
+CREATE INDEX registrations_by_time ON registrations (accepted_at);
+
+CREATE TABLE registration_steps (
+    registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
+    step            TEXT    NOT NULL,                                                -- open_conversation, compose_welcome, deliver_welcome, notify_consultants
+    attempt         INTEGER NOT NULL,                                                -- 1 for the first try
+    state           TEXT    NOT NULL CHECK (state IN ('done', 'failed')),            -- how the try ended
+    started_at      INTEGER NOT NULL,                                                -- when the try began
+    duration_ms     INTEGER NOT NULL,                                                -- how long it took
+    detail          TEXT    NOT NULL CHECK (json_valid(detail)),                     -- what it made: ids, counts, rung
+    error           TEXT,                                                            -- why it failed
+    PRIMARY KEY (registration_id, step, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notifications (
+    id              TEXT    NOT NULL PRIMARY KEY,                                    -- UUID v7; receivers drop a repeated one by it
+    registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
+    consultant_id   TEXT    NOT NULL,                                                -- the consultant's user id; empty for everybody when none is known
+    payload         TEXT    NOT NULL CHECK (json_valid(payload)),                    -- PRD 4.4.1
+    created_at      INTEGER NOT NULL,                                                -- when it was made
+    UNIQUE (registration_id, consultant_id)
+) STRICT;
+CREATE INDEX notifications_by_consultant ON notifications (consultant_id, created_at);
+
+CREATE TABLE outgoing_events (
+    id              TEXT    NOT NULL PRIMARY KEY,                                    -- webhook-id: msg_ + UUID v7, the same on every attempt
+    kind            TEXT    NOT NULL,                                                -- welcome.sent
+    registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
+    payload         TEXT    NOT NULL CHECK (json_valid(payload)),                    -- the body that is signed and sent
+    created_at      INTEGER NOT NULL,                                                -- when it was made
+    delivered_at    INTEGER,                                                         -- when the receiver answered 2xx
+    last_status     INTEGER,                                                         -- HTTP status of the last attempt
+    UNIQUE (kind, registration_id)
+) STRICT;
+
+CREATE TABLE jobs (
+    id           TEXT    NOT NULL PRIMARY KEY,                                       -- UUID v7
+    kind         TEXT    NOT NULL,                                                   -- name of its handler
+    subject_id   TEXT    NOT NULL,                                                   -- what it is about; the payload is this id
+    state        TEXT    NOT NULL CHECK (state IN ('ready', 'running', 'done', 'dead')), -- how it stands
+    attempt      INTEGER NOT NULL DEFAULT 0,                                         -- tries begun that count
+    run_at       INTEGER NOT NULL,                                                   -- not before
+    lease_token  TEXT,                                                               -- proof of the worker that holds it
+    lease_until  INTEGER,                                                            -- when the holder is taken for dead
+    boot_id      TEXT,                                                               -- the process that holds it
+    last_error   TEXT,                                                               -- why the last try failed
+    created_at   INTEGER NOT NULL,                                                   -- when it was enqueued
+    finished_at  INTEGER,                                                            -- when it was done or given up
+    UNIQUE (kind, subject_id)
+) STRICT;
+CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'ready';
+CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
+
+CREATE TABLE dify_configs (
+    id              TEXT    NOT NULL PRIMARY KEY,                                    -- UUID v7
+    environment     TEXT    NOT NULL DEFAULT 'production',                           -- where it is used
+    app_name        TEXT    NOT NULL UNIQUE,                                         -- name shown to people
+    app_id          TEXT,                                                            -- Dify's own app id, when known
+    kind            TEXT    NOT NULL CHECK (kind IN ('chat', 'agent', 'workflow')),  -- kind of Dify app
+    base_url        TEXT    NOT NULL,                                                -- root of the installation's API, without /v1
+    sealed_key      BLOB    NOT NULL,                                                -- the app's key under the master key
+    timeout_seconds INTEGER NOT NULL DEFAULT 60 CHECK (timeout_seconds BETWEEN 1 AND 600), -- limit of one run
+    enabled         INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),            -- whether it may be chosen
+    created_at      INTEGER NOT NULL,                                                -- when it was added
+    updated_at      INTEGER NOT NULL                                                 -- when it last changed
+) STRICT;

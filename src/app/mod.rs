@@ -1,0 +1,16 @@
+//! Builds everything once and hands each folder only its parts.
+//!
+//! [`Core`] is what every verb shares: the database, the gate and the dispatch. [`serve`] adds listeners, the queue and
+//! the automation, and takes the data directory's lock, so that one daemon works on it.
+
+mod core;
+mod data_dir;
+mod first_start;
+mod serve;
+
+pub use self::{
+    core::{Core, StartError},
+    data_dir::{DataDir, DataDirError, RunFile},
+    first_start::{NewKey, Setup},
+    serve::{Daemon, Parts, serve, server_settings},
+};

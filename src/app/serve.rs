@@ -1,0 +1,250 @@
+//! The daemon: listeners, queue and automation around the core, until told to stop.
+
+use std::{collections::HashMap, fs::File, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    core::{Core, StartError},
+    data_dir::{DataDir, RunFile},
+};
+use crate::{
+    config::Config,
+    gate::origins::Origins,
+    http::{BindError, Bound, ConnectionLimits, Readiness, bind, health_routes},
+    mcp::{self, EndpointSettings, McpState, ServerSettings},
+    outbound::{
+        http_client::{HttpClient, ProxyUse},
+        standard_webhooks::WebhookSecret,
+    },
+    queue::{Handler, Queue, QueueSettings},
+    registration::{self, Agents, EVENT_JOB, EventReceiver, EventSender, HookSettings, HookState, RUN_JOB, Runner, RunnerSettings},
+    secret::{SecretText, random_bytes},
+};
+
+/// How often the last uses of keys are written down.
+const USES: Duration = Duration::from_secs(30);
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> Self {
+        Self::Setting(error.to_string())
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Where it can be reached.
+    pub addresses: RunFile,
+    /// The key of its hook.
+    pub hook_key: SecretText,
+    /// Whether the hook's key was made by this start.
+    pub hook_key_is_new: bool,
+    core: Core,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _lock: File,
+}
+
+/// What a start works with besides the core.
+#[derive(Debug)]
+pub struct Parts {
+    /// Ends the daemon softly.
+    pub stop: CancellationToken,
+}
+
+/// Starts the daemon on `core`. When it returns, the listeners answer.
+pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
+    let lock = core.dir.lock()?;
+    let stop = parts.stop;
+    let wake = Arc::new(Notify::new());
+    let (hook_key, hook_key_is_new) = hook_key(&core)?;
+    let mcp = bind("mcp", core.config.mcp.listen).await?;
+    let shared = core.config.hook.listen == core.config.mcp.listen && core.config.mcp.listen.port() != 0;
+    let hook = if shared { None } else { Some(bind("hook", core.config.hook.listen).await?) };
+    let addresses = RunFile {
+        pid: std::process::id(),
+        mcp: root(mcp.address),
+        hook: root(hook.as_ref().map_or(mcp.address, |bound| bound.address)),
+    };
+    let mcp_routes = mcp::router(mcp_state(&core, &stop));
+    let hook_routes = registration::router(hook_state(&core, hook_key.clone(), &wake)?);
+    let tasks = TaskTracker::new();
+    core.start_recording();
+    start_queue(&core, &wake, &stop, &tasks).await?;
+    start_listeners(&core, (mcp, mcp_routes), (hook, hook_routes), &stop, &tasks);
+    tasks.spawn(note_uses(core.clone(), stop.clone()));
+    core.dir.write_run_file(&addresses)?;
+    tracing::info!(mcp = addresses.mcp, hook = addresses.hook, database = %core.store.path().display(), "ready");
+    Ok(Daemon { addresses, hook_key, hook_key_is_new, core, stop, tasks, _lock: lock })
+}
+
+impl Daemon {
+    /// Waits until the daemon is told to stop, or its disk fails. The error is the reason for a non-zero exit.
+    pub async fn run(self) -> Result<(), String> {
+        let failed = tokio::select! {
+            () = self.stop.cancelled() => None,
+            why = self.core.store.failed() => Some(why),
+        };
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.core.close().await;
+        self.core.dir.remove_run_file();
+        tracing::info!("stopped");
+        match failed {
+            Some(why) => Err(format!("the disk under the database failed a commit ({why}); the daemon stops so that a fresh start can recover")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn root(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// The hook's key: from the configuration, or made at the first start.
+fn hook_key(core: &Core) -> Result<(SecretText, bool), StartError> {
+    match &core.config.hook.key {
+        Some(key) => Ok((key.clone(), false)),
+        None => DataDir::secret(&core.dir.path().join("hook.key"), || {
+            Ok(SecretText::new(format!("hook_key_{}", URL_SAFE_NO_PAD.encode(random_bytes::<32>()?))))
+        }),
+    }
+}
+
+fn mcp_state(core: &Core, stop: &CancellationToken) -> McpState {
+    let (mcp, http) = (&core.config.mcp, &core.config.http);
+    let endpoint = EndpointSettings {
+        server: server_settings(&core.config),
+        origins: Origins::new(&mcp.hosts(), &mcp.allowed_origins, "mcp"),
+        max_body: mcp.max_body.as_usize(),
+        body_timeout: http.request_timeout.into(),
+        fast_lane: mcp.fast_lane,
+    };
+    McpState::new(Arc::clone(&core.dispatch), Arc::clone(&core.gate), endpoint, stop.clone())
+}
+
+/// What the server says of itself.
+pub fn server_settings(config: &Config) -> ServerSettings {
+    ServerSettings {
+        name: config.mcp.server_name.clone(),
+        version: config.mcp.server_version.clone(),
+        list_ttl_ms: u64::try_from(config.mcp.list_ttl.as_ms()).unwrap_or_default(),
+    }
+}
+
+fn hook_state(core: &Core, key: SecretText, wake: &Arc<Notify>) -> Result<HookState, StartError> {
+    let hook = &core.config.hook;
+    let settings = HookSettings {
+        key,
+        secrets: secrets(&hook.signing_secrets, "hook.signing_secrets")?,
+        origins: Origins::new(&hook.hosts(), &[], "hook"),
+        max_body: hook.max_body.as_usize(),
+        body_timeout: core.config.http.request_timeout.into(),
+        welcome_deadline: core.config.registration.welcome_deadline.into(),
+    };
+    Ok(HookState::new(core.store.clone(), Arc::clone(&core.clock), Arc::clone(wake), settings))
+}
+
+fn secrets(texts: &[SecretText], setting: &str) -> Result<Vec<WebhookSecret>, StartError> {
+    texts.iter().map(|text| WebhookSecret::parse(text.expose()).map_err(|error| StartError::Setting(format!("{setting}: {error}")))).collect()
+}
+
+async fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), StartError> {
+    let config = &core.config.registration;
+    let http = HttpClient::new(ProxyUse::System).map_err(|error| StartError::Setting(error.to_string()))?;
+    let receiver = receiver(core)?;
+    let runner = Runner::new(
+        core.store.clone(),
+        Arc::clone(&core.clock),
+        Agents::new(core.store.clone(), http.clone(), Arc::clone(&core.master)),
+        RunnerSettings {
+            conversation_title: config.conversation_title.clone(),
+            static_welcome: config.static_welcome.clone(),
+            expected_response: config.expected_response.into(),
+            link_template: config.link_template.clone(),
+            events: receiver.is_some(),
+        },
+        Arc::clone(wake),
+    );
+    let events = EventSender::new(core.store.clone(), Arc::clone(&core.clock), http, receiver);
+    let handlers: HashMap<&'static str, Arc<dyn Handler>> = HashMap::from([(RUN_JOB, Arc::new(runner) as _), (EVENT_JOB, Arc::new(events) as _)]);
+    let settings = QueueSettings {
+        retry_delays: config.retry_delays.iter().map(|delay| (*delay).into()).collect(),
+        jitter: config.retry_jitter,
+        workers: config.workers,
+        lease: config.lease.into(),
+    };
+    let queue = Queue::new(core.store.clone(), Arc::clone(&core.clock), settings, handlers, Arc::clone(wake));
+    let rescued = queue.rescue().await?;
+    if rescued > 0 {
+        tracing::warn!(rescued, "jobs of a process that was killed go on");
+    }
+    let stop = stop.clone();
+    if config.enabled {
+        tasks.spawn(async move { queue.run(stop).await });
+    } else {
+        tracing::warn!("registration.enabled is false: registrations are accepted and kept, and wait");
+    }
+    Ok(())
+}
+
+fn receiver(core: &Core) -> Result<Option<EventReceiver>, StartError> {
+    let outbound = &core.config.outbound;
+    match (&outbound.webhook_url, &outbound.webhook_secret) {
+        (None, _) => Ok(None),
+        (Some(url), Some(secret)) => {
+            let secrets = secrets(std::slice::from_ref(secret), "outbound.webhook_secret")?;
+            Ok(Some(EventReceiver { url: url.clone(), secrets }))
+        }
+        (Some(_), None) => Err(StartError::Setting("outbound.webhook_url is set, and outbound.webhook_secret is not: events are always signed. Make a secret (`whsec_` and base64 of 32 random bytes) and give it to the receiver too".into())),
+    }
+}
+
+type Listening<B> = (B, Router);
+
+fn start_listeners(core: &Core, mcp: Listening<Bound>, hook: Listening<Option<Bound>>, stop: &CancellationToken, tasks: &TaskTracker) {
+    let http = &core.config.http;
+    let limits = ConnectionLimits {
+        connections: http.max_connections,
+        first_byte: http.first_byte_timeout.into(),
+        head: http.header_timeout.into(),
+        shutdown: http.shutdown_timeout.into(),
+    };
+    let health = || health_routes(Readiness { store: core.store.clone(), stop: stop.clone() });
+    let ((mcp, mcp_routes), (hook, hook_routes)) = (mcp, hook);
+    match hook {
+        Some(hook) => {
+            tasks.spawn(hook.serve(guarded(hook_routes.merge(health())), limits, stop.clone()));
+            tasks.spawn(mcp.serve(guarded(mcp_routes.merge(health())), limits, stop.clone()));
+        }
+        None => {
+            tasks.spawn(mcp.serve(guarded(mcp_routes.merge(hook_routes).merge(health())), limits, stop.clone()));
+        }
+    }
+}
+
+/// A panic in a handler is a 500 for that request alone.
+fn guarded(router: Router) -> Router {
+    router.layer(tower_http::catch_panic::CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+        use axum::response::IntoResponse;
+        crate::problem::Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal", "This request failed inside the daemon; others are not affected.")
+            .into_response()
+    }))
+}
+
+async fn note_uses(core: Core, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(USES) => {}
+        }
+        if let Err(error) = core.gate.flush_uses().await {
+            tracing::error!(%error, "the last uses of keys could not be written");
+        }
+    }
+}

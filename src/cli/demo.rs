@@ -1,0 +1,140 @@
+//! `demo`: the main job on sample data, with nothing set up beforehand.
+//!
+//! A throw-away data directory, sample clinic data, a stand-in for Dify that speaks the real stream and calls our tools
+//! back over HTTP, and one registration through the real webhook. Everything else is the daemon as it ships.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{Common, Fault, Logs, clock, exit, output, register, timeline};
+use crate::{
+    app::{self, Core, Daemon, Parts, Setup},
+    clock::Clock,
+    config::Config,
+    demo::{
+        sample,
+        stand_in_dify::{Behaviour, McpServer, StandIn, StandInHandle},
+    },
+    ids::new_id,
+    lifecycle,
+    outbound::dify::AgentKind,
+    registration::agent_key_purpose,
+    store::{agents::Agent, import::ImportSummary},
+};
+
+/// The name of the customer who registers.
+const NEW_CUSTOMER: &str = "林晓月";
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Exits after the timeline: 0 when the agent's welcome arrived by its deadline, else 1
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) async fn demo(args: &DemoArgs, mut common: Common) -> anyhow::Result<u8> {
+    let clock = clock();
+    let dir = std::env::temp_dir().join(format!("anmei-mcp-demo-{}", new_id(clock.as_ref())));
+    // Whatever is configured on this machine, the demo works on data of its own.
+    common.data_dir = Some(dir.clone());
+    let config = free_ports(common.load(Logs::Warnings)?.config).await;
+    let stop = CancellationToken::new();
+    lifecycle::stop_on_signals(stop.clone())?;
+    let shown = run(args, config, stop).await;
+    if let Err(error) = std::fs::remove_dir_all(&dir) {
+        tracing::warn!(%error, dir = %dir.display(), "the demo's directory could not be removed");
+    }
+    shown
+}
+
+async fn run(args: &DemoArgs, config: Config, stop: CancellationToken) -> anyhow::Result<u8> {
+    let core = Core::open(config, clock()).await?;
+    let setup = core.set_up().await?;
+    let summary = fill(&core).await?;
+    output::say(format_args!("样例数据 / sample data: {} 条记录 / records in {}\n", summary.added, core.dir.path().display()))?;
+    let daemon = app::serve(core.clone(), Parts { stop: stop.clone() }).await?;
+    let dify = start_stand_in(&core, &setup, &daemon).await?;
+    output::say(format_args!("注册 / registering {NEW_CUSTOMER} …"))?;
+    let hook = timeline::Hook::new(&daemon.addresses.hook, daemon.hook_key.clone())?;
+    let user_id = format!("usr_{}", new_id(core.clock.as_ref()).replace('-', ""));
+    let path = hook.send(&register::body(&user_id, NEW_CUSTOMER)).await?;
+    let run = hook.watch(&path).await?;
+    let good = timeline::show_end(&run)? && by_the_agent(&run);
+    if args.once {
+        stop.cancel();
+    } else {
+        show_how_to_go_on(&setup, &daemon, &user_id)?;
+    }
+    daemon.run().await.map_err(anyhow::Error::msg)?;
+    dify.shutdown().await;
+    if good || !args.once { Ok(exit::OK) } else { Err(Fault::new(exit::FAILURE, "the welcome was not the agent's: see the reason above").into()) }
+}
+
+fn by_the_agent(run: &Value) -> bool {
+    run.pointer("/welcome/rung").and_then(Value::as_str) == Some("agent")
+}
+
+/// The configured ports where they are free, others where they are not: a demo beside a running daemon works.
+async fn free_ports(mut config: Config) -> Config {
+    for address in [&mut config.mcp.listen, &mut config.hook.listen] {
+        if tokio::net::TcpListener::bind(*address).await.is_err() {
+            *address = SocketAddr::new(address.ip(), 0);
+        }
+    }
+    config
+}
+
+async fn fill(core: &Core) -> anyhow::Result<ImportSummary> {
+    let records = sample::generate(core.clock.now());
+    Ok(core.store.import(records, core.clock.now_ms()).await?)
+}
+
+/// The stand-in holds the keys of two groups, as a Dify workspace would, and is added as an agent.
+async fn start_stand_in(core: &Core, setup: &Setup, daemon: &Daemon) -> anyhow::Result<StandInHandle> {
+    let server = |code: &str| {
+        let key = setup.keys.iter().find(|new| new.server_code == code).map(|new| new.key.clone());
+        key.map(|key| McpServer { name: code.into(), url: format!("{}/server/{code}/mcp", daemon.addresses.mcp), key })
+    };
+    let stand_in = StandIn {
+        mcp: ["system_tools", "consultation_tools"].into_iter().filter_map(server).collect(),
+        behaviour: Behaviour::Normal { think_ms: 150 },
+        ..StandIn::default()
+    };
+    let handle = StandIn::start(([127, 0, 0, 1], 0).into(), stand_in).await?;
+    let id = new_id(core.clock.as_ref());
+    let agent = Agent {
+        sealed_key: core.master.seal(&agent_key_purpose(&id), handle.key.expose().as_bytes())?,
+        id,
+        environment: "demo".into(),
+        app_name: "管家智能体".into(),
+        app_id: None,
+        kind: AgentKind::Agent.as_str().into(),
+        base_url: handle.base_url.clone(),
+        timeout_seconds: 60,
+        enabled: true,
+        created_at: core.clock.now_ms(),
+    };
+    core.store.add_agent(agent).await?;
+    Ok(handle)
+}
+
+fn show_how_to_go_on(setup: &Setup, daemon: &Daemon, user_id: &str) -> anyhow::Result<()> {
+    let addresses = &daemon.addresses;
+    output::table(
+        &["GROUP", "URL", "KEY"],
+        setup.keys.iter().map(|new| vec![new.server_code.clone(), format!("{}/server/{}/mcp", addresses.mcp, new.server_code), new.key.expose().to_owned()]),
+    )?;
+    let key = setup.keys.first().map(|new| new.key.expose()).unwrap_or_default();
+    output::say(format_args!(
+        "\n试一试 / Try:\n\ncurl -s {}/mcp -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n  -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"get_user_profile\",\"arguments\":{{\"user_id\":\"{user_id}\"}}}}}}'\n",
+        addresses.mcp
+    ))?;
+    output::say(format_args!(
+        "curl -s {}/hooks/registration -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\\n  -d '{{\"user_id\":\"usr_me\",\"username\":\"小明\",\"roles\":[\"customer\"]}}'\n\nCtrl-C 结束 / ends the demo and removes its data",
+        addresses.hook,
+        daemon.hook_key.expose()
+    ))
+}

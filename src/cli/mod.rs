@@ -1,0 +1,247 @@
+//! The command line: one file per verb. The same functions as every other skin, no rules of its own.
+
+mod agent;
+pub mod config;
+mod demo;
+pub mod generate;
+mod group;
+pub mod import;
+mod key;
+mod output;
+mod register;
+mod serve;
+mod stdio;
+mod timeline;
+mod tool;
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::{
+    app::{Core, StartError},
+    clock::{SharedClock, SystemClock},
+    config::{Config, Loaded, LogFormat, Sources, environment},
+    telemetry,
+};
+
+/// Exit codes, as every verb uses them.
+pub mod exit {
+    /// It worked.
+    pub const OK: u8 = 0;
+    /// It did not.
+    pub const FAILURE: u8 = 1;
+    /// The command line or the configuration is wrong.
+    pub const USAGE: u8 = 2;
+    /// A key is missing or wrong.
+    pub const AUTH: u8 = 3;
+    /// The thing named does not exist.
+    pub const NOT_FOUND: u8 = 4;
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool or file · 130 interrupted
+
+First steps:
+  anmei-mcp demo                       try everything on sample data
+  anmei-mcp serve                      start; the first start prints the keys
+  anmei-mcp tool call system_tools search_users --arguments '{\"query\":\"张\"}'";
+
+/// 医美咨询的 MCP 工具服务与注册自动化 / MCP tools and registration automation for a medical-aesthetics clinic
+#[derive(Debug, Parser)]
+#[command(name = "anmei-mcp", version, about, after_help = AFTER_HELP, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every verb takes.
+#[derive(Debug, Clone, Args)]
+struct Common {
+    /// Configuration file [default: $ANMEI_MCP_CONFIG, ./anmei-mcp.toml, then the system's places]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of the database and the master key
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Sets one key of the configuration, such as mcp.listen=127.0.0.1:9000 (repeatable)
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts the daemon: MCP, the registration hook, the automation
+    Serve(serve::ServeArgs),
+    /// Serves one group on stdin and stdout, for a host that starts this program itself
+    Stdio(stdio::StdioArgs),
+    /// Runs the main job on sample data: one registration from webhook to welcome
+    Demo(demo::DemoArgs),
+    /// Groups of tools
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Keys that open groups
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Tools: what they are, who offers them, and calling one
+    #[command(subcommand)]
+    Tool(tool::ToolCommand),
+    /// Dify agents that write welcomes
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    /// Sends a test registration to the running daemon and shows its timeline
+    Register(register::RegisterArgs),
+    /// Reads users, customers, services and more from CSV or JSONL
+    Import(import::ImportArgs),
+    /// Checks or shows the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Writes man pages, shell completions or a sample configuration
+    Generate(generate::GenerateArgs),
+}
+
+/// The whole command line, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the command line, does the work, and says the exit code.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help to stdout and errors to stderr; a closed pipe is nobody's loss.
+            let _closed = error.print();
+            return if error.use_stderr() { exit::USAGE } else { exit::OK };
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            output::complain(&error);
+            code_of(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<u8> {
+    match cli.command {
+        Command::Config(command) => config::run(&command, cli.common.sources()),
+        Command::Generate(args) => generate::run(&args, command()),
+        command => runtime()?.block_on(work(command, cli.common)),
+    }
+}
+
+async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
+    match command {
+        Command::Serve(args) => serve::serve(args, common.load(Logs::Full)?).await,
+        Command::Demo(args) => demo::demo(&args, common).await,
+        Command::Stdio(args) => stdio::stdio(&args, common.load(Logs::Full)?).await,
+        Command::Register(args) => register::register(&args, common.load(Logs::Warnings)?).await,
+        command => {
+            let core = Core::open(common.load(Logs::Warnings)?.config, clock()).await?;
+            core.start_recording();
+            // A database that was never served has no groups yet; whoever comes first makes them.
+            let setup = core.set_up().await?;
+            serve::show_new_keys(&setup)?;
+            let code = on_core(command, &core).await;
+            core.close().await;
+            code
+        }
+    }
+}
+
+async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
+    match command {
+        Command::Group(command) => group::run(command, core).await,
+        Command::Key(command) => key::run(command, core).await,
+        Command::Tool(command) => tool::run(command, core).await,
+        Command::Agent(command) => agent::run(command, core).await,
+        Command::Import(args) => import::run(&args, core).await,
+        Command::Serve(_) | Command::Stdio(_) | Command::Demo(_) | Command::Register(_) | Command::Config(_) | Command::Generate(_) => {
+            Err(Fault::new(exit::FAILURE, "this verb does not work on an open database").into())
+        }
+    }
+}
+
+/// How much of the log a verb shows on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Logs {
+    Full,
+    /// A verb that ends at once says what it did itself.
+    Warnings,
+}
+
+impl Common {
+    fn sources(&self) -> Sources {
+        let mut overrides = self.set.clone();
+        if let Some(dir) = &self.data_dir {
+            overrides.push(("data_dir".into(), dir.display().to_string()));
+        }
+        Sources { config_path: self.config.clone(), overrides }
+    }
+
+    fn load(&self, logs: Logs) -> anyhow::Result<Loaded> {
+        let loaded = Config::load(self.sources())?;
+        let environment = environment();
+        let format = match loaded.config.log.format {
+            LogFormat::Auto => telemetry::Format::Auto,
+            LogFormat::Pretty => telemetry::Format::Pretty,
+            LogFormat::Json => telemetry::Format::Json,
+        };
+        let filter = match (environment.rust_log(), logs) {
+            (Some(filter), _) => filter,
+            (None, Logs::Full) => &loaded.config.log.filter,
+            (None, Logs::Warnings) => "warn",
+        };
+        telemetry::start(format, filter, !environment.no_color());
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(loaded)
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn clock() -> SharedClock {
+    std::sync::Arc::new(SystemClock)
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| "expected KEY=VALUE, such as mcp.listen=127.0.0.1:9000".into())
+}
+
+/// A failure that has an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Fault {
+    code: u8,
+    text: String,
+}
+
+impl Fault {
+    fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    use crate::{config::ConfigError, store::StoreError};
+    if let Some(fault) = error.downcast_ref::<Fault>() {
+        return fault.code;
+    }
+    if error.downcast_ref::<ConfigError>().is_some() || matches!(error.downcast_ref::<StartError>(), Some(StartError::Setting(_))) {
+        return exit::USAGE;
+    }
+    match error.downcast_ref::<StoreError>() {
+        Some(StoreError::NotFound(_)) => exit::NOT_FOUND,
+        _ => exit::FAILURE,
+    }
+}

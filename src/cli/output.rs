@@ -1,0 +1,55 @@
+//! What people and programs read: results on stdout, complaints on stderr.
+
+use std::io::Write;
+
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+/// Writes a line to stdout. A reader that went away (`| head`) is no failure.
+pub(super) fn say(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a value as JSON for programs.
+pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    say(serde_json::to_string_pretty(value)?)
+}
+
+/// Writes rows under headings.
+pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(headings.iter().copied());
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
+    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    say(lines.join("\n"))
+}
+
+/// Writes a failure with its causes to stderr.
+pub(super) fn complain(error: &anyhow::Error) {
+    let mut text = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Many errors repeat their cause in their own words.
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    // Nothing can be said about a stderr that is closed.
+    let _closed = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// `yes` or `no`.
+pub(super) fn yes(value: bool) -> String {
+    if value { "yes" } else { "no" }.into()
+}
+
+/// A moment, or a dash.
+pub(super) fn moment(ms: Option<i64>) -> String {
+    ms.map_or_else(|| "-".into(), crate::clock::rfc3339)
+}

@@ -1,0 +1,50 @@
+//! `[keys]`: how group keys are kept, and the key above them.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{HumanDuration, secrets};
+use crate::secret::SecretText;
+
+/// Whether a group's key can be shown again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reveal {
+    /// A copy is kept, sealed under the master key; each view is recorded.
+    #[default]
+    Sealed,
+    /// No copy is kept: a key is shown once, when it is made.
+    Never,
+}
+
+/// Group keys and the master key.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// Whether `key show` can show a group's key again.
+    pub reveal: Reveal,
+    /// How long a replaced key stays valid beside its successor, unless `key rotate --grace` says otherwise.
+    #[schemars(extend("maximum" = "8760h"))]
+    pub default_grace: HumanDuration,
+    /// File that holds the master key; made at first start, with mode 0600. When unset: `master.key` in `data_dir`.
+    #[schemars(extend("format" = "path"))]
+    pub master_key_file: Option<PathBuf>,
+    /// The master key itself (base64 of 32 random bytes), for installations that keep it in the environment or in a systemd credential. No file
+    /// is then read or made. Use one of the two.
+    #[serde(with = "secrets::optional")]
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
+    pub master_key: Option<SecretText>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            reveal: Reveal::Sealed,
+            default_grace: HumanDuration::from_secs(24 * 3600),
+            master_key_file: None,
+            master_key: None,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `[mcp]`: where tools are offered, and to whom the door opens.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ByteSize, HumanDuration};
+
+/// The MCP listener: tool sets over streamable HTTP.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mcp {
+    /// Address and port on which MCP clients are served. Sections given the same address share one listener.
+    #[schemars(extend("format" = "socket-address"))]
+    pub listen: SocketAddr,
+    /// URL under which clients reach this listener, without a path: used in printed URLs and in generated client
+    /// configuration. Its host is always allowed, whatever `allowed_hosts` says.
+    #[schemars(extend("format" = "http-url"))]
+    pub public_url: String,
+    /// Values of the `Host` header that are answered: a name or address (any port), or one with its port; anything
+    /// else is refused with 403. This stops web pages that rebind their name to this machine. `"*"` turns the check
+    /// off.
+    pub allowed_hosts: Vec<String>,
+    /// Web origins (`https://app.example.com`) whose pages may call; a request with any other `Origin` header is
+    /// refused with 403. While the list is empty, pages served from an allowed host may call. Programs send no such
+    /// header and need no entry.
+    #[schemars(extend("examples" = [["https://app.example.com"]]))]
+    pub allowed_origins: Vec<String>,
+    /// Whether `tools/call` and `tools/list` of stateless clients take the short path past the protocol library.
+    /// Answers are the same; turn it off to rule it out when something looks wrong.
+    pub fast_lane: bool,
+    /// Name that clients see in the server's information.
+    pub server_name: String,
+    /// Version that clients see in the server's information: that of your deployment, not of this program.
+    pub server_version: String,
+    /// Largest request body, in bytes; a larger one is refused with 413.
+    #[schemars(extend("minimum" = "1KiB", "maximum" = "64MiB"))]
+    pub max_body: ByteSize,
+    /// How long clients of protocol 2026-07-28 may keep a list (`ttlMs`). With `"0s"` they ask each time, so that a
+    /// change of a group is seen at once.
+    #[schemars(extend("maximum" = "24h"))]
+    pub list_ttl: HumanDuration,
+}
+
+impl Default for Mcp {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8000),
+            public_url: "http://localhost:8000".to_owned(),
+            allowed_hosts: local_hosts(),
+            allowed_origins: Vec::new(),
+            fast_lane: true,
+            server_name: "AnmeiSmart MCP Server".to_owned(),
+            server_version: "1.0.0".to_owned(),
+            max_body: ByteSize::mib(1),
+            list_ttl: HumanDuration::from_secs(0),
+        }
+    }
+}
+
+impl Mcp {
+    /// Every host that is answered: `allowed_hosts` and the host of `public_url`, in lower case.
+    pub fn hosts(&self) -> Vec<String> {
+        let mut hosts: Vec<String> = self
+            .allowed_hosts
+            .iter()
+            .map(|host| plain_host(host))
+            .collect();
+        if let Some(public) = url::Url::parse(&self.public_url)
+            .ok()
+            .as_ref()
+            .and_then(url::Url::host_str)
+        {
+            let public = plain_host(public);
+            if !hosts.contains(&public) {
+                hosts.push(public);
+            }
+        }
+        hosts
+    }
+}
+
+/// A host in the form in which it is compared: lower case, IPv6 without brackets.
+pub(super) fn plain_host(host: &str) -> String {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(host).to_ascii_lowercase()
+}
+
+/// `127.0.0.1` with a port.
+pub(super) const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// The names under which a machine calls itself.
+pub(super) fn local_hosts() -> Vec<String> {
+    ["localhost", "127.0.0.1", "::1"]
+        .map(str::to_owned)
+        .to_vec()
+}

@@ -1,0 +1,283 @@
+//! What the configuration as a whole must hold: secrets' forms, hosts and origins, addresses that get in each other's
+//! way.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use url::Url;
+
+use super::{Config, HumanDuration, Mcp};
+use crate::secret::{MasterKey, SecretText};
+
+/// A key and what is wrong with its value.
+pub(super) type Finding = (&'static str, String);
+
+pub(super) fn web_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("\"{text}\" is not a URL: {error}"))?;
+    if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() {
+        return Ok(url);
+    }
+    Err(format!("\"{text}\" must start with http:// or https://"))
+}
+
+/// What is wrong with the configuration as a whole.
+pub(super) fn whole(config: &Config) -> Vec<Finding> {
+    let mut findings = texts(config);
+    findings.extend(mcp(&config.mcp));
+    findings.extend(host_list("hook.allowed_hosts", &config.hook.allowed_hosts));
+    findings.extend(secrets(config));
+    findings.extend(registration(config));
+    findings.extend(overlap(config));
+    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&config.log.filter) {
+        findings.push((
+            "log.filter",
+            format!("{error}; expected levels and targets such as \"info,rmcp=warn\""),
+        ));
+    }
+    findings
+}
+
+fn texts(config: &Config) -> Vec<Finding> {
+    let needed = [
+        ("mcp.server_name", &config.mcp.server_name),
+        ("mcp.server_version", &config.mcp.server_version),
+        (
+            "registration.conversation_title",
+            &config.registration.conversation_title,
+        ),
+        (
+            "registration.static_welcome",
+            &config.registration.static_welcome,
+        ),
+    ];
+    let blank = needed
+        .into_iter()
+        .filter(|(_, text)| text.trim().is_empty());
+    blank
+        .map(|(key, _)| {
+            (
+                key,
+                "is empty; leave the key out for its default".to_owned(),
+            )
+        })
+        .collect()
+}
+
+fn mcp(mcp: &Mcp) -> Vec<Finding> {
+    let mut findings = host_list("mcp.allowed_hosts", &mcp.allowed_hosts);
+    if let Ok(url) = Url::parse(&mcp.public_url)
+        && (url.path() != "/"
+            || url.query().is_some()
+            || url.fragment().is_some()
+            || !url.username().is_empty())
+    {
+        let origin = url.origin().ascii_serialization();
+        findings.push((
+            "mcp.public_url",
+            format!("must be scheme, host and port only; try \"{origin}\""),
+        ));
+    }
+    for text in &mcp.allowed_origins {
+        let origin = Url::parse(text).map(|url| url.origin().ascii_serialization());
+        if origin.as_deref() != Ok(text) {
+            let hint = origin
+                .ok()
+                .filter(|origin| origin != "null")
+                .unwrap_or_else(|| "https://app.example.com".into());
+            findings.push((
+                "mcp.allowed_origins",
+                format!("\"{text}\" is not a web origin; try \"{hint}\""),
+            ));
+        }
+    }
+    findings
+}
+
+fn host_list(key: &'static str, hosts: &[String]) -> Vec<Finding> {
+    let wrong = hosts.iter().filter(|host| !is_host(host));
+    wrong
+        .map(|host| {
+            let message = format!(
+                "\"{host}\" is not a host; write a name or an address, with or without its port, such as \"localhost\""
+            );
+            (key, message)
+        })
+        .collect()
+}
+
+/// A name or an address, with or without a port; `*` for any.
+fn is_host(host: &str) -> bool {
+    let shape = !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ' ']);
+    let parsed = || Url::parse(&format!("http://{host}/")).is_ok();
+    host == "*" || host.parse::<std::net::Ipv6Addr>().is_ok() || (shape && parsed())
+}
+
+fn secrets(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(key) = &config.hook.key {
+        let text = secret_text(key);
+        if text.len() < 16 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            findings.push((
+                "hook.key",
+                "must be at least 16 visible ASCII characters, without spaces".to_owned(),
+            ));
+        }
+    }
+    if let Some(Err(error)) = config
+        .keys
+        .master_key
+        .as_ref()
+        .map(|key| MasterKey::parse(key.expose()))
+    {
+        findings.push(("keys.master_key", error.to_string()));
+    }
+    for (at, secret) in config.hook.signing_secrets.iter().enumerate() {
+        if let Err(why) = webhook_secret(secret) {
+            findings.push(("hook.signing_secrets", format!("entry {}: {why}", at + 1)));
+        }
+    }
+    if let Some(Err(why)) = config.outbound.webhook_secret.as_ref().map(webhook_secret) {
+        findings.push(("outbound.webhook_secret", why.to_owned()));
+    }
+    if config.outbound.webhook_url.is_some() && config.outbound.webhook_secret.is_none() {
+        let message = "what is sent is signed: set outbound.webhook_secret or outbound.webhook_secret_file too";
+        findings.push(("outbound.webhook_url", message.to_owned()));
+    }
+    findings
+}
+
+fn secret_text(secret: &SecretText) -> &str {
+    secret.expose()
+}
+
+/// Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.
+fn webhook_secret(secret: &SecretText) -> Result<(), &'static str> {
+    let text = secret_text(secret)
+        .strip_prefix("whsec_")
+        .ok_or("must start with whsec_")?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|_| "must be whsec_ followed by base64")?;
+    if (24..=64).contains(&bytes.len()) {
+        Ok(())
+    } else {
+        Err("must be whsec_ and base64 of 24 to 64 bytes")
+    }
+}
+
+fn registration(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let registration = &config.registration;
+    let longest = HumanDuration::from_secs(24 * 3600);
+    if registration.retry_delays.len() > 20
+        || registration
+            .retry_delays
+            .iter()
+            .any(|delay| *delay > longest)
+    {
+        findings.push((
+            "registration.retry_delays",
+            "allowed: up to 20 waits of up to 24h each".to_owned(),
+        ));
+    }
+    if let Some(template) = &registration.link_template {
+        if !template.contains("{conversation_id}") {
+            let message = "must contain {conversation_id}, which stands for the conversation's id";
+            findings.push(("registration.link_template", message.to_owned()));
+        }
+        if let Err(why) = web_url(&template.replace("{conversation_id}", "id")) {
+            findings.push(("registration.link_template", why));
+        }
+    }
+    findings
+}
+
+/// The same port on "every address" and on one of them cannot both be had.
+fn overlap(config: &Config) -> Option<Finding> {
+    let (mcp, hook) = (config.mcp.listen, config.hook.listen);
+    let clash = mcp.port() == hook.port()
+        && mcp.port() != 0
+        && mcp.ip() != hook.ip()
+        && (mcp.ip().is_unspecified() || hook.ip().is_unspecified());
+    clash.then(|| {
+        let message = format!(
+            "{hook} overlaps with mcp.listen {mcp}; use another port, or the very same address"
+        );
+        ("hook.listen", message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(findings: &[Finding]) -> Vec<&'static str> {
+        findings.iter().map(|(key, _)| *key).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_right() {
+        assert!(whole(&Config::default()).is_empty());
+    }
+
+    #[test]
+    fn addresses_may_be_equal_but_not_overlap() {
+        let mut config = Config::default();
+        config.hook.listen = config.mcp.listen;
+        assert!(whole(&config).is_empty());
+        config.hook.listen = "0.0.0.0:8000".parse().unwrap();
+        assert_eq!(keys(&whole(&config)), ["hook.listen"]);
+    }
+
+    #[test]
+    fn webhook_secrets_have_their_form() {
+        let check = |text: &str| webhook_secret(&SecretText::new(text));
+        assert!(check(&format!("whsec_{}", STANDARD.encode([7; 24]))).is_ok());
+        for bad in [
+            "secret",
+            "whsec_",
+            "whsec_!!",
+            &format!("whsec_{}", STANDARD.encode([7; 23])),
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_origins_have_their_form() {
+        let mut config = Config::default();
+        let hosts = |list: &[&str]| {
+            list.iter()
+                .map(|host| (*host).to_owned())
+                .collect::<Vec<_>>()
+        };
+        config.mcp.allowed_hosts = hosts(&[
+            "mcp.clinic.cn",
+            "::1",
+            "[::1]",
+            "*",
+            "127.0.0.1",
+            "a.b:80",
+            "[::1]:8000",
+        ]);
+        config.mcp.allowed_origins = hosts(&["https://app.clinic.cn", "http://localhost:3000"]);
+        assert!(whole(&config).is_empty());
+        config.mcp.allowed_hosts = hosts(&["localhost:port", "https://a.b", "*.b", ""]);
+        config.mcp.allowed_origins = hosts(&["https://app.clinic.cn/", "app.clinic.cn"]);
+        config.mcp.public_url = "https://mcp.clinic.cn/mcp".to_owned();
+        let mut found = keys(&whole(&config));
+        found.dedup();
+        assert_eq!(
+            found,
+            ["mcp.allowed_hosts", "mcp.public_url", "mcp.allowed_origins"]
+        );
+    }
+
+    #[test]
+    fn the_public_host_is_always_answered() {
+        let mut config = Config::default();
+        config.mcp.public_url = "https://MCP.clinic.cn".to_owned();
+        assert_eq!(
+            config.mcp.hosts(),
+            ["localhost", "127.0.0.1", "::1", "mcp.clinic.cn"]
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! What a configuration may hold but deserves a thought.
+
+use url::Url;
+
+use super::{Bodies, Config, validate::Finding};
+
+/// What is allowed but deserves a thought.
+pub(super) fn warnings(config: &Config) -> Vec<Finding> {
+    let mut findings = open_listeners(config);
+    findings.extend(any_host("mcp.allowed_hosts", &config.mcp.allowed_hosts));
+    findings.extend(any_host("hook.allowed_hosts", &config.hook.allowed_hosts));
+    if config.call_log.bodies == Bodies::Full {
+        let message = "patients' data are stored in the call log as they are";
+        findings.push(("call_log.bodies", message.to_owned()));
+    }
+    findings.extend(plain_webhook(config));
+    findings
+}
+
+fn open_listeners(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if config.mcp.public_url.starts_with("https://") {
+        return findings;
+    }
+    let (mcp, hook) = (config.mcp.listen, config.hook.listen);
+    if !mcp.ip().is_loopback() {
+        let message = format!(
+            "{mcp} is open to the network and group keys travel unencrypted: put TLS in front and set \
+             mcp.public_url to its https:// address"
+        );
+        findings.push(("mcp.listen", message));
+    }
+    if !hook.ip().is_loopback() {
+        let message = format!(
+            "{hook} is open to the network and the hook key travels unencrypted: put TLS in front and set \
+             mcp.public_url to its https:// address"
+        );
+        findings.push(("hook.listen", message));
+    }
+    findings
+}
+
+fn any_host(key: &'static str, hosts: &[String]) -> Option<Finding> {
+    let message = "any Host header is answered: web pages can rebind their name to this machine";
+    hosts
+        .iter()
+        .any(|host| host == "*")
+        .then(|| (key, message.to_owned()))
+}
+
+fn plain_webhook(config: &Config) -> Option<Finding> {
+    let url = Url::parse(config.outbound.webhook_url.as_deref()?).ok()?;
+    if url.scheme() != "http" || is_local(&url) {
+        return None;
+    }
+    let host = url.host_str().unwrap_or_default();
+    Some((
+        "outbound.webhook_url",
+        format!("events go to {host} unencrypted; use https://"),
+    ))
+}
+
+fn is_local(url: &Url) -> bool {
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(findings: &[Finding]) -> Vec<&'static str> {
+        findings.iter().map(|(key, _)| *key).collect()
+    }
+
+    #[test]
+    fn the_defaults_need_no_warning() {
+        assert!(warnings(&Config::default()).is_empty());
+    }
+
+    #[test]
+    fn what_is_open_to_the_network_is_warned_of() {
+        let mut config = Config::default();
+        config.mcp.listen = "0.0.0.0:8000".parse().unwrap();
+        config.outbound.webhook_url = Some("http://10.0.0.7/hook".to_owned());
+        assert_eq!(
+            keys(&warnings(&config)),
+            ["mcp.listen", "outbound.webhook_url"]
+        );
+        config.mcp.public_url = "https://mcp.clinic.cn".to_owned();
+        assert_eq!(keys(&warnings(&config)), ["outbound.webhook_url"]);
+    }
+}

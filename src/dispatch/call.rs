@@ -1,0 +1,204 @@
+//! One call, from a name and arguments to a result, with everything around it that may go wrong.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anmei_mcp_tools::{Context, Records, ToolError};
+use futures_util::FutureExt;
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use super::{
+    Recorder, arguments,
+    catalogue::{Catalogue, Offer},
+    record::Entry,
+};
+use crate::{
+    clock::{Clock, SharedClock},
+    gate::{Caller, Refusal},
+};
+
+/// How a call reached us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// Streamable HTTP.
+    Http,
+    /// The stdio transport.
+    Stdio,
+    /// `anmei-mcp tool call`.
+    Cli,
+}
+
+impl Channel {
+    /// Its name in the call log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Stdio => "stdio",
+            Self::Cli => "cli",
+        }
+    }
+}
+
+/// What the client says of itself. Believed by nobody, logged for people.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// How it reached us.
+    pub channel: Channel,
+    /// Protocol revision spoken, or empty.
+    pub protocol: String,
+    /// Name and version.
+    pub name: Option<String>,
+    /// Id it gives itself, such as a Dify app.
+    pub app_id: Option<String>,
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// Which tool.
+    pub tool: &'a str,
+    /// With what.
+    pub arguments: Option<Map<String, Value>>,
+    /// From where.
+    pub client: Client,
+}
+
+/// How a call ended, for the protocol to put into its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The result, as JSON text of an object.
+    Answer(String),
+    /// No result; the text is for the model that called.
+    Failed(String),
+    /// The group offers no such tool; the text names what it offers.
+    UnknownTool(String),
+}
+
+/// How much may run at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Calls in progress, over all groups.
+    pub concurrent_calls: usize,
+}
+
+/// The core. One per process.
+pub struct Dispatch {
+    catalogue: Catalogue,
+    records: Arc<dyn Records>,
+    clock: SharedClock,
+    recorder: Recorder,
+    running: Semaphore,
+}
+
+impl std::fmt::Debug for Dispatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dispatch").field("tools", &self.catalogue.known().len()).finish_non_exhaustive()
+    }
+}
+
+impl Dispatch {
+    /// Puts the core together.
+    pub fn new(catalogue: Catalogue, records: Arc<dyn Records>, clock: SharedClock, recorder: Recorder, limits: Limits) -> Self {
+        Self { catalogue, records, clock, recorder, running: Semaphore::new(limits.concurrent_calls) }
+    }
+
+    /// The tools and what groups offer of them.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Where calls are recorded.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Records that a request was not let in.
+    pub async fn refused(&self, refusal: &Refusal, tool: &str, client: Client) {
+        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), tool, client);
+        entry.group(refusal.group_id(), None);
+        let detail = refusal.problem().detail;
+        entry.finish("refused", None, Some(&detail)).await;
+    }
+
+    /// Does one call. Dropping the future ends the tool's work; the log then says `cancelled`.
+    pub async fn call(&self, call: Call<'_>) -> Outcome {
+        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), call.tool, call.client);
+        entry.group(Some(&call.caller.group.group.id), call.caller.key_id.as_deref());
+        entry.request(call.arguments.as_ref());
+        let offers = self.catalogue.offers(call.caller);
+        let Some(offer) = offers.find(call.tool) else {
+            let text = unknown(call.tool, &call.caller.group.group.server_code, &offers.names());
+            entry.finish("unknown_tool", None, Some(&text)).await;
+            return Outcome::UnknownTool(text);
+        };
+        entry.tool(offer.known.tool.name());
+        let (outcome, result) = match arguments::prepare(&offer.known, call.arguments) {
+            Ok(arguments) => self.run(offer, arguments).await,
+            Err(text) => ("invalid_arguments", Err(text)),
+        };
+        match result {
+            Ok(json) => {
+                entry.finish(outcome, Some(&json), None).await;
+                Outcome::Answer(json)
+            }
+            Err(text) => {
+                entry.finish(outcome, None, Some(&text)).await;
+                Outcome::Failed(text)
+            }
+        }
+    }
+
+    async fn run(&self, offer: &Offer, arguments: Map<String, Value>) -> (&'static str, Result<String, String>) {
+        let name = offer.known.tool.name();
+        let work = async {
+            let _slot = self.running.acquire().await;
+            let ctx = Context { records: self.records.as_ref(), now: self.clock.now(), config: &offer.config };
+            AssertUnwindSafe(offer.known.tool.call(arguments, &ctx)).catch_unwind().await
+        };
+        match tokio::time::timeout(offer.timeout, work).await {
+            Ok(Ok(Ok(json))) => ("ok", Ok(json)),
+            Ok(Ok(Err(error))) => ("tool_error", Err(failure(name, &error))),
+            Ok(Err(_panic)) => {
+                tracing::error!(tool.name = name, "the tool panicked; only this call is affected");
+                ("panic", Err(broken(name)))
+            }
+            Err(_elapsed) => ("timeout", Err(late(name, offer.timeout))),
+        }
+    }
+
+    /// Waits until every recorded call is in the database.
+    pub async fn flush(&self) {
+        self.recorder.flush().await;
+    }
+
+    /// Time since `start` as the log counts it: whole milliseconds, rounded up.
+    pub(super) fn elapsed_ms(start: Instant) -> i64 {
+        let micros = start.elapsed().as_micros();
+        i64::try_from(micros.div_ceil(1000)).unwrap_or(i64::MAX)
+    }
+}
+
+/// Dify ignores `isError`, so that the text itself must say that it is an error.
+fn failure(name: &str, error: &ToolError) -> String {
+    format!("错误 / Error ({name}): {error}")
+}
+
+fn broken(name: &str) -> String {
+    format!("错误 / Error ({name}): 工具内部故障，未得到结果；请勿重复调用，改用其他方式。 / The tool failed inside and has no result. Do not call it again with the same arguments.")
+}
+
+fn late(name: &str, limit: Duration) -> String {
+    let seconds = limit.as_secs();
+    format!("错误 / Error ({name}): 超过 {seconds} 秒未完成，已停止；请缩小范围后重试。 / It did not finish within {seconds} s and was stopped. Try again with less to do.")
+}
+
+fn unknown(tool: &str, code: &str, names: &str) -> String {
+    let tool: String = tool.chars().filter(|c| !c.is_control()).take(100).collect();
+    format!("unknown tool `{tool}`: the group {code} has {names}")
+}

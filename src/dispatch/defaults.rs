@@ -1,0 +1,60 @@
+//! The groups a fresh installation starts with (PRD 3.2.3): disjoint tool names, because one client may hold all keys.
+
+/// A group before it is stored.
+#[derive(Debug, Clone, Copy)]
+pub struct DefaultGroup {
+    /// Segment of its URL.
+    pub server_code: &'static str,
+    /// Name shown to people.
+    pub name: &'static str,
+    /// What it is for; agents read it as instructions.
+    pub description: &'static str,
+    /// Tiers that may open it by account.
+    pub tiers: &'static [&'static str],
+    /// Roles that may open it by account.
+    pub roles: &'static [&'static str],
+    /// Its tools, in the order clients see them.
+    pub tools: &'static [&'static str],
+}
+
+/// The PRD's four groups.
+pub const GROUPS: &[DefaultGroup] = &[
+    DefaultGroup {
+        server_code: "system_tools",
+        name: "系统工具",
+        description: "查询用户资料、按姓名或联系方式查找用户。先用 search_users 得到 user_id，再用 get_user_profile 读取资料。 / Look up people of the clinic: find a user_id with search_users, then read the profile with get_user_profile.",
+        tiers: &["internal"],
+        roles: &["admin"],
+        tools: &["get_user_profile", "search_users"],
+    },
+    DefaultGroup {
+        server_code: "consultation_tools",
+        name: "咨询工具",
+        description: "分析客户、读取偏好与咨询历史、读取会话、生成咨询小结。 / Understand a customer: analysis, preferences, consultation history, conversations, and consultation summaries.",
+        tiers: &["internal"],
+        roles: &["admin", "consultant", "doctor"],
+        tools: &[
+            "analyze_customer",
+            "get_customer_preferences",
+            "get_consultation_history",
+            "create_consultation_summary",
+            "get_conversation_data",
+        ],
+    },
+    DefaultGroup {
+        server_code: "medical_tools",
+        name: "医疗方案工具",
+        description: "在预算、恢复期与禁忌之内生成和优化治疗方案；所有方案均须医生审核。 / Draft and revise treatment plans within budget, recovery time and contraindications; every plan needs a physician's review.",
+        tiers: &["internal"],
+        roles: &["admin", "doctor"],
+        tools: &["generate_treatment_plan", "optimize_plan"],
+    },
+    DefaultGroup {
+        server_code: "project_tools",
+        name: "项目工具",
+        description: "查询可提供的医美项目、价格、时长与禁忌。 / Look up the services on offer: prices, durations and contraindications.",
+        tiers: &["external"],
+        roles: &["customer"],
+        tools: &["get_service_info"],
+    },
+];

@@ -1,0 +1,302 @@
+//! The call log: one row for every call that ended, written off the request path in group commits.
+//!
+//! Rows wait in memory and are committed every `flush_interval` at the latest, so that kill -9 loses at most that;
+//! with `durable` a call is answered after its commit. When the buffer is full the caller waits: nothing is dropped.
+//! An [`Entry`] that is dropped unfinished is a call that was cancelled, and is written as one (invariant I3).
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{Notify, watch};
+
+use super::call::{Client, Dispatch};
+use crate::{
+    clock::Clock,
+    ids::new_id,
+    store::{Store, call_log::CallRow},
+};
+
+/// How much of arguments and results is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bodies {
+    /// Ids, numbers and switches; other text is replaced by its length, results by their size.
+    Redacted,
+    /// Everything, as sent.
+    Full,
+    /// Nothing.
+    None,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordSettings {
+    /// Answer a call only after its row is committed.
+    pub durable: bool,
+    /// How much of arguments and results is kept.
+    pub bodies: Bodies,
+    /// Rows that may wait in memory.
+    pub queue: usize,
+    /// Longest a row waits.
+    pub flush_interval: Duration,
+}
+
+/// Takes rows in, and hands them to the store in groups. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: RecordSettings,
+    buffer: Mutex<Buffer>,
+    filled: Notify,
+    room: Notify,
+    written: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    rows: Vec<CallRow>,
+    pushed: u64,
+    hurry: bool,
+}
+
+impl Recorder {
+    /// A recorder; [`Self::run`] writes for it.
+    pub fn new(settings: RecordSettings) -> Self {
+        let shared = Shared {
+            settings,
+            buffer: Mutex::default(),
+            filled: Notify::new(),
+            room: Notify::new(),
+            written: watch::Sender::new(0),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Writes rows to `store` until the process ends. A failed commit is tried again: rows are never given up.
+    pub async fn run(self, store: Store) {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            self.wait_for_rows().await;
+            let (rows, pushed) = self.take();
+            let rows: Arc<[CallRow]> = rows.into();
+            while let Err(error) = store.append_calls(Arc::clone(&rows)).await {
+                tracing::error!(%error, rows = rows.len(), "the call log cannot be written; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            pause = Duration::from_millis(100);
+            self.shared.written.send_replace(pushed);
+            self.shared.room.notify_waiters();
+        }
+    }
+
+    /// Waits until everything recorded so far is committed.
+    pub async fn flush(&self) {
+        let pushed = {
+            let mut buffer = self.lock();
+            buffer.hurry = true;
+            buffer.pushed
+        };
+        self.shared.filled.notify_one();
+        self.written(pushed).await;
+    }
+
+    async fn written(&self, pushed: u64) {
+        let mut written = self.shared.written.subscribe();
+        // The sender lives as long as `self`.
+        let _closed = written.wait_for(|done| *done >= pushed).await;
+    }
+
+    /// Lets rows gather for one interval; a full buffer or a flush ends the wait.
+    async fn wait_for_rows(&self) {
+        loop {
+            let filled = self.shared.filled.notified();
+            if self.waiting() > 0 {
+                break;
+            }
+            filled.await;
+        }
+        if self.shared.settings.durable {
+            return;
+        }
+        let gather = tokio::time::sleep(self.shared.settings.flush_interval);
+        tokio::pin!(gather);
+        loop {
+            let filled = self.shared.filled.notified();
+            if self.lock().hurry {
+                return;
+            }
+            tokio::select! { () = &mut gather => return, () = filled => {} }
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.lock().rows.len()
+    }
+
+    fn take(&self) -> (Vec<CallRow>, u64) {
+        let mut buffer = self.lock();
+        buffer.hurry = false;
+        let capacity = buffer.rows.len();
+        (std::mem::replace(&mut buffer.rows, Vec::with_capacity(capacity)), buffer.pushed)
+    }
+
+    fn push(&self, row: CallRow) -> u64 {
+        let mut buffer = self.lock();
+        buffer.rows.push(row);
+        buffer.pushed += 1;
+        let (waiting, pushed) = (buffer.rows.len(), buffer.pushed);
+        let half = waiting * 2 >= self.shared.settings.queue;
+        buffer.hurry |= half;
+        drop(buffer);
+        if waiting == 1 || half {
+            self.shared.filled.notify_one();
+        }
+        pushed
+    }
+
+    async fn wait_for_room(&self) {
+        loop {
+            let room = self.shared.room.notified();
+            if self.waiting() < self.shared.settings.queue {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Buffer> {
+        self.shared.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The row of a call in progress.
+pub(super) struct Entry {
+    recorder: Recorder,
+    started: Instant,
+    row: Option<CallRow>,
+}
+
+impl Entry {
+    pub(super) fn begin(recorder: &Recorder, clock: &dyn Clock, tool: &str, client: Client) -> Self {
+        let row = CallRow {
+            call_id: new_id(clock),
+            tool_name: tool.chars().filter(|c| !c.is_control()).take(100).collect(),
+            group_id: None,
+            key_id: None,
+            caller_app_id: client.app_id,
+            client_name: client.name,
+            channel: client.channel.as_str(),
+            protocol: client.protocol,
+            request_data: None,
+            response_data: None,
+            success: false,
+            outcome: "cancelled",
+            error_message: None,
+            duration_ms: 0,
+            created_at: clock.now_ms(),
+        };
+        Self { recorder: recorder.clone(), started: Instant::now(), row: Some(row) }
+    }
+
+    pub(super) fn group(&mut self, group_id: Option<&str>, key_id: Option<&str>) {
+        if let Some(row) = &mut self.row {
+            row.group_id = group_id.map(str::to_owned);
+            row.key_id = key_id.map(str::to_owned);
+        }
+    }
+
+    pub(super) fn tool(&mut self, name: &str) {
+        if let Some(row) = &mut self.row
+            && row.tool_name != name
+        {
+            name.clone_into(&mut row.tool_name);
+        }
+    }
+
+    pub(super) fn request(&mut self, arguments: Option<&Map<String, Value>>) {
+        let bodies = self.recorder.shared.settings.bodies;
+        if let (Some(row), Some(arguments)) = (&mut self.row, arguments) {
+            row.request_data = match bodies {
+                Bodies::None => None,
+                Bodies::Full => serde_json::to_string(arguments).ok(),
+                Bodies::Redacted => serde_json::to_string(&redacted(arguments)).ok(),
+            };
+        }
+    }
+
+    pub(super) async fn finish(mut self, outcome: &'static str, result: Option<&str>, error: Option<&str>) {
+        // Waiting for room comes first: while it waits, the entry still is a call that may be cancelled.
+        self.recorder.wait_for_room().await;
+        let settings = self.recorder.shared.settings;
+        let Some(mut row) = self.row.take() else { return };
+        row.outcome = outcome;
+        row.success = result.is_some();
+        row.error_message = error.map(|text| text.chars().take(1000).collect());
+        row.response_data = result.and_then(|json| match settings.bodies {
+            Bodies::None => None,
+            Bodies::Full => Some(json.to_owned()),
+            Bodies::Redacted => Some(format!("{{\"bytes\":{}}}", json.len())),
+        });
+        row.duration_ms = Dispatch::elapsed_ms(self.started);
+        let pushed = self.recorder.push(row);
+        if settings.durable {
+            self.recorder.written(pushed).await;
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(mut row) = self.row.take() {
+            row.duration_ms = Dispatch::elapsed_ms(self.started);
+            row.error_message = Some("the client went away before the call ended".into());
+            self.recorder.push(row);
+        }
+    }
+}
+
+/// Ids, numbers and switches say what was asked; every other text may be about a person and is replaced by its length.
+fn redacted(arguments: &Map<String, Value>) -> Map<String, Value> {
+    arguments.iter().map(|(name, value)| (name.clone(), redact(name, value))).collect()
+}
+
+fn redact(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        Value::String(text) if is_id(name, text) => value.clone(),
+        Value::String(text) => json!(format!("[{} characters]", text.chars().count())),
+        Value::Array(items) => Value::Array(items.iter().map(|item| redact(name, item)).collect()),
+        Value::Object(inner) => Value::Object(redacted(inner)),
+    }
+}
+
+fn is_id(name: &str, text: &str) -> bool {
+    let named = name.ends_with("_id") || matches!(name, "analysis_type" | "service_type");
+    named && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn personal_text_is_not_kept_and_ids_are() {
+        let Value::Object(arguments) = json!({
+            "user_id": "usr_1", "query": "张伟 13800138000", "limit": 3, "deep": {"notes": "过敏", "plan_id": "p 1", "on": true},
+        }) else {
+            unreachable!()
+        };
+        let kept = Value::Object(redacted(&arguments));
+        assert_eq!(
+            kept,
+            json!({"user_id": "usr_1", "query": "[14 characters]", "limit": 3, "deep": {"notes": "[2 characters]", "plan_id": "[3 characters]", "on": true}})
+        );
+    }
+}

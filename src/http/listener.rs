@@ -1,0 +1,144 @@
+//! Our own accept loop on hyper's connection builder.
+//!
+//! axum::serve has no header timeout, no connection cap and leaves Nagle on; here a silent socket, a half-sent head and
+//! a crowd each meet a limit, and a soft stop lets running requests finish. HTTP/1.1 only: a proxy in front may speak
+//! whatever it likes.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Most bytes of a request's head.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// What one connection, and all of them together, may take.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// Connections at once, on one listener.
+    pub connections: usize,
+    /// Longest a new connection may stay silent.
+    pub first_byte: Duration,
+    /// Longest a request's head may take to arrive; also how long an idle connection is kept.
+    pub head: Duration,
+    /// How long running requests may take to finish after a stop.
+    pub shutdown: Duration,
+}
+
+/// Why a listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} (setting `{section}.listen`): {why}. Stop what uses the address, or choose another one")]
+pub struct BindError {
+    section: &'static str,
+    address: SocketAddr,
+    why: std::io::Error,
+}
+
+/// An open listener that does not answer yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    /// Where it listens; the port is the real one even if 0 was asked for.
+    pub address: SocketAddr,
+}
+
+/// Opens a listener for the configuration section `section`.
+pub async fn bind(section: &'static str, address: SocketAddr) -> Result<Bound, BindError> {
+    let fail = |why| BindError { section, address, why };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let address = listener.local_addr().map_err(fail)?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, section, "listening beyond this machine without TLS; put a TLS proxy in front");
+    }
+    Ok(Bound { listener, address })
+}
+
+impl Bound {
+    /// Answers with `router` until `stop`; then finishes what runs, for at most the shutdown limit.
+    pub async fn serve(self, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        let graceful = GracefulShutdown::new();
+        let service = TowerToHyperService::new(router);
+        loop {
+            let (stream, slot) = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = accept(&self.listener, &slots) => accepted,
+            };
+            spawn(connect(stream, slot, service.clone(), limits, graceful.watcher(), stop.clone()));
+        }
+        drop(self.listener);
+        if tokio::time::timeout(limits.shutdown, graceful.shutdown()).await.is_err() {
+            tracing::warn!(address = %self.address, "requests were still running at the end of the shutdown limit and were cut");
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "connections are tracked by the graceful shutdown above")]
+fn spawn(connection: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(connection);
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one connection, passed once")]
+async fn connect(
+    stream: TcpStream,
+    slot: OwnedSemaphorePermit,
+    service: TowerToHyperService<Router>,
+    limits: ConnectionLimits,
+    watcher: Watcher,
+    stop: CancellationToken,
+) {
+    // hyper's header timer starts with the first byte: a peer that sends none must be cut here.
+    let mut first = [0];
+    let spoke = tokio::select! {
+        () = stop.cancelled() => return,
+        peeked = tokio::time::timeout(limits.first_byte, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1..))),
+    };
+    if !spoke {
+        return;
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    // A peer that broke off is its own business; what matters was logged where it happened.
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+    drop(slot);
+}
+
+/// The next connection, once there is room for it. The kernel's backlog holds the rest.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        let Ok(slot) = Arc::clone(slots).acquire_owned().await else { return std::future::pending().await };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it a small answer can wait 40 ms for the peer's acknowledgement.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection keeps Nagle's delay");
+                }
+                return (stream, slot);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a connection could not be accepted");
+                // Out of file descriptors: spinning would make it worse.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Ids: our own are UUID v7 text (they sort by time), the app's are opaque text.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+
+/// A new UUID v7 whose time part comes from `clock`.
+pub fn new_id(clock: &dyn Clock) -> String {
+    new_id_at(clock.now_ms())
+}
+
+/// A new UUID v7 made at `ms` milliseconds since 1970.
+pub fn new_id_at(ms: i64) -> String {
+    let ms = u64::try_from(ms).unwrap_or_default();
+    let nanos = u32::try_from(ms % 1000).unwrap_or_default() * 1_000_000;
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, ms / 1000, nanos)).hyphenated().to_string()
+}
+
+/// An id given by the existing app: 1 to 64 of `A-Z a-z 0-9 _ -`, meaning nothing to us.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct AppId(String);
+
+/// Why a text is no id of the app.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an id is 1 to 64 letters, digits, `_` or `-`, such as usr_0123456789abcdef")]
+pub struct InvalidAppId;
+
+impl AppId {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AppId {
+    type Error = InvalidAppId;
+
+    fn try_from(text: String) -> Result<Self, InvalidAppId> {
+        let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if good { Ok(Self(text)) } else { Err(InvalidAppId) }
+    }
+}
+
+impl<'de> Deserialize<'de> for AppId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,31 @@
+//! anmei-mcp: grouped MCP tool sets and the registration automation of a medical-aesthetics clinic.
+//!
+//! The folders are the stages of two flows:
+//!
+//! ```text
+//! FLOW 1  a tool call       http → gate → mcp → dispatch → tools → dispatch/record
+//! FLOW 2  a registration    registration/webhook → queue → registration/steps → outbound
+//! ```
+//!
+//! Arrows point down only: `cli → app → http → {mcp, registration} → dispatch → {gate, queue, outbound} → store →
+//! {ids, clock, secret, problem}`; `config` is read by `cli` and `app`, `demo` stands beside `cli`. `tests/it/layers.rs`
+//! reads the `use` lines and fails on a breach. `ARCHITECTURE.md` walks through both flows.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod dispatch;
+pub mod gate;
+pub mod http;
+pub mod ids;
+pub mod lifecycle;
+pub mod mcp;
+pub mod outbound;
+pub mod problem;
+pub mod queue;
+pub mod registration;
+pub mod secret;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,25 @@
+//! Signals: the first one asks for a soft stop, the second ends the process at once.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Exit code of a process that was interrupted by the user (128 + SIGINT).
+pub const INTERRUPTED: i32 = 130;
+
+/// Cancels `stop` at SIGTERM or SIGINT; a second signal ends the process without waiting.
+#[expect(clippy::disallowed_methods, reason = "it listens as long as the process lives; nothing waits for it")]
+pub fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for again in [false, true] {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            if again {
+                std::process::exit(INTERRUPTED);
+            }
+            tracing::info!("stopping; a second signal ends the process at once");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}

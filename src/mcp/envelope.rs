@@ -1,0 +1,233 @@
+//! The JSON-RPC message, read once and strictly.
+//!
+//! A repeated member is refused instead of letting the last one win: a proxy in front and this server must never read
+//! two different messages out of the same bytes.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, value::RawValue};
+
+/// A message whose parameters are not read yet.
+#[derive(Debug, Deserialize)]
+pub(super) struct Envelope<'a> {
+    #[serde(borrow, default)]
+    pub(super) jsonrpc: Option<Cow<'a, str>>,
+    /// Present and null is not the same as absent.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A JSON-RPC error to be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RpcError {
+    pub(super) code: i32,
+    pub(super) message: String,
+}
+
+impl RpcError {
+    fn new(code: i32, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub(super) fn parse(error: &serde_json::Error) -> Self {
+        Self::new(-32700, format!("Parse error: the body is not valid JSON: {error}"))
+    }
+
+    pub(super) fn invalid_request(why: impl std::fmt::Display) -> Self {
+        Self::new(-32600, format!("Invalid Request: {why}"))
+    }
+
+    pub(super) fn invalid_params(why: impl std::fmt::Display) -> Self {
+        Self::new(-32602, format!("Invalid params: {why}"))
+    }
+}
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Notification,
+    /// An answer to a request of ours.
+    Answer,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads one message and checks its shape. The error carries the id, where there is one.
+    pub(super) fn read(body: &'a str) -> Result<(Self, Kind), (RpcError, Option<&'a RawValue>)> {
+        let envelope: Envelope<'a> = serde_json::from_str(body).map_err(|error| (shape_or_syntax(body, &error), None))?;
+        match envelope.kind() {
+            Ok(kind) => Ok((envelope, kind)),
+            Err(error) => {
+                let id = envelope.id.filter(|id| is_id(id));
+                Err((error, id))
+            }
+        }
+    }
+
+    fn kind(&self) -> Result<Kind, RpcError> {
+        if self.jsonrpc.as_deref() != Some("2.0") {
+            return Err(RpcError::invalid_request("`jsonrpc` must be \"2.0\""));
+        }
+        if self.id.is_some_and(|id| !is_id(id)) {
+            return Err(RpcError::invalid_request("`id` must be a string or an integer"));
+        }
+        match (&self.method, self.id) {
+            (Some(_), _) if self.params.is_some_and(|params| !params.get().starts_with('{')) => {
+                Err(RpcError::invalid_params("`params` must be an object"))
+            }
+            (Some(_), Some(_)) => Ok(Kind::Request),
+            (Some(_), None) => Ok(Kind::Notification),
+            (None, _) if self.result.is_some() || self.error.is_some() => Ok(Kind::Answer),
+            (None, _) => Err(RpcError::invalid_request("`method` is missing")),
+        }
+    }
+}
+
+/// JSON that is not a message is a wrong shape; bytes that are not JSON are a syntax error.
+fn shape_or_syntax(body: &str, error: &serde_json::Error) -> RpcError {
+    match serde_json::from_str::<serde::de::IgnoredAny>(body) {
+        Ok(_) => RpcError::invalid_request(error),
+        Err(syntax) => RpcError::parse(&syntax),
+    }
+}
+
+fn is_id(id: &RawValue) -> bool {
+    let text = id.get();
+    text.starts_with('"') || text.parse::<i64>().is_ok()
+}
+
+/// The parameters of `tools/call` that the fast lane understands; any other member makes it step aside.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallParams<'a> {
+    #[serde(borrow)]
+    pub(super) name: Cow<'a, str>,
+    #[serde(default)]
+    pub(super) arguments: Option<Object>,
+    #[serde(borrow, default, rename = "_meta")]
+    pub(super) meta: Option<Meta<'a>>,
+}
+
+/// The parameters of `tools/list` that the fast lane understands.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams<'a> {
+    #[serde(borrow, default, rename = "_meta")]
+    pub(super) meta: Option<Meta<'a>>,
+}
+
+/// The members of `_meta` that decide the era (2026-07-28, basic/index).
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Meta<'a> {
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
+    pub(super) version: Option<Cow<'a, str>>,
+    #[serde(default, rename = "io.modelcontextprotocol/clientCapabilities")]
+    pub(super) capabilities: Option<Map<String, Value>>,
+    #[serde(default, rename = "io.modelcontextprotocol/clientInfo")]
+    pub(super) client: Option<ClientInfo>,
+}
+
+/// Who the client says it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct ClientInfo {
+    name: String,
+    version: String,
+}
+
+impl ClientInfo {
+    pub(super) fn text(&self) -> String {
+        client_text(&self.name, &self.version)
+    }
+}
+
+/// Name and version as the call log keeps them.
+pub(super) fn client_text(name: &str, version: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).chain(" ".chars()).chain(version.chars().filter(|c| !c.is_control()).take(19)).collect()
+}
+
+/// A JSON object in which no name is repeated.
+#[derive(Debug, Default)]
+pub(super) struct Object(pub(super) Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut access: A) -> Result<Object, A::Error> {
+                let mut map = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if map.contains_key(&name) {
+                        return Err(serde::de::Error::custom(format_args!("the argument `{name}` is given twice")));
+                    }
+                    map.insert(name, value);
+                }
+                Ok(Object(map))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(body: &str) -> i32 {
+        Envelope::read(body).map(|(_, kind)| kind).unwrap_err().0.code
+    }
+
+    #[test]
+    fn bytes_that_are_no_json_and_json_that_is_no_message_differ() {
+        for body in ["", "{", "{\"jsonrpc\":\"2.0\",}", "nul", "{\"a\":1}x"] {
+            assert_eq!(code(body), -32700, "{body}");
+        }
+        for body in [
+            "3",
+            "\"x\"",
+            "{}",
+            "{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"ping\"}",
+            "{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"ping\"}",
+            "{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"ping\"}",
+            "{\"jsonrpc\":\"2.0\",\"id\":1}",
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":7}",
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"ping\"}",
+        ] {
+            assert_eq!(code(body), -32600, "{body}");
+        }
+        assert_eq!(code("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":[1]}"), -32602);
+    }
+
+    #[test]
+    fn id_zero_and_string_ids_are_ids() {
+        for id in ["0", "-7", "\"5f2a\"", "9007199254740993"] {
+            let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}");
+            let (envelope, kind) = Envelope::read(&body).unwrap();
+            assert_eq!((envelope.id.unwrap().get(), kind), (id, Kind::Request));
+        }
+    }
+
+    #[test]
+    fn an_argument_given_twice_is_refused() {
+        assert!(serde_json::from_str::<Object>("{\"a\":1,\"b\":2}").is_ok());
+        assert!(serde_json::from_str::<Object>("{\"a\":1,\"a\":2}").unwrap_err().to_string().contains("twice"));
+    }
+}

@@ -1,0 +1,205 @@
+//! The fast lane: `tools/call` and `tools/list` of stateless clients, without a service per request.
+//!
+//! It steps aside (`None`) for everything that is not plain: rmcp then answers, with its own checks and its own words.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{
+    endpoint::McpState,
+    envelope::{CallParams, Envelope, ListParams, Meta},
+    listing,
+};
+use crate::{
+    dispatch::{Call, Channel, Client, Outcome},
+    gate::Caller,
+};
+
+/// The revision whose clients need no handshake.
+pub(super) const MODERN: &str = "2026-07-28";
+/// The revisions whose clients send nothing but the version header with each request.
+const HANDSHAKE: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// A JSON-RPC answer: status and body.
+pub(super) type Answer = (StatusCode, Vec<u8>);
+
+/// Which dialect a request is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Era {
+    Modern,
+    Handshake(&'static str),
+}
+
+impl Era {
+    fn version(self) -> &'static str {
+        match self {
+            Self::Modern => MODERN,
+            Self::Handshake(version) => version,
+        }
+    }
+}
+
+/// Answers the request, or steps aside.
+pub(super) async fn answer(state: &McpState, caller: &Caller, headers: &HeaderMap, message: &Envelope<'_>) -> Option<Answer> {
+    let id = message.id?;
+    match message.method.as_deref()? {
+        "tools/call" => {
+            let params: CallParams<'_> = serde_json::from_str(message.params?.get()).ok()?;
+            let era = era(headers, params.meta.as_ref(), "tools/call", Some(&params.name))?;
+            let client = client(headers, era, params.meta.as_ref());
+            let arguments = params.arguments.map(|object| object.0);
+            let call = Call { caller, tool: &params.name, arguments, client };
+            Some(call_answer(id, era, state, state.dispatch.call(call).await))
+        }
+        "tools/list" => {
+            let params = message.params.map_or(Ok(ListParams::default()), |params| serde_json::from_str(params.get())).ok()?;
+            let era = era(headers, params.meta.as_ref(), "tools/list", None)?;
+            Some(list_answer(id, era, state, caller))
+        }
+        _ => None,
+    }
+}
+
+/// The era of a request that is in order, and nothing for one that is not.
+fn era(headers: &HeaderMap, meta: Option<&Meta<'_>>, method: &str, name: Option<&str>) -> Option<Era> {
+    let version = single(headers, "mcp-protocol-version")?;
+    match meta.and_then(|meta| meta.version.as_deref()) {
+        None if version.is_empty() => Some(Era::Handshake("2025-03-26")),
+        None => HANDSHAKE.into_iter().find(|known| *known == version).map(Era::Handshake),
+        Some(MODERN) => {
+            let in_order = version == MODERN
+                && meta.is_some_and(|meta| meta.capabilities.is_some())
+                && single(headers, "mcp-method")? == method
+                && name.is_none_or(|name| single(headers, "mcp-name") == Some(name));
+            in_order.then_some(Era::Modern)
+        }
+        Some(_) => None,
+    }
+}
+
+/// The value of a header that comes once, or empty when it does not come; nothing when it comes twice or is no text.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Some(""),
+        (Some(value), None) => value.to_str().ok().map(str::trim),
+        (Some(_), Some(_)) => None,
+    }
+}
+
+fn client(headers: &HeaderMap, era: Era, meta: Option<&Meta<'_>>) -> Client {
+    let said = meta.and_then(|meta| meta.client.as_ref()).map(super::envelope::ClientInfo::text);
+    http_client(headers, era.version(), said)
+}
+
+/// The client of an HTTP request, as the call log keeps it.
+pub(super) fn http_client(headers: &HeaderMap, protocol: &str, said: Option<String>) -> Client {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.chars().take(100).collect::<String>());
+    Client {
+        channel: Channel::Http,
+        protocol: protocol.to_owned(),
+        name: said.or_else(|| text("user-agent")),
+        app_id: text("x-app-id"),
+    }
+}
+
+#[derive(Serialize)]
+struct Response<'a, R> {
+    jsonrpc: &'static str,
+    id: &'a RawValue,
+    result: R,
+}
+
+#[derive(Serialize)]
+struct ErrorResponse<'a> {
+    jsonrpc: &'static str,
+    id: Option<&'a RawValue>,
+    error: ErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: i32,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallResult<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_type: Option<&'static str>,
+    content: [TextBlock<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<&'a RawValue>,
+    is_error: bool,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct TextBlock<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListResult<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_type: Option<&'static str>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_scope: Option<&'static str>,
+    tools: &'a RawValue,
+}
+
+fn call_answer(id: &RawValue, era: Era, state: &McpState, outcome: Outcome) -> Answer {
+    let (text, structured, is_error) = match &outcome {
+        Outcome::Answer(json) => (json, serde_json::from_str::<&RawValue>(json).ok(), false),
+        Outcome::Failed(text) => (text, None, true),
+        Outcome::UnknownTool(text) => return error_answer(StatusCode::OK, Some(id), -32602, text),
+    };
+    let modern = era == Era::Modern;
+    let result = CallResult {
+        result_type: modern.then_some("complete"),
+        content: [TextBlock { kind: "text", text: Cow::Borrowed(text) }],
+        structured_content: structured,
+        is_error,
+        meta: modern.then_some(&*state.server_meta),
+    };
+    respond(id, result)
+}
+
+fn list_answer(id: &RawValue, era: Era, state: &McpState, caller: &Caller) -> Answer {
+    let listing = listing::of(&state.dispatch.catalogue().offers(caller));
+    let modern = era == Era::Modern;
+    let result = ListResult {
+        result_type: modern.then_some("complete"),
+        meta: modern.then_some(&*state.server_meta),
+        ttl_ms: modern.then_some(state.settings.list_ttl_ms),
+        // A list is filtered by key: a shared cache must never hand it to another one.
+        cache_scope: modern.then_some("private"),
+        tools: &listing.json,
+    };
+    respond(id, result)
+}
+
+fn respond<R: Serialize>(id: &RawValue, result: R) -> Answer {
+    match serde_json::to_vec(&Response { jsonrpc: "2.0", id, result }) {
+        Ok(body) => (StatusCode::OK, body),
+        Err(error) => error_answer(StatusCode::OK, Some(id), -32603, &format!("Internal error: the result cannot be written: {error}")),
+    }
+}
+
+/// A JSON-RPC error.
+pub(super) fn error_answer(status: StatusCode, id: Option<&RawValue>, code: i32, message: &str) -> Answer {
+    let body = ErrorResponse { jsonrpc: "2.0", id, error: ErrorBody { code, message } };
+    (status, serde_json::to_vec(&body).unwrap_or_default())
+}

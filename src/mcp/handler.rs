@@ -1,0 +1,221 @@
+//! The rmcp side: handshake, discovery, subscriptions, and both tool methods for whoever the fast lane does not serve.
+
+use std::{sync::Arc, time::Duration};
+
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Implementation, InitializeRequestParams,
+        InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+        ServerCapabilities, ServerConfig, SubscriptionFilter,
+    },
+    service::{RequestContext, SubscriptionContext},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{envelope::client_text, fast, listing};
+use crate::{
+    dispatch::{Call, Channel, Client, Dispatch, Outcome},
+    gate::{Caller, Gate},
+};
+
+/// How often an open subscription looks for a change made by another process.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What the server says of itself (PRD 8.1.2).
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How long a client may keep a `tools/list`, in milliseconds.
+    pub list_ttl_ms: u64,
+}
+
+impl ServerSettings {
+    pub(super) fn implementation(&self) -> Implementation {
+        Implementation::new(self.name.clone(), self.version.clone())
+    }
+
+    fn capabilities(&self) -> ServerCapabilities {
+        let experimental = [("anmei_smart".to_owned(), json!({"version": self.version}).as_object().cloned().unwrap_or_default())];
+        ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .enable_experimental_with(experimental.into_iter().collect())
+            .build()
+    }
+
+    /// `_meta` of every result: 2026-07-28 asks for the server's name on each.
+    pub(super) fn meta(&self) -> MetaObject {
+        let mut meta = MetaObject::default();
+        meta.0.insert("io.modelcontextprotocol/serverInfo".into(), json!({"name": self.name, "version": self.version}));
+        meta
+    }
+}
+
+/// How this handler knows who is asking.
+#[derive(Debug, Clone)]
+pub(super) enum Scope {
+    /// The endpoint put the caller into the request.
+    Request,
+    /// Whoever started this process asks, in the group of this server code.
+    Local(String),
+}
+
+/// Answers requests. Cheap to clone: rmcp takes one per request.
+#[derive(Debug, Clone)]
+pub(super) struct Handler {
+    pub(super) dispatch: Arc<Dispatch>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) settings: Arc<ServerSettings>,
+    pub(super) scope: Scope,
+    pub(super) stop: CancellationToken,
+}
+
+impl Handler {
+    fn caller(&self, ctx: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+        match &self.scope {
+            Scope::Request => ctx
+                .extensions
+                .get::<http::request::Parts>()
+                .and_then(|parts| parts.extensions.get::<Caller>())
+                .cloned()
+                .ok_or_else(|| ErrorData::internal_error("the request lost its caller", None)),
+            Scope::Local(code) => {
+                self.gate.admit_local(code).map_err(|refusal| ErrorData::invalid_request(refusal.problem().detail, None))
+            }
+        }
+    }
+
+    fn client(&self, ctx: &RequestContext<RoleServer>) -> Client {
+        let protocol = ctx.protocol_version().map(|version| version.to_string()).unwrap_or_default();
+        let said = ctx.client_info().map(|info| client_text(&info.name, &info.version));
+        match (&self.scope, ctx.extensions.get::<http::request::Parts>()) {
+            (Scope::Request, Some(parts)) => fast::http_client(&parts.headers, &protocol, said),
+            _ => Client { channel: Channel::Stdio, protocol, name: said, app_id: None },
+        }
+    }
+
+    /// The group's description tells an agent what its tools are for.
+    fn instructions(&self, ctx: &RequestContext<RoleServer>) -> Option<String> {
+        let caller = self.caller(ctx).ok()?;
+        Some(caller.group.group.description.clone()).filter(|text| !text.is_empty())
+    }
+
+    fn list(&self, caller: &Caller) -> Arc<listing::Listing> {
+        listing::of(&self.dispatch.catalogue().offers(caller))
+    }
+
+    /// The caller's group as it stands now; nothing once the group is gone or disabled.
+    fn again(&self, caller: &Caller) -> Option<Caller> {
+        let local = self.gate.admit_local(&caller.group.group.server_code).ok()?;
+        Some(Caller { key_id: caller.key_id.clone(), ..local })
+    }
+}
+
+impl ServerHandler for Handler {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(self.settings.capabilities()).with_server_info(self.settings.implementation())
+    }
+
+    async fn initialize(&self, request: InitializeRequestParams, ctx: RequestContext<RoleServer>) -> Result<InitializeResult, ErrorData> {
+        let instructions = self.instructions(&ctx);
+        let mut result = self.negotiate_initialize(&request)?;
+        ctx.peer.set_peer_info(request);
+        result.instructions = instructions;
+        Ok(result)
+    }
+
+    async fn discover(&self, ctx: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let mut result = DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), self.get_info());
+        result.instructions = self.instructions(&ctx);
+        result.cache_scope = CacheScope::Private;
+        Ok(result)
+    }
+
+    async fn list_tools(&self, request: Option<PaginatedRequestParams>, ctx: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
+        one_page(request.as_ref())?;
+        let listing = self.list(&self.caller(&ctx)?);
+        let mut result = ListToolsResult::with_all_items(listing.tools.clone());
+        result.ttl_ms = Some(self.settings.list_ttl_ms);
+        result.cache_scope = Some(CacheScope::Private);
+        result.meta = Some(self.settings.meta());
+        Ok(result)
+    }
+
+    async fn call_tool(&self, request: CallToolRequestParams, ctx: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+        let caller = self.caller(&ctx)?;
+        let call = Call { caller: &caller, tool: &request.name, arguments: request.arguments, client: self.client(&ctx) };
+        // rmcp does not drop the handler of a cancelled request: without this the tool would run to its end.
+        let outcome = tokio::select! {
+            outcome = self.dispatch.call(call) => outcome,
+            () = ctx.ct.cancelled() => return Err(ErrorData::internal_error("the request was cancelled", None)),
+        };
+        let result = match outcome {
+            Outcome::Answer(json) => {
+                let value: Value = serde_json::from_str(&json).map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+                let mut result = CallToolResult::success(vec![ContentBlock::text(json)]);
+                result.structured_content = Some(value);
+                result
+            }
+            Outcome::Failed(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
+            Outcome::UnknownTool(text) => return Err(ErrorData::invalid_params(text, None)),
+        };
+        Ok(result.with_meta(Some(self.settings.meta())).into())
+    }
+
+    async fn list_resources(&self, request: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListResourcesResult, ErrorData> {
+        one_page(request.as_ref())?;
+        Ok(ListResourcesResult::default())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        one_page(request.as_ref())?;
+        Ok(ListResourceTemplatesResult::default())
+    }
+
+    async fn list_prompts(&self, request: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListPromptsResult, ErrorData> {
+        one_page(request.as_ref())?;
+        Ok(ListPromptsResult::default())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let mut accepted = SubscriptionFilter::new();
+        accepted.tools_list_changed = requested.tools_list_changed.filter(|wanted| *wanted);
+        Some(accepted)
+    }
+
+    /// Tells the client when its group's list is no longer the bytes it was; ends with the group or the process.
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut caller = self.caller(subscription.request_context())?;
+        let wanted = subscription.accepted().tools_list_changed == Some(true);
+        loop {
+            tokio::select! {
+                () = subscription.cancelled() => return Ok(()),
+                () = self.stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let Some(fresh) = self.again(&caller) else { return Ok(()) };
+            let changed = fresh.revision != caller.revision && self.list(&fresh).json.get() != self.list(&caller).json.get();
+            caller = fresh;
+            if wanted && changed && subscription.sink().notify_tool_list_changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Every list fits one page, so no cursor was ever given out.
+fn one_page(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor.as_ref()) {
+        Some(_) => Err(ErrorData::invalid_params("unknown cursor: the list has one page", None)),
+        None => Ok(()),
+    }
+}

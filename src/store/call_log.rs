@@ -1,0 +1,85 @@
+//! The call log: appended in groups, read back newest first.
+
+use rusqlite::{Row, params};
+use serde::Serialize;
+
+use super::{Store, StoreError};
+
+/// One call or refusal, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallRow {
+    /// UUID v7 of the call.
+    pub call_id: String,
+    /// Tool asked for.
+    pub tool_name: String,
+    /// Group asked for.
+    pub group_id: Option<String>,
+    /// Key used.
+    pub key_id: Option<String>,
+    /// Id the caller gives itself.
+    pub caller_app_id: Option<String>,
+    /// Name and version of the client.
+    pub client_name: Option<String>,
+    /// `http`, `stdio` or `cli`.
+    pub channel: &'static str,
+    /// Protocol revision spoken.
+    pub protocol: String,
+    /// Arguments as JSON text, redacted by whoever made the row.
+    pub request_data: Option<String>,
+    /// Result as JSON text, redacted by whoever made the row.
+    pub response_data: Option<String>,
+    /// Whether the tool answered with a result.
+    pub success: bool,
+    /// How it ended.
+    pub outcome: &'static str,
+    /// Why not, as the caller was told.
+    pub error_message: Option<String>,
+    /// Time in dispatch, rounded up.
+    pub duration_ms: i64,
+    /// When the call arrived.
+    pub created_at: i64,
+}
+
+impl Store {
+    /// Appends rows in one commit.
+    pub async fn append_calls(&self, rows: std::sync::Arc<[CallRow]>) -> Result<(), StoreError> {
+        self.write(move |db| {
+            let mut insert = db.prepare_cached(
+                "INSERT INTO mcp_call_logs (call_id, tool_name, group_id, key_id, caller_app_id, client_name, channel, protocol,
+                    request_data, response_data, success, outcome, error_message, duration_ms, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            )?;
+            for row in rows.iter() {
+                insert.execute(params![
+                    row.call_id,
+                    row.tool_name,
+                    row.group_id,
+                    row.key_id,
+                    row.caller_app_id,
+                    row.client_name,
+                    row.channel,
+                    row.protocol,
+                    row.request_data,
+                    row.response_data,
+                    row.success,
+                    row.outcome,
+                    row.error_message,
+                    row.duration_ms,
+                    row.created_at
+                ])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// How many calls are logged, by outcome.
+    pub async fn count_calls(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.scan(|db| {
+            db.prepare_cached("SELECT outcome, count(*) FROM mcp_call_logs GROUP BY outcome ORDER BY outcome")?
+                .query_map([], |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,152 @@
+//! Durable jobs: claimed under a lease, finished only by the holder, rescued when the holder is gone.
+//!
+//! A payload is an id; what it means is the handler's business. Enqueueing happens in the transaction of whoever
+//! makes the work (see [`enqueue`]), so that neither exists without the other.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Store, StoreError};
+
+/// A job in somebody's hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedJob {
+    /// UUID v7.
+    pub id: String,
+    /// Name of its handler.
+    pub kind: String,
+    /// What it is about.
+    pub subject_id: String,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Proof that it is ours.
+    pub lease_token: String,
+}
+
+/// Who claims, and for how long.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The process.
+    pub boot_id: String,
+    /// A fresh random token.
+    pub lease_token: String,
+    /// The time.
+    pub now: i64,
+    /// When we may be taken for dead.
+    pub lease_until: i64,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The work is done.
+    Done,
+    /// Try again at this time.
+    Retry {
+        /// Not before.
+        run_at: i64,
+        /// Why.
+        error: String,
+    },
+    /// Given up.
+    Dead {
+        /// Why.
+        error: String,
+    },
+    /// Put back as if never claimed: the process stops.
+    Released,
+}
+
+impl Store {
+    /// Takes the next job that is due, if there is one.
+    pub async fn claim_job(&self, claim: Claim) -> Result<Option<ClaimedJob>, StoreError> {
+        self.write(move |db| {
+            Ok(db
+                .prepare_cached(
+                    "UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = ?1, lease_until = ?2, boot_id = ?3
+                      WHERE id = (SELECT id FROM jobs WHERE state = 'ready' AND run_at <= ?4 ORDER BY run_at LIMIT 1)
+                      RETURNING id, kind, subject_id, attempt, lease_token",
+                )?
+                .query_row(params![claim.lease_token, claim.lease_until, claim.boot_id, claim.now], |row| {
+                    Ok(ClaimedJob { id: row.get(0)?, kind: row.get(1)?, subject_id: row.get(2)?, attempt: row.get(3)?, lease_token: row.get(4)? })
+                })
+                .optional()?)
+        })
+        .await
+    }
+
+    /// Says that the holder lives. False when the job is no longer ours.
+    pub async fn extend_lease(&self, job: &ClaimedJob, lease_until: i64) -> Result<bool, StoreError> {
+        let job = job.clone();
+        self.write(move |db| {
+            let changed = db.execute(
+                "UPDATE jobs SET lease_until = ?3 WHERE id = ?1 AND lease_token = ?2 AND state = 'running'",
+                params![job.id, job.lease_token, lease_until],
+            )?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// Writes down how a try ended. False when the job is no longer ours: then nothing is changed.
+    pub async fn end_job(&self, job: &ClaimedJob, ending: Ending, now: i64) -> Result<bool, StoreError> {
+        let job = job.clone();
+        self.write(move |db| {
+            let (state, attempts_back, run_at, error, finished_at) = match ending {
+                Ending::Done => ("done", 0, None, None, Some(now)),
+                Ending::Retry { run_at, error } => ("ready", 0, Some(run_at), Some(error), None),
+                Ending::Dead { error } => ("dead", 0, None, Some(error), Some(now)),
+                Ending::Released => ("ready", 1, None, None, None),
+            };
+            let changed = db.execute(
+                "UPDATE jobs SET state = ?3, attempt = attempt - ?4, run_at = coalesce(?5, run_at), last_error = coalesce(?6, last_error),
+                        finished_at = ?7, lease_token = NULL, lease_until = NULL, boot_id = NULL
+                  WHERE id = ?1 AND lease_token = ?2 AND state = 'running'",
+                params![job.id, job.lease_token, state, attempts_back, run_at, error, finished_at],
+            )?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// Puts back what processes of other boots held. Only for the process that holds the data directory's lock: then
+    /// the others are dead for certain. A crash costs no attempt.
+    pub async fn rescue_orphans(&self, boot_id: &str) -> Result<usize, StoreError> {
+        let boot = boot_id.to_owned();
+        self.write(move |db| {
+            Ok(db.execute(
+                "UPDATE jobs SET state = 'ready', attempt = max(attempt - 1, 0), lease_token = NULL, lease_until = NULL, boot_id = NULL
+                  WHERE state = 'running' AND boot_id IS NOT ?1",
+                [boot],
+            )?)
+        })
+        .await
+    }
+
+    /// Puts back jobs whose lease ran out: their worker hangs.
+    pub async fn expire_leases(&self, now: i64) -> Result<usize, StoreError> {
+        self.write(move |db| {
+            Ok(db.execute(
+                "UPDATE jobs SET state = 'ready', lease_token = NULL, lease_until = NULL, boot_id = NULL WHERE state = 'running' AND lease_until < ?1",
+                [now],
+            )?)
+        })
+        .await
+    }
+
+    /// When the next waiting job is due, and how many wait.
+    pub fn next_job(&self) -> Result<(Option<i64>, i64), StoreError> {
+        self.point(|db| {
+            db.prepare_cached("SELECT min(run_at), count(*) FROM jobs WHERE state = 'ready'")?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+    }
+}
+
+/// Adds a job in the transaction of whoever makes the work. A second one for the same subject is the first one.
+pub(super) fn enqueue(db: &Connection, id: &str, kind: &str, subject_id: &str, now: i64) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO jobs (id, kind, subject_id, state, run_at, created_at) VALUES (?1, ?2, ?3, 'ready', ?4, ?4)
+         ON CONFLICT (kind, subject_id) DO NOTHING",
+    )?
+    .execute(params![id, kind, subject_id, now])?;
+    Ok(())
+}

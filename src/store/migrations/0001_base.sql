@@ -1,0 +1,287 @@
+-- The schema of the first release. Released: never edited.
+CREATE TABLE meta (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+CREATE TABLE policy_revision (
+    id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    revision INTEGER NOT NULL
+) STRICT;
+INSERT INTO policy_revision (id, revision) VALUES (1, 1);
+CREATE TABLE mcp_tool_groups (
+    id               TEXT    NOT NULL PRIMARY KEY,
+    server_code      TEXT    NOT NULL UNIQUE,
+    name             TEXT    NOT NULL UNIQUE,
+    description      TEXT    NOT NULL DEFAULT '',
+    user_tier_access TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(user_tier_access)),
+    allowed_roles    TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(allowed_roles)),
+    enabled          INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    created_by       TEXT    NOT NULL,
+    created_at       INTEGER NOT NULL,
+    updated_at       INTEGER NOT NULL
+) STRICT;
+CREATE TABLE mcp_keys (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    group_id     TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE,
+    name         TEXT    NOT NULL,
+    hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
+    sealed       BLOB,
+    hint         TEXT    NOT NULL,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER,
+    revoked_at   INTEGER,
+    last_used_at INTEGER
+) STRICT;
+CREATE INDEX mcp_keys_by_group ON mcp_keys (group_id, created_at);
+CREATE TABLE mcp_tools (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    tool_name       TEXT    NOT NULL,
+    group_id        TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE,
+    version         TEXT    NOT NULL DEFAULT '1.0.0',
+    description     TEXT,
+    enabled         INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    timeout_seconds INTEGER NOT NULL DEFAULT 30 CHECK (timeout_seconds BETWEEN 1 AND 300),
+    config_data     TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(config_data)),
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL,
+    UNIQUE (group_id, tool_name)
+) STRICT;
+CREATE TRIGGER policy_group_added   AFTER INSERT ON mcp_tool_groups BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_group_changed AFTER UPDATE ON mcp_tool_groups BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_group_removed AFTER DELETE ON mcp_tool_groups BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_key_added     AFTER INSERT ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_key_changed   AFTER UPDATE OF group_id, hash, expires_at, revoked_at ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_key_removed   AFTER DELETE ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_tool_added    AFTER INSERT ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_tool_changed  AFTER UPDATE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_tool_removed  AFTER DELETE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TABLE mcp_call_logs (
+    id            INTEGER NOT NULL PRIMARY KEY,
+    call_id       TEXT    NOT NULL UNIQUE,
+    tool_name     TEXT    NOT NULL,
+    group_id      TEXT,
+    key_id        TEXT,
+    caller_app_id TEXT,
+    client_name   TEXT,
+    channel       TEXT    NOT NULL,
+    protocol      TEXT    NOT NULL,
+    request_data  TEXT    CHECK (json_valid(request_data)),
+    response_data TEXT    CHECK (json_valid(response_data)),
+    success       INTEGER NOT NULL CHECK (success IN (0, 1)),
+    outcome       TEXT    NOT NULL,
+    error_message TEXT,
+    duration_ms   INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX mcp_call_logs_by_tool   ON mcp_call_logs (tool_name, success, created_at);
+CREATE INDEX mcp_call_logs_by_group  ON mcp_call_logs (group_id, created_at);
+CREATE INDEX mcp_call_logs_by_caller ON mcp_call_logs (caller_app_id, created_at) WHERE caller_app_id IS NOT NULL;
+CREATE TABLE users (
+    seq           INTEGER NOT NULL PRIMARY KEY,
+    id            TEXT    NOT NULL UNIQUE,
+    username      TEXT    NOT NULL,
+    email         TEXT,
+    phone         TEXT,
+    avatar        TEXT,
+    roles         TEXT    NOT NULL DEFAULT '["customer"]' CHECK (json_valid(roles)),
+    is_active     INTEGER NOT NULL DEFAULT 1 CHECK (is_active IN (0, 1)),
+    name_chars    TEXT    NOT NULL DEFAULT '',
+    registered_at INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX users_by_name  ON users (username COLLATE NOCASE);
+CREATE INDEX users_by_email ON users (email COLLATE NOCASE) WHERE email IS NOT NULL;
+CREATE INDEX users_by_phone ON users (phone) WHERE phone IS NOT NULL;
+CREATE VIRTUAL TABLE user_trigrams USING fts5 (username, email, phone, content = 'users', content_rowid = 'seq', tokenize = 'trigram');
+CREATE VIRTUAL TABLE user_characters USING fts5 (name_chars, content = 'users', content_rowid = 'seq', tokenize = 'unicode61', detail = 'none');
+CREATE TRIGGER user_search_added AFTER INSERT ON users BEGIN
+    INSERT INTO user_trigrams (rowid, username, email, phone) VALUES (new.seq, new.username, new.email, new.phone);
+    INSERT INTO user_characters (rowid, name_chars) VALUES (new.seq, new.name_chars);
+END;
+CREATE TRIGGER user_search_changed AFTER UPDATE OF username, email, phone, name_chars ON users BEGIN
+    INSERT INTO user_trigrams (user_trigrams, rowid, username, email, phone) VALUES ('delete', old.seq, old.username, old.email, old.phone);
+    INSERT INTO user_trigrams (rowid, username, email, phone) VALUES (new.seq, new.username, new.email, new.phone);
+    INSERT INTO user_characters (user_characters, rowid, name_chars) VALUES ('delete', old.seq, old.name_chars);
+    INSERT INTO user_characters (rowid, name_chars) VALUES (new.seq, new.name_chars);
+END;
+CREATE TRIGGER user_search_removed AFTER DELETE ON users BEGIN
+    INSERT INTO user_trigrams (user_trigrams, rowid, username, email, phone) VALUES ('delete', old.seq, old.username, old.email, old.phone);
+    INSERT INTO user_characters (user_characters, rowid, name_chars) VALUES ('delete', old.seq, old.name_chars);
+END;
+CREATE TABLE customers (
+    user_id    TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    gender     TEXT    CHECK (gender IN ('female', 'male', 'other')),
+    birth_year INTEGER,
+    city       TEXT,
+    source     TEXT,
+    skin_type  TEXT,
+    concerns   TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(concerns)),
+    allergies  TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(allergies)),
+    conditions TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(conditions)),
+    updated_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE preferences (
+    user_id             TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    treatments          TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(treatments)),
+    budget_min_fen      INTEGER,
+    budget_max_fen      INTEGER,
+    contact_time        TEXT,
+    communication_style TEXT,
+    price_sensitivity   TEXT    CHECK (price_sensitivity IN ('low', 'medium', 'high')),
+    brand_loyalty       TEXT    CHECK (brand_loyalty IN ('low', 'medium', 'high')),
+    updated_at          INTEGER NOT NULL
+) STRICT;
+CREATE TABLE services (
+    code              TEXT    NOT NULL PRIMARY KEY,
+    name              TEXT    NOT NULL,
+    name_en           TEXT    NOT NULL DEFAULT '',
+    category          TEXT    NOT NULL,
+    description       TEXT    NOT NULL DEFAULT '',
+    treats            TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(treats)),
+    price_min_fen     INTEGER NOT NULL CHECK (price_min_fen >= 0),
+    price_max_fen     INTEGER NOT NULL CHECK (price_max_fen >= price_min_fen),
+    duration_minutes  INTEGER NOT NULL CHECK (duration_minutes > 0),
+    recovery_days     INTEGER NOT NULL DEFAULT 0 CHECK (recovery_days >= 0),
+    sessions          INTEGER NOT NULL DEFAULT 1 CHECK (sessions > 0),
+    interval_days     INTEGER NOT NULL DEFAULT 0 CHECK (interval_days >= 0),
+    efficacy          INTEGER NOT NULL DEFAULT 50 CHECK (efficacy BETWEEN 1 AND 100),
+    contraindications TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(contraindications)),
+    enabled           INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    updated_at        INTEGER NOT NULL
+) STRICT;
+CREATE TABLE consultations (
+    id            TEXT    NOT NULL PRIMARY KEY,
+    customer_id   TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    consultant_id TEXT,
+    kind          TEXT    NOT NULL CHECK (kind IN ('consultation', 'treatment', 'follow_up', 'complaint')),
+    status        TEXT    NOT NULL CHECK (status IN ('scheduled', 'completed', 'cancelled', 'no_show')),
+    summary       TEXT    NOT NULL DEFAULT '',
+    service_code  TEXT,
+    paid_fen      INTEGER NOT NULL DEFAULT 0 CHECK (paid_fen >= 0),
+    occurred_at   INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX consultations_by_customer ON consultations (customer_id, occurred_at);
+CREATE INDEX consultations_by_service  ON consultations (service_code, occurred_at) WHERE service_code IS NOT NULL;
+CREATE TABLE consultation_summaries (
+    id                TEXT    NOT NULL PRIMARY KEY,
+    consultation_id   TEXT,
+    customer_id       TEXT,
+    consultation_type TEXT    NOT NULL,
+    key_points        TEXT    NOT NULL CHECK (json_valid(key_points)),
+    source            TEXT    NOT NULL CHECK (json_valid(source)),
+    created_at        INTEGER NOT NULL
+) STRICT;
+CREATE TABLE conversations (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    customer_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    registration_id TEXT    UNIQUE,
+    title           TEXT    NOT NULL,
+    ai_controlled   INTEGER NOT NULL DEFAULT 1 CHECK (ai_controlled IN (0, 1)),
+    agent_id        TEXT,
+    status          TEXT    NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'closed')),
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX conversations_by_customer ON conversations (customer_id, updated_at);
+CREATE TABLE messages (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    conversation_id TEXT    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    registration_id TEXT    UNIQUE,
+    sender_type     TEXT    NOT NULL CHECK (sender_type IN ('customer', 'consultant', 'doctor', 'ai', 'system')),
+    sender_id       TEXT,
+    type            TEXT    NOT NULL CHECK (type IN ('text', 'media', 'system', 'structured')),
+    content         TEXT    NOT NULL CHECK (json_valid(content)),
+    created_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX messages_by_conversation ON messages (conversation_id, created_at);
+CREATE INDEX messages_by_sender ON messages (sender_id, created_at) WHERE sender_type = 'customer';
+CREATE TABLE plans (
+    id          TEXT    NOT NULL PRIMARY KEY,
+    customer_id TEXT,
+    parent_id   TEXT    REFERENCES plans (id),
+    status      TEXT    NOT NULL DEFAULT 'pending_physician_review' CHECK (status IN ('pending_physician_review', 'approved', 'rejected')),
+    body        TEXT    NOT NULL CHECK (json_valid(body)),
+    created_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX plans_by_customer ON plans (customer_id, created_at);
+CREATE TABLE registrations (
+    id                 TEXT    NOT NULL PRIMARY KEY,
+    event_id           TEXT    UNIQUE,
+    user_id            TEXT    NOT NULL UNIQUE,
+    body_hash          BLOB    NOT NULL,
+    profile            TEXT    NOT NULL CHECK (json_valid(profile)),
+    state              TEXT    NOT NULL CHECK (state IN ('accepted', 'done', 'done_with_fallback', 'dead_letter')),
+    accepted_at        INTEGER NOT NULL,
+    deadline_at        INTEGER NOT NULL,
+    conversation_id    TEXT,
+    welcome_text       TEXT,
+    welcome_rung       TEXT    CHECK (welcome_rung IN ('agent', 'static')),
+    welcome_reason     TEXT,
+    welcome_message_id TEXT,
+    agent_id           TEXT,
+    agent_run          TEXT    CHECK (json_valid(agent_run)),
+    finished_at        INTEGER
+) STRICT;
+CREATE INDEX registrations_by_time ON registrations (accepted_at);
+CREATE TABLE registration_steps (
+    registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
+    step            TEXT    NOT NULL,
+    attempt         INTEGER NOT NULL,
+    state           TEXT    NOT NULL CHECK (state IN ('done', 'failed')),
+    started_at      INTEGER NOT NULL,
+    duration_ms     INTEGER NOT NULL,
+    detail          TEXT    NOT NULL CHECK (json_valid(detail)),
+    error           TEXT,
+    PRIMARY KEY (registration_id, step, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE notifications (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
+    consultant_id   TEXT    NOT NULL,
+    payload         TEXT    NOT NULL CHECK (json_valid(payload)),
+    created_at      INTEGER NOT NULL,
+    UNIQUE (registration_id, consultant_id)
+) STRICT;
+CREATE INDEX notifications_by_consultant ON notifications (consultant_id, created_at);
+CREATE TABLE outgoing_events (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    kind            TEXT    NOT NULL,
+    registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
+    payload         TEXT    NOT NULL CHECK (json_valid(payload)),
+    created_at      INTEGER NOT NULL,
+    delivered_at    INTEGER,
+    last_status     INTEGER,
+    UNIQUE (kind, registration_id)
+) STRICT;
+CREATE TABLE jobs (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    kind         TEXT    NOT NULL,
+    subject_id   TEXT    NOT NULL,
+    state        TEXT    NOT NULL CHECK (state IN ('ready', 'running', 'done', 'dead')),
+    attempt      INTEGER NOT NULL DEFAULT 0,
+    run_at       INTEGER NOT NULL,
+    lease_token  TEXT,
+    lease_until  INTEGER,
+    boot_id      TEXT,
+    last_error   TEXT,
+    created_at   INTEGER NOT NULL,
+    finished_at  INTEGER,
+    UNIQUE (kind, subject_id)
+) STRICT;
+CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'ready';
+CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
+CREATE TABLE dify_configs (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    environment     TEXT    NOT NULL DEFAULT 'production',
+    app_name        TEXT    NOT NULL UNIQUE,
+    app_id          TEXT,
+    kind            TEXT    NOT NULL CHECK (kind IN ('chat', 'agent', 'workflow')),
+    base_url        TEXT    NOT NULL,
+    sealed_key      BLOB    NOT NULL,
+    timeout_seconds INTEGER NOT NULL DEFAULT 60 CHECK (timeout_seconds BETWEEN 1 AND 600),
+    enabled         INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL
+) STRICT;

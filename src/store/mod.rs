@@ -1,0 +1,114 @@
+//! The database. The only folder that writes SQL, and the only one that sees rusqlite.
+//!
+//! One writer, many readers: reads come from pools of `query_only` connections, every write goes through one
+//! thread that commits in groups ([`writer`]). What other folders see are domain operations with domain types, one
+//! file per aggregate, so that a second engine could stand behind the same calls.
+//!
+//! Architecture invariant: no rusqlite type leaves this folder (`tests/it/layers.rs`).
+
+mod error;
+pub mod migrate;
+mod pool;
+mod writer;
+
+pub mod agents;
+pub mod call_log;
+pub mod consultations;
+pub mod conversations;
+pub mod import;
+pub mod jobs;
+pub mod messages;
+pub mod plans;
+pub mod policy;
+pub mod records;
+pub mod registrations;
+mod rows;
+pub mod search;
+pub mod services;
+pub mod users;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::Connection;
+
+pub use self::error::{OpenError, StoreError};
+use self::{pool::Readers, writer::Writer};
+
+/// A handle on the database. Cheap to clone; the last one closes it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    readers: Readers,
+    writer: Writer,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database at `path`, creating or migrating it first. Blocks: call it at start.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let connection = migrate::open_writer(path)?;
+        let inner = Inner {
+            path: path.to_owned(),
+            readers: Readers::open(path)?,
+            writer: Writer::start(connection)?,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Where the database is.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// A read of a few rows by key, on the calling thread: it takes microseconds, and handing it over would cost more.
+    fn point<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.inner.readers.point(read)
+    }
+
+    /// A read that may take long, on a blocking thread. Dropping the future interrupts the query.
+    async fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.readers.scan(read).await
+    }
+
+    /// A write. Returns after its group's COMMIT; an error of one write undoes that write alone.
+    ///
+    /// Everything `work` does is one transaction. [`StoreError::InDoubt`] means the commit failed in a way that may
+    /// still prove durable: never tell a caller that it was rejected.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.writer.submit(work).await
+    }
+
+    /// Resolves when the disk failed under a commit: the process must stop and recover by a fresh start.
+    pub async fn failed(&self) -> String {
+        self.inner.writer.failed().await
+    }
+
+    /// Whether a read works at this moment; the error says why not.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.point(|db| db.query_row("SELECT revision FROM policy_revision", [], |row| row.get::<_, i64>(0)))
+            .map(|_| ())
+    }
+
+    /// Finishes every write that was submitted, and closes the writer.
+    pub async fn close(&self) {
+        self.inner.writer.close().await;
+    }
+}

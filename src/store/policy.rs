@@ -1,0 +1,405 @@
+//! Groups, keys and tools: who may call what. Read as one snapshot, changed by single operations.
+//!
+//! Triggers of the schema count every change in `policy_revision`, whichever process makes it.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Store, StoreError};
+
+/// A group of tools behind one server code.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// UUID v7.
+    pub id: String,
+    /// Segment of its URL.
+    pub server_code: String,
+    /// Name shown to people.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Tiers that may open it by account.
+    pub user_tier_access: Vec<String>,
+    /// Roles that may open it by account.
+    pub allowed_roles: Vec<String>,
+    /// Whether its keys are accepted.
+    pub enabled: bool,
+    /// Who created it.
+    pub created_by: String,
+    /// When, in milliseconds.
+    pub created_at: i64,
+    /// When it last changed.
+    pub updated_at: i64,
+}
+
+/// A key that opens a group. The key itself is not in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// UUID v7.
+    pub id: String,
+    /// The group it opens.
+    pub group_id: String,
+    /// Name shown to people.
+    pub name: String,
+    /// SHA-256 of the key.
+    pub hash: [u8; 32],
+    /// The key, sealed under the master key.
+    pub sealed: Option<Vec<u8>>,
+    /// Its last four characters.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// End of its grace; none for the current key.
+    pub expires_at: Option<i64>,
+    /// When it was revoked.
+    pub revoked_at: Option<i64>,
+    /// When it was last accepted.
+    pub last_used_at: Option<i64>,
+}
+
+/// A tool as one group offers it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ToolPolicy {
+    /// UUID v7.
+    pub id: String,
+    /// Wire name.
+    pub tool_name: String,
+    /// The group.
+    pub group_id: String,
+    /// Version of the definition when it was added.
+    pub version: String,
+    /// Replaces the definition's description.
+    pub description: Option<String>,
+    /// Whether the group offers it.
+    pub enabled: bool,
+    /// Limit of one call.
+    pub timeout_seconds: u32,
+    /// Switches of the tool.
+    pub config_data: Map<String, Value>,
+    /// When it was added.
+    pub created_at: i64,
+    /// When it last changed.
+    pub updated_at: i64,
+}
+
+/// Everything at one revision.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyRows {
+    /// Counts changes.
+    pub revision: i64,
+    /// All groups, by creation.
+    pub groups: Vec<Group>,
+    /// All keys.
+    pub keys: Vec<Key>,
+    /// All tools of all groups, by creation.
+    pub tools: Vec<ToolPolicy>,
+}
+
+/// A change of one tool in one group; `None` leaves a field alone.
+#[derive(Debug, Clone, Default)]
+pub struct ToolChange {
+    /// Switch it on or off.
+    pub enabled: Option<bool>,
+    /// Another limit, 1 to 300 s.
+    pub timeout_seconds: Option<u32>,
+    /// Another description; `Some(None)` goes back to the definition's.
+    pub description: Option<Option<String>>,
+    /// Another configuration.
+    pub config_data: Option<Map<String, Value>>,
+}
+
+/// A group to be created with its first key and its tools.
+#[derive(Debug, Clone)]
+pub struct NewGroup {
+    /// The group.
+    pub group: Group,
+    /// Its key.
+    pub key: Key,
+    /// Its tools.
+    pub tools: Vec<ToolPolicy>,
+}
+
+impl Store {
+    /// The count of policy changes. Cheap: asked on every request.
+    pub fn policy_revision(&self) -> Result<i64, StoreError> {
+        self.point(revision)
+    }
+
+    /// All groups, keys and tools, at one point in time.
+    pub fn policy(&self) -> Result<PolicyRows, StoreError> {
+        self.point(|db| {
+            let snapshot = db.unchecked_transaction()?;
+            let rows = PolicyRows {
+                revision: revision(&snapshot)?,
+                groups: all(&snapshot, GROUPS, group)?,
+                keys: all(&snapshot, KEYS, key)?,
+                tools: all(&snapshot, TOOLS, tool)?,
+            };
+            snapshot.finish()?;
+            Ok(rows)
+        })
+    }
+
+    /// Creates groups with their keys and tools; all or none.
+    pub async fn create_groups(&self, groups: Vec<NewGroup>) -> Result<(), StoreError> {
+        self.write(move |db| groups.iter().try_for_each(|new| insert_new(db, new))).await
+    }
+
+    /// Creates the groups of a first start, unless there ever were groups. Says whether it did.
+    pub async fn seed_groups(&self, groups: Vec<NewGroup>) -> Result<bool, StoreError> {
+        self.write(move |db| {
+            let seeded = db.execute("INSERT INTO meta (name, value) VALUES ('groups_seeded', '1') ON CONFLICT (name) DO NOTHING", [])?;
+            if seeded == 0 {
+                return Ok(false);
+            }
+            groups.iter().try_for_each(|new| insert_new(db, new))?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Switches a group on or off.
+    pub async fn set_group_enabled(&self, server_code: &str, enabled: bool, now: i64) -> Result<(), StoreError> {
+        let code = server_code.to_owned();
+        self.write(move |db| {
+            let changed = db.execute(
+                "UPDATE mcp_tool_groups SET enabled = ?2, updated_at = ?3 WHERE server_code = ?1",
+                params![code, enabled, now],
+            )?;
+            found(changed, || format!("there is no group {code}"))
+        })
+        .await
+    }
+
+    /// Deletes a group with its keys and its tools. The call log keeps its rows.
+    pub async fn delete_group(&self, server_code: &str) -> Result<(), StoreError> {
+        let code = server_code.to_owned();
+        self.write(move |db| {
+            let changed = db.execute("DELETE FROM mcp_tool_groups WHERE server_code = ?1", [&code])?;
+            found(changed, || format!("there is no group {code}"))
+        })
+        .await
+    }
+
+    /// Makes `key` the group's current key; the one before it is accepted until `grace_until`.
+    pub async fn rotate_key(&self, key: Key, grace_until: i64) -> Result<(), StoreError> {
+        self.write(move |db| {
+            db.execute(
+                "UPDATE mcp_keys SET expires_at = ?2 WHERE group_id = ?1 AND revoked_at IS NULL AND expires_at IS NULL",
+                params![key.group_id, grace_until],
+            )?;
+            insert_key(db, &key)
+        })
+        .await
+    }
+
+    /// Revokes one key, or every key of the group when `key_id` is none. Says how many.
+    pub async fn revoke_keys(&self, group_id: &str, key_id: Option<&str>, now: i64) -> Result<usize, StoreError> {
+        let (group, key) = (group_id.to_owned(), key_id.map(str::to_owned));
+        self.write(move |db| {
+            Ok(db.execute(
+                "UPDATE mcp_keys SET revoked_at = ?3, sealed = NULL WHERE group_id = ?1 AND revoked_at IS NULL AND (?2 IS NULL OR id = ?2)",
+                params![group, key, now],
+            )?)
+        })
+        .await
+    }
+
+    /// Notes when keys were last accepted.
+    pub async fn touch_keys(&self, used: Vec<(String, i64)>) -> Result<(), StoreError> {
+        self.write(move |db| {
+            let mut update = db.prepare_cached("UPDATE mcp_keys SET last_used_at = max(coalesce(last_used_at, 0), ?2) WHERE id = ?1")?;
+            for (key, at) in &used {
+                update.execute(params![key, at])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes a tool in a group.
+    pub async fn change_tool(&self, group_id: &str, tool_name: &str, change: ToolChange, now: i64) -> Result<(), StoreError> {
+        let (group, name) = (group_id.to_owned(), tool_name.to_owned());
+        self.write(move |db| {
+            let config = change.config_data.as_ref().map(serde_json::to_string).transpose()?;
+            let changed = db.execute(
+                "UPDATE mcp_tools SET enabled = coalesce(?3, enabled), timeout_seconds = coalesce(?4, timeout_seconds),
+                        description = CASE WHEN ?5 THEN ?6 ELSE description END, config_data = coalesce(?7, config_data), updated_at = ?8
+                  WHERE group_id = ?1 AND tool_name = ?2",
+                params![
+                    group,
+                    name,
+                    change.enabled,
+                    change.timeout_seconds,
+                    change.description.is_some(),
+                    change.description.flatten(),
+                    config,
+                    now
+                ],
+            )?;
+            found(changed, || format!("the group has no tool {name}"))
+        })
+        .await
+    }
+
+    /// Adds a tool to a group.
+    pub async fn add_tool(&self, tool: ToolPolicy) -> Result<(), StoreError> {
+        self.write(move |db| insert_tool(db, &tool)).await
+    }
+
+    /// A value this installation keeps about itself.
+    pub fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.point(|db| db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional())
+    }
+
+    /// Keeps a value about this installation, unless it has one. Returns the one that is kept.
+    pub async fn keep_meta(&self, name: &str, value: String) -> Result<String, StoreError> {
+        let name = name.to_owned();
+        self.write(move |db| {
+            db.execute("INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING", [&name, &value])?;
+            Ok(db.query_row("SELECT value FROM meta WHERE name = ?1", [&name], |row| row.get(0))?)
+        })
+        .await
+    }
+}
+
+const GROUPS: &str = "SELECT id, server_code, name, description, user_tier_access, allowed_roles, enabled, created_by, created_at, updated_at
+    FROM mcp_tool_groups ORDER BY created_at, id";
+const KEYS: &str = "SELECT id, group_id, name, hash, sealed, hint, created_at, expires_at, revoked_at, last_used_at
+    FROM mcp_keys ORDER BY created_at, id";
+const TOOLS: &str = "SELECT id, tool_name, group_id, version, description, enabled, timeout_seconds, config_data, created_at, updated_at
+    FROM mcp_tools ORDER BY created_at, id";
+
+fn revision(db: &Connection) -> rusqlite::Result<i64> {
+    db.prepare_cached("SELECT revision FROM policy_revision WHERE id = 1")?.query_row([], |row| row.get(0))
+}
+
+fn all<T>(db: &Connection, sql: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
+    db.prepare_cached(sql)?.query_map([], read)?.collect()
+}
+
+fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
+    Ok(Group {
+        id: row.get(0)?,
+        server_code: row.get(1)?,
+        name: row.get(2)?,
+        description: row.get(3)?,
+        user_tier_access: json(row, 4)?,
+        allowed_roles: json(row, 5)?,
+        enabled: row.get(6)?,
+        created_by: row.get(7)?,
+        created_at: row.get(8)?,
+        updated_at: row.get(9)?,
+    })
+}
+
+fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
+    Ok(Key {
+        id: row.get(0)?,
+        group_id: row.get(1)?,
+        name: row.get(2)?,
+        hash: row.get(3)?,
+        sealed: row.get(4)?,
+        hint: row.get(5)?,
+        created_at: row.get(6)?,
+        expires_at: row.get(7)?,
+        revoked_at: row.get(8)?,
+        last_used_at: row.get(9)?,
+    })
+}
+
+fn tool(row: &Row<'_>) -> rusqlite::Result<ToolPolicy> {
+    Ok(ToolPolicy {
+        id: row.get(0)?,
+        tool_name: row.get(1)?,
+        group_id: row.get(2)?,
+        version: row.get(3)?,
+        description: row.get(4)?,
+        enabled: row.get(5)?,
+        timeout_seconds: row.get(6)?,
+        config_data: json(row, 7)?,
+        created_at: row.get(8)?,
+        updated_at: row.get(9)?,
+    })
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into()))
+}
+
+fn insert_new(db: &Connection, new: &NewGroup) -> Result<(), StoreError> {
+    let group = &new.group;
+    db.prepare_cached(
+        "INSERT INTO mcp_tool_groups (id, server_code, name, description, user_tier_access, allowed_roles, enabled, created_by, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        group.id,
+        group.server_code,
+        group.name,
+        group.description,
+        serde_json::to_string(&group.user_tier_access)?,
+        serde_json::to_string(&group.allowed_roles)?,
+        group.enabled,
+        group.created_by,
+        group.created_at,
+        group.updated_at
+    ])
+    .map_err(|error| duplicate(error, || format!("a group with the code {} or the name {} exists already", group.server_code, group.name)))?;
+    insert_key(db, &new.key)?;
+    new.tools.iter().try_for_each(|tool| insert_tool(db, tool))
+}
+
+fn insert_key(db: &Connection, key: &Key) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO mcp_keys (id, group_id, name, hash, sealed, hint, created_at, expires_at, revoked_at, last_used_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        key.id,
+        key.group_id,
+        key.name,
+        key.hash,
+        key.sealed,
+        key.hint,
+        key.created_at,
+        key.expires_at,
+        key.revoked_at,
+        key.last_used_at
+    ])?;
+    Ok(())
+}
+
+fn insert_tool(db: &Connection, tool: &ToolPolicy) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO mcp_tools (id, tool_name, group_id, version, description, enabled, timeout_seconds, config_data, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        tool.id,
+        tool.tool_name,
+        tool.group_id,
+        tool.version,
+        tool.description,
+        tool.enabled,
+        tool.timeout_seconds,
+        serde_json::to_string(&tool.config_data)?,
+        tool.created_at,
+        tool.updated_at
+    ])
+    .map_err(|error| duplicate(error, || format!("the group has {} already", tool.tool_name)))?;
+    Ok(())
+}
+
+fn duplicate(error: rusqlite::Error, say: impl FnOnce() -> String) -> StoreError {
+    match StoreError::from(error) {
+        StoreError::Conflict(_) => StoreError::Conflict(say()),
+        other => other,
+    }
+}
+
+fn found(changed: usize, missing: impl FnOnce() -> String) -> Result<(), StoreError> {
+    if changed == 0 { Err(StoreError::NotFound(missing())) } else { Ok(()) }
+}

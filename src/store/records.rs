@@ -1,0 +1,108 @@
+//! The store as the tools see it: the `Records` port, answered by the aggregates' SQL.
+//!
+//! Point reads run on the calling thread, everything that may take longer on a blocking one. Nothing here decides
+//! anything: a rule of the domain belongs to the tools, a query to its aggregate's file.
+//!
+//! The port asks for `created_at` of what it stores, and for bookings of the last year, without naming a time: the
+//! machine's clock is their stated source, and this is the only file of the store that asks it.
+
+use anmei_mcp_tools::{
+    Records,
+    port::{
+        Activity, Consultation, Conversation, Customer, Message, NewPlan, NewSummary, Participant, Plan, Preferences, RecordsError, Service,
+        Stored, User, UserHit,
+    },
+};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Store, consultations, conversations, messages, plans, search, services, users};
+use crate::{
+    clock::{Clock, SystemClock, from_ms},
+    ids::new_id_at,
+};
+
+type Answer<T> = Result<T, RecordsError>;
+
+#[async_trait]
+impl Records for Store {
+    async fn user(&self, id: &str) -> Answer<Option<User>> {
+        Ok(self.point(|db| users::by_id(db, id))?)
+    }
+
+    async fn search_users(&self, query: &str, limit: u32) -> Answer<Vec<UserHit>> {
+        let query = query.to_owned();
+        Ok(self.scan(move |db| search::search(db, &query, limit)).await?)
+    }
+
+    async fn customer(&self, user_id: &str) -> Answer<Option<Customer>> {
+        Ok(self.point(|db| users::customer(db, user_id))?)
+    }
+
+    async fn preferences(&self, user_id: &str) -> Answer<Option<Preferences>> {
+        Ok(self.point(|db| users::preferences(db, user_id))?)
+    }
+
+    async fn activity(&self, user_id: &str, now: DateTime<Utc>) -> Answer<Activity> {
+        let user_id = user_id.to_owned();
+        Ok(self.scan(move |db| consultations::activity(db, &user_id, now.timestamp_millis())).await?)
+    }
+
+    async fn consultations(&self, customer_id: &str, limit: u32) -> Answer<Vec<Consultation>> {
+        let customer_id = customer_id.to_owned();
+        Ok(self.scan(move |db| consultations::newest(db, &customer_id, limit)).await?)
+    }
+
+    async fn consultation(&self, id: &str) -> Answer<Option<Consultation>> {
+        Ok(self.point(|db| consultations::by_id(db, id))?)
+    }
+
+    async fn save_summary(&self, summary: NewSummary) -> Answer<Stored> {
+        let stored = stored();
+        let (id, now_ms) = (stored.id.clone(), stored.created_at.timestamp_millis());
+        self.write(move |db| Ok(consultations::save_summary(db, &id, &summary, now_ms)?)).await?;
+        Ok(stored)
+    }
+
+    async fn conversation(&self, id: &str) -> Answer<Option<Conversation>> {
+        Ok(self.point(|db| conversations::by_id(db, id))?)
+    }
+
+    async fn latest_conversation(&self, user_id: &str) -> Answer<Option<Conversation>> {
+        Ok(self.point(|db| conversations::latest(db, user_id))?)
+    }
+
+    async fn messages(&self, conversation_id: &str, limit: u32) -> Answer<Vec<Message>> {
+        let id = conversation_id.to_owned();
+        Ok(self.scan(move |db| messages::last(db, &id, limit)).await?)
+    }
+
+    async fn participants(&self, conversation_id: &str) -> Answer<Vec<Participant>> {
+        let id = conversation_id.to_owned();
+        Ok(self.scan(move |db| conversations::participants(db, &id)).await?)
+    }
+
+    async fn services(&self) -> Answer<Vec<Service>> {
+        Ok(self.scan(|db| services::all(db, SystemClock.now_ms())).await?)
+    }
+
+    async fn plan(&self, id: &str) -> Answer<Option<Plan>> {
+        Ok(self.point(|db| plans::by_id(db, id))?)
+    }
+
+    async fn save_plan(&self, plan: NewPlan) -> Answer<Stored> {
+        let stored = stored();
+        let (id, now_ms) = (stored.id.clone(), stored.created_at.timestamp_millis());
+        self.write(move |db| Ok(plans::save(db, &id, &plan, now_ms)?)).await?;
+        Ok(stored)
+    }
+}
+
+/// Id and time of a new row. The time is cut to what the database keeps, so that a later read says the same.
+fn stored() -> Stored {
+    let now_ms = SystemClock.now_ms();
+    Stored { id: new_id_at(now_ms), created_at: from_ms(now_ms) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! The folder rules: arrows point down only, and each heavy dependency lives in one place.
+//!
+//! Reads the `use` lines and paths of every source file. A rule that has to be broken is changed here, in the open.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Folders (or files) of `src`, each with those it may use. What is missing here does not exist.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    ("cli", &["app", "clock", "config", "demo", "dispatch", "gate", "ids", "lifecycle", "mcp", "outbound", "registration", "secret", "store", "telemetry"]),
+    ("demo", &["clock", "outbound", "secret", "store"]),
+    ("app", &["clock", "config", "dispatch", "gate", "http", "ids", "mcp", "outbound", "problem", "queue", "registration", "secret", "store"]),
+    ("http", &["problem", "store"]),
+    ("mcp", &["dispatch", "gate", "problem"]),
+    ("registration", &["clock", "gate", "ids", "outbound", "problem", "queue", "secret", "store"]),
+    ("dispatch", &["clock", "gate", "ids", "problem", "store"]),
+    ("gate", &["clock", "ids", "problem", "secret", "store"]),
+    ("queue", &["clock", "ids", "secret", "store"]),
+    ("outbound", &["clock", "secret"]),
+    ("store", &["clock", "ids"]),
+    ("config", &["outbound", "secret"]),
+    ("lifecycle", &[]),
+    ("telemetry", &[]),
+    ("ids", &["clock"]),
+    ("clock", &[]),
+    ("secret", &[]),
+    ("problem", &[]),
+    ("lib", &[]),
+];
+
+/// Crates that may be named in these places only.
+const LIVES_IN: &[(&str, &[&str])] = &[
+    ("rusqlite", &["store"]),
+    ("r2d2", &["store"]),
+    ("r2d2_sqlite", &["store"]),
+    ("rusqlite_migration", &["store"]),
+    ("reqwest", &["outbound"]),
+    ("eventsource_stream", &["outbound"]),
+    ("rmcp", &["mcp"]),
+    ("clap", &["cli"]),
+    ("figment", &["config"]),
+    ("jsonschema", &["dispatch"]),
+    ("anmei_mcp_tools", &["app", "dispatch", "mcp", "store"]),
+];
+
+fn sources() -> BTreeMap<PathBuf, String> {
+    fn walk(dir: &Path, found: &mut BTreeMap<PathBuf, String>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                found.insert(path.clone(), fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found
+}
+
+/// The folder (or top-level file) a source belongs to.
+fn part(path: &Path) -> String {
+    let inner = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    inner.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// The code without comments and without its tests: those may look anywhere.
+fn code(text: &str) -> String {
+    let product = text.split("#[cfg(test)]").next().unwrap();
+    product.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// Parts named behind `crate::`, in paths and in grouped imports.
+fn used_parts(code: &str) -> Vec<String> {
+    let mut used = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => used.push(rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned()),
+            Some(group) => used.extend(top_level_names(group)),
+        }
+    }
+    used
+}
+
+/// `a::{b, c}, d::e}` → a, d.
+fn top_level_names(group: &str) -> Vec<String> {
+    let (mut depth, mut name, mut names) = (0, String::new(), Vec::new());
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(std::mem::take(&mut name)),
+            _ if depth == 0 => name.push(c),
+            _ => {}
+        }
+    }
+    names.push(name);
+    names.iter().map(|name| name.trim().split(':').next().unwrap().trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn arrows_point_down_only() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let part = part(&path);
+        let is_test_file = path.file_stem().unwrap().to_str().unwrap().ends_with("tests");
+        let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == part).unwrap_or_else(|| panic!("{part} is not in MAY_USE"));
+        if is_test_file {
+            continue;
+        }
+        for used in used_parts(&code(&text)) {
+            if used != part && !allowed.contains(&used.as_str()) {
+                wrong.push(format!("{} uses crate::{used}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn heavy_dependencies_live_in_one_place() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let (part, code) = (part(&path), code(&text));
+        for (krate, homes) in LIVES_IN {
+            let named = code.contains(&format!("{krate}::")) || code.contains(&format!("use {krate} "));
+            let inside_a_word = code.match_indices(&format!("{krate}::")).all(|(at, _)| code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            if named && !inside_a_word && !homes.contains(&part.as_str()) {
+                wrong.push(format!("{} names {krate}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_tools_know_nothing_of_the_daemon() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/Cargo.toml")).unwrap();
+    for krate in ["rusqlite", "rmcp", "reqwest", "axum", "hyper", "anmei-mcp "] {
+        assert!(!manifest.contains(krate), "tools depends on {krate}");
+    }
+}
+
+#[test]
+fn environment_variables_are_read_in_config_only() {
+    for (path, text) in sources() {
+        let reads = ["env::var(", "env::var_os(", "env::vars("].iter().any(|call| code(&text).contains(call));
+        assert!(!reads || part(&path) == "config", "{} reads the environment", path.display());
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
+        if lines > 500 {
+            wrong.push(format!("{}: {lines}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,23 @@
+//! The integration tests: the real binary, real SQLite files, real HTTP, a stand-in Dify that speaks Dify's stream.
+//!
+//! One binary, so that it links once. Each module says which invariant of ARCHITECTURE.md it holds.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that cannot go on must say where"
+)]
+
+mod bad_input;
+mod call_log;
+mod cli;
+mod groups;
+mod harness;
+mod layers;
+mod protocol;
+mod registration;
+mod schema;
+mod tools;

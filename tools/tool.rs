@@ -1,0 +1,159 @@
+//! A tool is data plus a function: what clients see of it, and what it does.
+//!
+//! Tools are listed explicitly in their set; nothing registers itself. Names are for ever.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{
+    port::{Context, RecordsError},
+    schema,
+};
+
+/// What a tool says of itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Wire name, `snake_case`.
+    pub name: &'static str,
+    /// Short title for people, Chinese then English.
+    pub title: &'static str,
+    /// What it does and when to use it, Chinese then English.
+    pub description: &'static str,
+    /// The set it belongs to.
+    pub category: &'static str,
+    /// Version of its definition.
+    pub version: &'static str,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// Default limit of one call.
+    pub timeout: Duration,
+    /// Arguments that are accepted, as JSON text: shown in errors and documentation.
+    pub example: &'static str,
+    /// Switches that `config_data` understands, with their meaning.
+    pub config: &'static [(&'static str, &'static str)],
+}
+
+/// What calling a tool does to the world; becomes the MCP annotations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Reads only: any number of calls changes nothing.
+    Reads,
+    /// Adds rows, changes and removes none.
+    Adds,
+}
+
+/// The full definition: what is said plus the schemas derived from the types.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// What the tool says of itself.
+    pub about: About,
+    /// JSON Schema (2020-12) of the arguments: inlined, portable keywords only.
+    pub input_schema: Map<String, Value>,
+    /// JSON Schema (2020-12) of the result.
+    pub output_schema: Map<String, Value>,
+    /// [`About::example`], parsed.
+    pub example: Value,
+}
+
+/// Why a tool has no result. The text is written for the model that called it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ToolError {
+    /// An argument is well-formed and still not usable.
+    #[error("argument `{field}`: {why}")]
+    Argument {
+        /// Its name.
+        field: String,
+        /// What is wrong and what would be accepted.
+        why: String,
+    },
+    /// The thing asked for does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// Something the tool needs is not there at the moment.
+    #[error("{reason}; try again in {} s", retry_after.as_secs().max(1))]
+    Unavailable {
+        /// What is missing.
+        reason: String,
+        /// When it is worth another try.
+        retry_after: Duration,
+    },
+    /// The tool itself failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<RecordsError> for ToolError {
+    fn from(error: RecordsError) -> Self {
+        match error {
+            RecordsError::Unavailable(_) => Self::Unavailable {
+                reason: error.to_string(),
+                retry_after: Duration::from_secs(1),
+            },
+            RecordsError::Corrupt(why) => Self::Internal(why),
+        }
+    }
+}
+
+/// A tool written in Rust: the implementing type is its arguments.
+#[async_trait]
+pub trait NativeTool: DeserializeOwned + JsonSchema + Send + 'static {
+    /// Its result. Always a JSON object: older clients know nothing else.
+    type Output: Serialize + JsonSchema + Send;
+    /// What it says of itself.
+    fn about() -> About;
+    /// Does the work.
+    async fn run(self, ctx: &Context<'_>) -> Result<Self::Output, ToolError>;
+}
+
+/// The future of one call: the result as JSON text, serialised once.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Result<String, ToolError>> + Send + 'a>>;
+
+/// A tool with its type erased.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    /// What clients see.
+    pub definition: Definition,
+    run: for<'a> fn(Map<String, Value>, &'a Context<'a>) -> Running<'a>,
+}
+
+impl Tool {
+    /// Wraps a native tool.
+    pub fn native<T: NativeTool>() -> Self {
+        let about = T::about();
+        Self {
+            definition: Definition {
+                input_schema: schema::input::<T>(),
+                output_schema: schema::output::<T::Output>(),
+                // A test parses every example; a broken one shows as null there.
+                example: serde_json::from_str(about.example).unwrap_or(Value::Null),
+                about,
+            },
+            run: run_native::<T>,
+        }
+    }
+
+    /// Its wire name.
+    pub fn name(&self) -> &'static str {
+        self.definition.about.name
+    }
+
+    /// Calls it. `arguments` have been validated against the input schema.
+    pub fn call<'a>(&self, arguments: Map<String, Value>, ctx: &'a Context<'a>) -> Running<'a> {
+        (self.run)(arguments, ctx)
+    }
+}
+
+fn run_native<'a, T: NativeTool>(arguments: Map<String, Value>, ctx: &'a Context<'a>) -> Running<'a> {
+    Box::pin(async move {
+        let tool: T = serde_json::from_value(Value::Object(arguments)).map_err(|error| ToolError::Argument {
+            field: "arguments".into(),
+            why: error.to_string(),
+        })?;
+        let output = tool.run(ctx).await?;
+        serde_json::to_string(&output).map_err(|error| ToolError::Internal(format!("the result cannot be written as JSON: {error}")))
+    })
+}
