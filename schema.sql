@@ -105,7 +105,7 @@ CREATE TABLE users (
     avatar        TEXT,                                                 -- address of the picture
     roles         TEXT    NOT NULL DEFAULT '["customer"]' CHECK (json_valid(roles)), -- role names
     is_active     INTEGER NOT NULL DEFAULT 1 CHECK (is_active IN (0, 1)), -- whether the account may be used
-    name_chars    TEXT    NOT NULL DEFAULT '',                          -- Chinese characters of the name, one and two at a time, for short searches
+    name_chars    TEXT    NOT NULL DEFAULT '',                          -- Chinese characters of the name, one and two at a time, and beginnings of its Latin words: for short searches
     registered_at INTEGER NOT NULL,                                     -- when the person registered with the app
     created_at    INTEGER NOT NULL,                                     -- when the row was made here
     updated_at    INTEGER NOT NULL                                      -- when the row last changed

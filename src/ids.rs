@@ -1,9 +1,12 @@
 //! Ids: our own are UUID v7 text (they sort by time), the app's are opaque text.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::clock::Clock;
 
@@ -12,11 +15,13 @@ pub fn new_id(clock: &dyn Clock) -> String {
     new_id_at(clock.now_ms())
 }
 
-/// A new UUID v7 made at `ms` milliseconds since 1970.
+/// A new UUID v7 made at `ms` milliseconds since 1970. Those of one process and one millisecond sort as they were made.
 pub fn new_id_at(ms: i64) -> String {
+    static COUNTER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
     let ms = u64::try_from(ms).unwrap_or_default();
     let nanos = u32::try_from(ms % 1000).unwrap_or_default() * 1_000_000;
-    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, ms / 1000, nanos)).hyphenated().to_string()
+    let counter = COUNTER.lock().unwrap_or_else(PoisonError::into_inner);
+    Uuid::new_v7(Timestamp::from_unix(&*counter, ms / 1000, nanos)).hyphenated().to_string()
 }
 
 /// An id given by the existing app: 1 to 64 of `A-Z a-z 0-9 _ -`, meaning nothing to us.
@@ -54,5 +59,26 @@ impl<'de> Deserialize<'de> for AppId {
 impl fmt::Display for AppId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_millisecond_sort_as_they_were_made() {
+        let ids: Vec<_> = (0..1000).map(|_| new_id_at(1_700_000_000_123)).collect();
+        assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn ids_of_the_app_are_opaque_and_bounded() {
+        for good in ["usr_0123456789abcdef0123456789abcdef", "7", "A-b_c"] {
+            assert!(AppId::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a/b", "é", &"x".repeat(65)] {
+            assert!(AppId::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
     }
 }

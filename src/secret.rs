@@ -108,7 +108,9 @@ pub enum MasterKeyError {
         found: usize,
     },
     /// One byte, repeated: a placeholder, not a key.
-    #[error("the master key is one byte repeated, which is a placeholder and no key: give 32 random bytes, such as the output of `openssl rand -base64 32`")]
+    #[error(
+        "the master key is one byte repeated, which is a placeholder and no key: give 32 random bytes, such as the output of `openssl rand -base64 32`"
+    )]
     Placeholder,
 }
 
@@ -125,7 +127,9 @@ pub enum SealError {
         purpose: String,
     },
     /// Too short to be a sealed blob.
-    #[error("cannot open {purpose}: {found} bytes are too few for a sealed value. The row is damaged: restore it from a backup or set the secret anew")]
+    #[error(
+        "cannot open {purpose}: {found} bytes are too few for a sealed value. The row is damaged: restore it from a backup or set the secret anew"
+    )]
     Truncated {
         /// What was to be opened.
         purpose: String,
@@ -133,7 +137,9 @@ pub enum SealError {
         found: usize,
     },
     /// A layout this binary does not know.
-    #[error("cannot open {purpose}: it was sealed in layout {found}, and this version knows layout 1. Start a newer anmei-mcp, or set the secret anew")]
+    #[error(
+        "cannot open {purpose}: it was sealed in layout {found}, and this version knows layout 1. Start a newer anmei-mcp, or set the secret anew"
+    )]
     UnknownVersion {
         /// What was to be opened.
         purpose: String,
@@ -141,7 +147,9 @@ pub enum SealError {
         found: u8,
     },
     /// The seal is broken.
-    #[error("cannot open {purpose}: it was sealed under another master key, for another row, or was altered. Give the daemon the master key it was sealed with, or set the secret anew")]
+    #[error(
+        "cannot open {purpose}: it was sealed under another master key, for another row, or was altered. Give the daemon the master key it was sealed with, or set the secret anew"
+    )]
     Forged {
         /// What was to be opened.
         purpose: String,
@@ -181,10 +189,8 @@ impl MasterKey {
     pub fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let nonce: [u8; NONCE_BYTES] = random_bytes()?;
         let payload = Payload { msg: plain, aad: purpose.as_bytes() };
-        let sealed = self
-            .cipher()
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| SealError::TooLong { purpose: purpose.to_owned() })?;
+        let sealed =
+            self.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong { purpose: purpose.to_owned() })?;
         let mut blob = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
         blob.push(VERSION);
         blob.extend_from_slice(&nonce);
@@ -204,9 +210,7 @@ impl MasterKey {
             return Err(truncated());
         }
         let payload = Payload { msg: text, aad: purpose.as_bytes() };
-        self.cipher()
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map_err(|_| SealError::Forged { purpose: purpose.to_owned() })
+        self.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| SealError::Forged { purpose: purpose.to_owned() })
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {

@@ -56,10 +56,7 @@ impl Memory {
 
     fn stored(&self, kind: &str) -> Stored {
         let number = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
-        Stored {
-            id: format!("{kind}_{number}"),
-            created_at: now(),
-        }
+        Stored { id: format!("{kind}_{number}"), created_at: now() }
     }
 
     fn username(&self, id: &str) -> String {
@@ -145,11 +142,7 @@ impl Records for Memory {
         for message in self.messages.get(conversation_id).into_iter().flatten() {
             let Some(id) = &message.sender_id else { continue };
             if !found.iter().any(|row| &row.user_id == id) {
-                found.push(Participant {
-                    user_id: id.clone(),
-                    username: self.username(id),
-                    role: message.sender_type.clone(),
-                });
+                found.push(Participant { user_id: id.clone(), username: self.username(id), role: message.sender_type.clone() });
             }
         }
         Ok(found)
@@ -229,11 +222,7 @@ pub(crate) async fn call_with(tool: &Tool, records: &Memory, arguments: Value, c
     let (Value::Object(arguments), Value::Object(config)) = (arguments, config) else {
         panic!("arguments and config are JSON objects");
     };
-    let context = Context {
-        records,
-        now: now(),
-        config: &config,
-    };
+    let context = Context { records, now: now(), config: &config };
     let text = tool.call(arguments, &context).await?;
     let result: Value = serde_json::from_str(&text).unwrap();
     assert!(result.is_object(), "{text}");

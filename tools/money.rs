@@ -17,11 +17,7 @@ pub(crate) fn yuan(fen: i64) -> String {
         }
         grouped.push(digit);
     }
-    if rest == 0 {
-        format!("{sign}¥{grouped}")
-    } else {
-        format!("{sign}¥{grouped}.{rest:02}")
-    }
+    if rest == 0 { format!("{sign}¥{grouped}") } else { format!("{sign}¥{grouped}.{rest:02}") }
 }
 
 /// A span of amounts: "¥3,000–8,000", or one amount when both ends are the same.

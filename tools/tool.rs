@@ -89,10 +89,7 @@ pub enum ToolError {
 impl From<RecordsError> for ToolError {
     fn from(error: RecordsError) -> Self {
         match error {
-            RecordsError::Unavailable(_) => Self::Unavailable {
-                reason: error.to_string(),
-                retry_after: Duration::from_secs(1),
-            },
+            RecordsError::Unavailable(_) => Self::Unavailable { reason: error.to_string(), retry_after: Duration::from_secs(1) },
             RecordsError::Corrupt(why) => Self::Internal(why),
         }
     }
@@ -149,10 +146,8 @@ impl Tool {
 
 fn run_native<'a, T: NativeTool>(arguments: Map<String, Value>, ctx: &'a Context<'a>) -> Running<'a> {
     Box::pin(async move {
-        let tool: T = serde_json::from_value(Value::Object(arguments)).map_err(|error| ToolError::Argument {
-            field: "arguments".into(),
-            why: error.to_string(),
-        })?;
+        let tool: T = serde_json::from_value(Value::Object(arguments))
+            .map_err(|error| ToolError::Argument { field: "arguments".into(), why: error.to_string() })?;
         let output = tool.run(ctx).await?;
         serde_json::to_string(&output).map_err(|error| ToolError::Internal(format!("the result cannot be written as JSON: {error}")))
     })

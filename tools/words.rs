@@ -61,9 +61,7 @@ fn ends_a_word(text: &str, word: &str, end: usize) -> bool {
 
 /// Splits a list that somebody typed into one string: `利多卡因、青霉素, eggs`.
 pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    text.split(['、', '，', ',', '；', ';', '/', '\n', '。'])
-        .map(str::trim)
-        .filter(|piece| !piece.is_empty())
+    text.split(['、', '，', ',', '；', ';', '/', '\n', '。']).map(str::trim).filter(|piece| !piece.is_empty())
 }
 
 /// How alike two texts are, 0 to 1: Dice's coefficient over pairs of neighbouring characters.
@@ -111,10 +109,7 @@ mod tests {
 
     #[test]
     fn lists_typed_as_one_string_are_split() {
-        assert_eq!(
-            pieces("利多卡因、青霉素, eggs；").collect::<Vec<_>>(),
-            ["利多卡因", "青霉素", "eggs"]
-        );
+        assert_eq!(pieces("利多卡因、青霉素, eggs；").collect::<Vec<_>>(), ["利多卡因", "青霉素", "eggs"]);
     }
 
     #[test]

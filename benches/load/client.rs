@@ -117,13 +117,10 @@ async fn keep_asking(shared: &Shared, request: &mut Request, number: u64, outcom
     let mut line = None;
     while outcome.errors < PATIENCE && shared.take() {
         request.turn(&mut random);
-        match ask(&mut line, request, &mut outcome.latency).await {
-            Ok(()) => {}
-            Err(error) => {
-                outcome.fail(&error);
-                line = None;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+        if let Err(error) = ask(&mut line, request, &mut outcome.latency).await {
+            outcome.fail(&error);
+            line = None;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
@@ -190,7 +187,7 @@ pub(crate) fn once(request: &Request) -> Result<Vec<u8>> {
     stream.set_read_timeout(Some(GRACE))?;
     stream.write_all(&request.bytes)?;
     let mut received = Vec::new();
-    let mut part = [0; 16 * 1024];
+    let mut part = [0; 8 * 1024];
     loop {
         let length = stream.read(&mut part)?;
         if length == 0 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Buckets between one power of two and the next.
 const STEPS: u64 = 128;
 /// Longest latency told apart from longer ones, in µs.
-const LONGEST: u64 = u32::MAX as u64;
+const LONGEST: u64 = (1 << 32) - 1;
 /// Index of [`LONGEST`], plus one.
 const BUCKETS: usize = 3_328;
 

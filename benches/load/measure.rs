@@ -50,7 +50,7 @@ impl Measured {
         load.at_most = shape.measured;
         let (server_before, client_before) = (process.cpu()?, own_cpu()?);
         let outcome = client::run(&load)?;
-        let (server, client) = (process.cpu()? - server_before, own_cpu()? - client_before);
+        let (server, client) = (process.cpu()?.saturating_sub(server_before), own_cpu()?.saturating_sub(client_before));
         self.answered += accepted(&outcome)?;
         self.rounds.push(Sample {
             per_second: outcome.per_second(),

@@ -135,7 +135,8 @@ pub(crate) struct Calls {
 pub(crate) fn calls(site: &Site, references: &References, plan: &Plan) -> Result<Calls> {
     let rows_before = site.count("mcp_call_logs")?;
     let daemon = site.serve()?;
-    let (hyper, rmcp, limit) = (references.start(Reference::Hyper)?, references.start(Reference::Rmcp)?, references.start(Reference::Limit)?);
+    let (hyper, rmcp, limit) =
+        (references.start(Reference::Hyper)?, references.start(Reference::Rmcp)?, references.start(Reference::Limit)?);
     let contenders = [
         ("hyper", &hyper.process, Request::tools_call(hyper.target, REFERENCE_KEY, Era::Modern)?.expecting(200, br#""user_id":"usr_"#)),
         ("rmcp, 2026-07-28", &rmcp.process, Request::tools_call(rmcp.target, REFERENCE_KEY, Era::Modern)?),

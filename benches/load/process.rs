@@ -47,7 +47,8 @@ impl Process {
 
     /// Asks it to end in order, and waits.
     pub(crate) fn terminate(mut self, log: &Path) -> Result<()> {
-        let asked = Command::new("kill").arg("-TERM").arg(self.id().to_string()).status().context("running kill")?;
+        // The shell's own `kill`: small installations have no program of that name.
+        let asked = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.id())).status().context("running kill")?;
         ensure!(asked.success(), "kill -TERM {} failed", self.id());
         self.wait_for_end(log)
     }

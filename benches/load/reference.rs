@@ -97,7 +97,7 @@ fn start(kind: Reference, db: &Path, runtime: &Runtime, listener: TcpListener) -
             let limit = Arc::new(Limit { keys: HashMap::from([(sha256(REFERENCE_KEY.as_bytes()), "system_tools")]), db, log });
             let service = service_fn(move |request| {
                 let limit = Arc::clone(&limit);
-                async move { settle(limit.answer(request).await) }
+                async move { Ok::<_, Infallible>(settle(limit.answer(request).await)) }
             });
             (runtime.spawn(accept(listener, service)), Some(writer))
         }
@@ -106,7 +106,7 @@ fn start(kind: Reference, db: &Path, runtime: &Runtime, listener: TcpListener) -
             let intake = Arc::new(Intake { authorization: format!("Bearer {HOOK_KEY}"), queue });
             let service = service_fn(move |request| {
                 let intake = Arc::clone(&intake);
-                async move { settle(intake.answer(request).await) }
+                async move { Ok::<_, Infallible>(settle(intake.answer(request).await)) }
             });
             (runtime.spawn(accept(listener, service)), Some(writer))
         }
@@ -138,7 +138,7 @@ where
 }
 
 async fn fixed(request: Request<Incoming>) -> Result<Reply, Infallible> {
-    settle(read(request.into_body()).await.map(|_| json(StatusCode::OK, FIXED)))
+    Ok(settle(read(request.into_body()).await.map(|_| json(StatusCode::OK, FIXED))))
 }
 
 /// The whole body.
@@ -162,6 +162,6 @@ pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()
 }
 
-fn settle(answer: Result<Reply>) -> Result<Reply, Infallible> {
-    Ok(answer.unwrap_or_else(|error| json(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))))
+fn settle(answer: Result<Reply>) -> Reply {
+    answer.unwrap_or_else(|error| json(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))
 }

@@ -105,7 +105,7 @@ impl Profile {
         let roles: Vec<String> = serde_json::from_str(&user.roles)?;
         let registered = DateTime::from_timestamp_millis(user.registered_at).context("a date")?;
         // Read, as ours does, and kept back, as ours does without `include_details`.
-        let _details = (user.email, user.phone, user.avatar);
+        drop((user.email, user.phone, user.avatar));
         Ok(Self {
             user_id: user.id,
             username: user.username,
@@ -189,11 +189,7 @@ impl ServerHandler for Bare {
 pub(crate) fn bare_rmcp(db: PathBuf) -> Router {
     let db: Arc<Path> = db.into();
     let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
-    let service = StreamableHttpService::new(
-        move || Ok(Bare { db: Arc::clone(&db) }),
-        Arc::new(NeverSessionManager::default()),
-        config,
-    );
+    let service = StreamableHttpService::new(move || Ok(Bare { db: Arc::clone(&db) }), Arc::new(NeverSessionManager::default()), config);
     Router::new().nest_service(MCP_PATH, service)
 }
 

@@ -40,9 +40,8 @@ pub(crate) fn user(db: &Path, id: &str) -> Result<Option<User>> {
             Some(reader) => reader,
             None => slot.insert(open_reader(db)?),
         };
-        let mut read = reader.prepare_cached(
-            "SELECT id, username, email, phone, avatar, roles, is_active, registered_at FROM users WHERE id = ?1",
-        )?;
+        let mut read =
+            reader.prepare_cached("SELECT id, username, email, phone, avatar, roles, is_active, registered_at FROM users WHERE id = ?1")?;
         let user = read.query_row([id], |row| {
             Ok(User {
                 id: row.get(0)?,

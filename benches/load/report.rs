@@ -52,8 +52,18 @@ impl Report {
         let (modern, legacy) = (calls.contest.get("ours, 2026-07-28")?, calls.contest.get("ours, 2025-06-18")?);
         let rate = |sample: &Sample| sample.per_second;
         let late = |sample: &Sample| sample.p99_ms;
-        self.figure("tools_call_vs_limit_modern", "tools/call, 2026-07-28 / limit, requests/s", modern.ratio(limit, rate), Goal::AtLeast(0.6));
-        self.figure("tools_call_vs_limit_legacy", "tools/call, 2025-06-18 / limit, requests/s", legacy.ratio(limit, rate), Goal::AtLeast(0.6));
+        self.figure(
+            "tools_call_vs_limit_modern",
+            "tools/call, 2026-07-28 / limit, requests/s",
+            modern.ratio(limit, rate),
+            Goal::AtLeast(0.6),
+        );
+        self.figure(
+            "tools_call_vs_limit_legacy",
+            "tools/call, 2025-06-18 / limit, requests/s",
+            legacy.ratio(limit, rate),
+            Goal::AtLeast(0.6),
+        );
         let late = modern.ratio(limit, late).max(legacy.ratio(limit, late));
         self.figure("tools_call_p99_ratio", "tools/call, the slower of the two / limit, p99", late, Goal::AtMost(2.0));
         self.lost("tools_call_log_rows_missing", "answered calls without a call-log row (orderly stop)", calls.logged);
@@ -87,7 +97,12 @@ impl Report {
     pub(crate) fn intake(&mut self, intake: &Intake) -> Result<()> {
         let (ours, limit) = (intake.contest.get("ours")?, intake.contest.get("limit")?);
         let rate = |sample: &Sample| sample.per_second;
-        self.figure("intake_vs_limit", "registrations / hyper committing the same rows, requests/s", ours.ratio(limit, rate), Goal::AtLeast(0.5));
+        self.figure(
+            "intake_vs_limit",
+            "registrations / hyper committing the same rows, requests/s",
+            ours.ratio(limit, rate),
+            Goal::AtLeast(0.5),
+        );
         let alone = intake.contest.get("ours, only accepting")?;
         let what = "the same, while registrations are only accepted (registration.enabled = false)";
         self.figure("intake_only_accepting_vs_limit", what, alone.ratio(limit, rate), Goal::AtLeast(0.5));

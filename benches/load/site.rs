@@ -54,7 +54,7 @@ impl Site {
         site.serve()?.process.terminate(&site.log())?;
         let shown = site.command(&["key", "show", "system_tools", "--json"])?;
         let shown: Value = serde_json::from_str(&shown).with_context(|| format!("`key show --json` printed: {shown}"))?;
-        site.key = shown.get("key").and_then(Value::as_str).context("`key show --json` gave no key")?.to_owned();
+        shown.get("key").and_then(Value::as_str).context("`key show --json` gave no key")?.clone_into(&mut site.key);
         site.command(&["import", "users", &users.to_string_lossy()])?;
         Ok(site)
     }

@@ -36,7 +36,9 @@ pub enum StartError {
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
     /// The master key is another one.
-    #[error("the master key is not the one this database was set up with ({0}). Restore the right one (keys.master_key_file), or the database that belongs to this key")]
+    #[error(
+        "the master key is not the one this database was set up with ({0}). Restore the right one (keys.master_key_file), or the database that belongs to this key"
+    )]
     OtherMasterKey(SealError),
     /// The system gives no random bytes.
     #[error(transparent)]
@@ -127,12 +129,11 @@ fn master_key(config: &Config) -> Result<MasterKey, StartError> {
 
 /// A sealed constant tells a wrong master key at start, and not when the first secret is needed.
 async fn check_master_key(store: &Store, master: &MasterKey) -> Result<(), StartError> {
-    let kept = match store.meta("key_check")? {
-        Some(kept) => kept,
-        None => {
-            let sealed = master.seal(KEY_CHECK_PURPOSE, KEY_CHECK).map_err(StartError::OtherMasterKey)?;
-            store.keep_meta("key_check", STANDARD.encode(sealed)).await?
-        }
+    let kept = if let Some(kept) = store.meta("key_check")? {
+        kept
+    } else {
+        let sealed = master.seal(KEY_CHECK_PURPOSE, KEY_CHECK).map_err(StartError::OtherMasterKey)?;
+        store.keep_meta("key_check", STANDARD.encode(sealed)).await?
     };
     let sealed = STANDARD.decode(kept).unwrap_or_default();
     master.open(KEY_CHECK_PURPOSE, &sealed).map(drop).map_err(StartError::OtherMasterKey)

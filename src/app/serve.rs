@@ -65,16 +65,13 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     let mcp = bind("mcp", core.config.mcp.listen).await?;
     let shared = core.config.hook.listen == core.config.mcp.listen && core.config.mcp.listen.port() != 0;
     let hook = if shared { None } else { Some(bind("hook", core.config.hook.listen).await?) };
-    let addresses = RunFile {
-        pid: std::process::id(),
-        mcp: root(mcp.address),
-        hook: root(hook.as_ref().map_or(mcp.address, |bound| bound.address)),
-    };
+    let addresses =
+        RunFile { pid: std::process::id(), mcp: root(mcp.address), hook: root(hook.as_ref().map_or(mcp.address, |bound| bound.address)) };
     let mcp_routes = mcp::router(mcp_state(&core, &stop));
     let hook_routes = registration::router(hook_state(&core, hook_key.clone(), &wake)?);
     let tasks = TaskTracker::new();
     core.start_recording();
-    start_queue(&core, &wake, &stop, &tasks).await?;
+    start_queue(&core, &wake, &stop, &tasks)?;
     start_listeners(&core, (mcp, mcp_routes), (hook, hook_routes), &stop, &tasks);
     tasks.spawn(note_uses(core.clone(), stop.clone()));
     core.dir.write_run_file(&addresses)?;
@@ -96,7 +93,9 @@ impl Daemon {
         self.core.dir.remove_run_file();
         tracing::info!("stopped");
         match failed {
-            Some(why) => Err(format!("the disk under the database failed a commit ({why}); the daemon stops so that a fresh start can recover")),
+            Some(why) => {
+                Err(format!("the disk under the database failed a commit ({why}); the daemon stops so that a fresh start can recover"))
+            }
             None => Ok(()),
         }
     }
@@ -151,13 +150,44 @@ fn hook_state(core: &Core, key: SecretText, wake: &Arc<Notify>) -> Result<HookSt
 }
 
 fn secrets(texts: &[SecretText], setting: &str) -> Result<Vec<WebhookSecret>, StartError> {
-    texts.iter().map(|text| WebhookSecret::parse(text.expose()).map_err(|error| StartError::Setting(format!("{setting}: {error}")))).collect()
+    texts
+        .iter()
+        .map(|text| WebhookSecret::parse(text.expose()).map_err(|error| StartError::Setting(format!("{setting}: {error}"))))
+        .collect()
 }
 
-async fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), StartError> {
-    let config = &core.config.registration;
-    let http = HttpClient::new(ProxyUse::System).map_err(|error| StartError::Setting(error.to_string()))?;
+/// Starts the queue behind the listeners: loading the system's certificates takes tens of milliseconds, and the first
+/// caller should not wait for them.
+fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), StartError> {
     let receiver = receiver(core)?;
+    if !core.config.registration.enabled {
+        tracing::warn!("registration.enabled is false: registrations are accepted and kept, and wait");
+        return Ok(());
+    }
+    let (core, wake, stop) = (core.clone(), Arc::clone(wake), stop.clone());
+    tasks.spawn(async move {
+        let built = tokio::task::spawn_blocking(|| HttpClient::new(ProxyUse::System)).await;
+        let http = match built.map_err(|error| error.to_string()).and_then(|built| built.map_err(|error| error.to_string())) {
+            Ok(http) => http,
+            Err(error) => {
+                tracing::error!(%error, "the automation cannot start");
+                stop.cancel();
+                return;
+            }
+        };
+        let queue = queue(&core, http, receiver, wake);
+        match queue.rescue().await {
+            Ok(0) => {}
+            Ok(rescued) => tracing::warn!(rescued, "jobs of a process that was killed go on"),
+            Err(error) => tracing::error!(%error, "jobs of a killed process could not be taken over; they wait for their leases to end"),
+        }
+        queue.run(stop).await;
+    });
+    Ok(())
+}
+
+fn queue(core: &Core, http: HttpClient, receiver: Option<EventReceiver>, wake: Arc<Notify>) -> Queue {
+    let config = &core.config.registration;
     let runner = Runner::new(
         core.store.clone(),
         Arc::clone(&core.clock),
@@ -169,28 +199,18 @@ async fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, 
             link_template: config.link_template.clone(),
             events: receiver.is_some(),
         },
-        Arc::clone(wake),
+        Arc::clone(&wake),
     );
     let events = EventSender::new(core.store.clone(), Arc::clone(&core.clock), http, receiver);
-    let handlers: HashMap<&'static str, Arc<dyn Handler>> = HashMap::from([(RUN_JOB, Arc::new(runner) as _), (EVENT_JOB, Arc::new(events) as _)]);
+    let handlers: HashMap<&'static str, Arc<dyn Handler>> =
+        HashMap::from([(RUN_JOB, Arc::new(runner) as _), (EVENT_JOB, Arc::new(events) as _)]);
     let settings = QueueSettings {
         retry_delays: config.retry_delays.iter().map(|delay| (*delay).into()).collect(),
         jitter: config.retry_jitter,
         workers: config.workers,
         lease: config.lease.into(),
     };
-    let queue = Queue::new(core.store.clone(), Arc::clone(&core.clock), settings, handlers, Arc::clone(wake));
-    let rescued = queue.rescue().await?;
-    if rescued > 0 {
-        tracing::warn!(rescued, "jobs of a process that was killed go on");
-    }
-    let stop = stop.clone();
-    if config.enabled {
-        tasks.spawn(async move { queue.run(stop).await });
-    } else {
-        tracing::warn!("registration.enabled is false: registrations are accepted and kept, and wait");
-    }
-    Ok(())
+    Queue::new(core.store.clone(), Arc::clone(&core.clock), settings, handlers, wake)
 }
 
 fn receiver(core: &Core) -> Result<Option<EventReceiver>, StartError> {
@@ -199,7 +219,7 @@ fn receiver(core: &Core) -> Result<Option<EventReceiver>, StartError> {
         (None, _) => Ok(None),
         (Some(url), Some(secret)) => {
             let secrets = secrets(std::slice::from_ref(secret), "outbound.webhook_secret")?;
-            Ok(Some(EventReceiver { url: url.clone(), secrets }))
+            Ok(Some(EventReceiver { url: url.clone(), secrets, timeout: outbound.timeout.into() }))
         }
         (Some(_), None) => Err(StartError::Setting("outbound.webhook_url is set, and outbound.webhook_secret is not: events are always signed. Make a secret (`whsec_` and base64 of 32 random bytes) and give it to the receiver too".into())),
     }
@@ -232,8 +252,12 @@ fn start_listeners(core: &Core, mcp: Listening<Bound>, hook: Listening<Option<Bo
 fn guarded(router: Router) -> Router {
     router.layer(tower_http::catch_panic::CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
         use axum::response::IntoResponse;
-        crate::problem::Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal", "This request failed inside the daemon; others are not affected.")
-            .into_response()
+        crate::problem::Problem::new(
+            http::StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "This request failed inside the daemon; others are not affected.",
+        )
+        .into_response()
     }))
 }
 

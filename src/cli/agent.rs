@@ -8,7 +8,6 @@ use serde_json::json;
 use super::{Fault, exit, output};
 use crate::{
     app::Core,
-    clock::Clock,
     ids::new_id,
     outbound::{
         dify::{AgentKind, DifyClient},
@@ -83,9 +82,12 @@ fn list(core: &Core, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return output::json(&agents);
     }
-    output::table(&["AGENT", "KIND", "ENABLED", "ADDRESS", "TIMEOUT"], agents.into_iter().map(|agent| {
-        vec![agent.app_name, agent.kind, output::yes(agent.enabled), agent.base_url, format!("{} s", agent.timeout_seconds)]
-    }))
+    output::table(
+        &["AGENT", "KIND", "ENABLED", "ADDRESS", "TIMEOUT"],
+        agents.into_iter().map(|agent| {
+            vec![agent.app_name, agent.kind, output::yes(agent.enabled), agent.base_url, format!("{} s", agent.timeout_seconds)]
+        }),
+    )
 }
 
 async fn add(core: &Core, args: AddArgs) -> anyhow::Result<()> {
@@ -122,12 +124,23 @@ async fn check(core: &Core, name: &str) -> anyhow::Result<()> {
     let info = client.info().await?;
     let parameters = client.parameters().await?;
     let known = ["user_id", "username", "is_new_user", "roles", "source", "query"];
-    let missing: Vec<_> = parameters.inputs.iter().filter(|input| input.required && !known.contains(&input.variable.as_str())).map(|input| input.variable.clone()).collect();
-    output::json(&json!({"agent": name, "app": info.name, "mode": info.mode, "kind_fits": client.kind().fits(&info.mode), "required_inputs_not_mapped": missing}))?;
+    let missing: Vec<_> = parameters
+        .inputs
+        .iter()
+        .filter(|input| input.required && !known.contains(&input.variable.as_str()))
+        .map(|input| input.variable.clone())
+        .collect();
+    output::json(
+        &json!({"agent": name, "app": info.name, "mode": info.mode, "kind_fits": client.kind().fits(&info.mode), "required_inputs_not_mapped": missing}),
+    )?;
     if missing.is_empty() && client.kind().fits(&info.mode) {
         return Ok(());
     }
-    Err(Fault::new(exit::FAILURE, "the app cannot be asked as it is: its kind differs, or it requires inputs that are not sent; welcomes will be the default one").into())
+    Err(Fault::new(
+        exit::FAILURE,
+        "the app cannot be asked as it is: its kind differs, or it requires inputs that are not sent; welcomes will be the default one",
+    )
+    .into())
 }
 
 async fn switch(core: &Core, name: &str, enabled: bool) -> anyhow::Result<()> {

@@ -36,11 +36,7 @@ pub fn run(command: &ConfigCommand, sources: Sources) -> anyhow::Result<u8> {
     let loaded = match (Config::load(sources), command) {
         (Ok(loaded), _) => loaded,
         (Err(ConfigError::Invalid(problems)), ConfigCommand::Check { json: true }) => {
-            writeln!(
-                out,
-                "{:#}",
-                json!({"ok": false, "problems": as_json(&problems)})
-            )?;
+            writeln!(out, "{:#}", json!({"ok": false, "problems": as_json(&problems)}))?;
             return Ok(2);
         }
         (Err(error), _) => return Err(error.into()),
@@ -63,19 +59,12 @@ pub fn check(loaded: &Loaded, json_wanted: bool, out: &mut impl Write) -> anyhow
     let file = loaded.file.as_ref().map(|path| path.display().to_string());
     if json_wanted {
         let warnings = as_json(&loaded.warnings);
-        writeln!(
-            out,
-            "{:#}",
-            json!({"ok": true, "file": file, "warnings": warnings})
-        )?;
+        writeln!(out, "{:#}", json!({"ok": true, "file": file, "warnings": warnings}))?;
         return Ok(());
     }
     match file {
         Some(file) => writeln!(out, "ok: {file}")?,
-        None => writeln!(
-            out,
-            "ok: no configuration file found; defaults, environment and flags are in force"
-        )?,
+        None => writeln!(out, "ok: no configuration file found; defaults, environment and flags are in force")?,
     }
     for warning in &loaded.warnings {
         writeln!(out, "warning: {warning}")?;
@@ -92,9 +81,7 @@ pub fn dump(loaded: &Loaded, json_wanted: bool, out: &mut impl Write) -> anyhow:
         return Ok(());
     }
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(["KEY", "VALUE", "ORIGIN"]);
+    table.load_style(presets::NOTHING).set_header(["KEY", "VALUE", "ORIGIN"]);
     for entry in &entries {
         table.add_row([entry.key.clone(), shown(entry), entry.origin.clone()]);
     }
@@ -124,10 +111,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("anmei-mcp.toml");
         std::fs::write(&path, "[mcp]\nlisten = \"0.0.0.0:8000\"\n").unwrap();
-        let sources = Sources {
-            config_path: Some(path),
-            overrides: Vec::new(),
-        };
+        let sources = Sources { config_path: Some(path), overrides: Vec::new() };
         Config::load_from(sources, &vars.iter().copied().collect::<Environment>()).unwrap()
     }
 
@@ -141,11 +125,7 @@ mod tests {
     fn check_names_the_file_and_what_deserves_a_thought() {
         let loaded = loaded(&[]);
         let said = text(|out| check(&loaded, false, out));
-        assert!(
-            said.starts_with("ok: /")
-                && said.contains("anmei-mcp.toml:2: mcp.listen: 0.0.0.0:8000 is open"),
-            "{said}"
-        );
+        assert!(said.starts_with("ok: /") && said.contains("anmei-mcp.toml:2: mcp.listen: 0.0.0.0:8000 is open"), "{said}");
         let said: Value = serde_json::from_str(&text(|out| check(&loaded, true, out))).unwrap();
         assert_eq!(said["warnings"][0]["key"], "mcp.listen");
     }
@@ -154,16 +134,8 @@ mod tests {
     fn dump_shows_origins_and_hides_secrets() {
         let loaded = loaded(&[("ANMEI_MCP_HOOK__KEY", "a-key-of-sixteen-or-more")]);
         let said = text(|out| dump(&loaded, false, out));
-        let row = |key: &str| {
-            said.lines()
-                .find(|line| line.trim_start().starts_with(key))
-                .unwrap()
-                .to_owned()
-        };
-        assert!(
-            row("hook.key ").contains("***")
-                && row("hook.key ").ends_with("env ANMEI_MCP_HOOK__KEY")
-        );
+        let row = |key: &str| said.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned();
+        assert!(row("hook.key ").contains("***") && row("hook.key ").ends_with("env ANMEI_MCP_HOOK__KEY"));
         assert!(row("mcp.listen").ends_with("anmei-mcp.toml:2"));
         assert!(row("http.header_timeout").ends_with("default"));
         assert!(!said.contains("sixteen"));

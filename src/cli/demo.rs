@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Common, Fault, Logs, clock, exit, output, register, timeline};
 use crate::{
     app::{self, Core, Daemon, Parts, Setup},
-    clock::Clock,
     config::Config,
     demo::{
         sample,
@@ -70,7 +69,11 @@ async fn run(args: &DemoArgs, config: Config, stop: CancellationToken) -> anyhow
     }
     daemon.run().await.map_err(anyhow::Error::msg)?;
     dify.shutdown().await;
-    if good || !args.once { Ok(exit::OK) } else { Err(Fault::new(exit::FAILURE, "the welcome was not the agent's: see the reason above").into()) }
+    if good || !args.once {
+        Ok(exit::OK)
+    } else {
+        Err(Fault::new(exit::FAILURE, "the welcome was not the agent's: see the reason above").into())
+    }
 }
 
 fn by_the_agent(run: &Value) -> bool {
@@ -125,7 +128,9 @@ fn show_how_to_go_on(setup: &Setup, daemon: &Daemon, user_id: &str) -> anyhow::R
     let addresses = &daemon.addresses;
     output::table(
         &["GROUP", "URL", "KEY"],
-        setup.keys.iter().map(|new| vec![new.server_code.clone(), format!("{}/server/{}/mcp", addresses.mcp, new.server_code), new.key.expose().to_owned()]),
+        setup.keys.iter().map(|new| {
+            vec![new.server_code.clone(), format!("{}/server/{}/mcp", addresses.mcp, new.server_code), new.key.expose().to_owned()]
+        }),
     )?;
     let key = setup.keys.first().map(|new| new.key.expose()).unwrap_or_default();
     output::say(format_args!(

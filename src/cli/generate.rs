@@ -72,12 +72,10 @@ pub fn run(args: &GenerateArgs, command: Command) -> anyhow::Result<u8> {
 }
 
 fn write_all(files: &[Generated], directory: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(directory)
-        .with_context(|| format!("cannot make {}", directory.display()))?;
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     for file in files {
         let path = directory.join(&file.name);
-        fs::write(&path, &file.content)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, &file.content).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
@@ -88,10 +86,7 @@ pub fn man(command: Command) -> anyhow::Result<Vec<Generated>> {
     command.build();
     let mut pages = Vec::new();
     command_pages(&command, &mut pages)?;
-    pages.push(Generated {
-        name: format!("{NAME}.toml.5"),
-        content: config::manual().into_bytes(),
-    });
+    pages.push(Generated { name: format!("{NAME}.toml.5"), content: config::manual().into_bytes() });
     Ok(pages)
 }
 
@@ -99,14 +94,8 @@ fn command_pages(command: &Command, pages: &mut Vec<Generated>) -> anyhow::Resul
     let man = Man::new(command.clone());
     let mut content = Vec::new();
     man.render(&mut content)?;
-    pages.push(Generated {
-        name: man.get_filename(),
-        content,
-    });
-    for subcommand in command
-        .get_subcommands()
-        .filter(|subcommand| !subcommand.is_hide_set())
-    {
+    pages.push(Generated { name: man.get_filename(), content });
+    for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
         command_pages(subcommand, pages)?;
     }
     Ok(())
@@ -122,10 +111,7 @@ pub fn completions(shell: Shell, mut command: Command) -> Generated {
 
 /// The sample configuration.
 pub fn sample() -> Generated {
-    Generated {
-        name: format!("{NAME}.toml"),
-        content: config::sample().into_bytes(),
-    }
+    Generated { name: format!("{NAME}.toml"), content: config::sample().into_bytes() }
 }
 
 #[cfg(test)]
@@ -133,53 +119,24 @@ mod tests {
     use super::*;
 
     fn command() -> Command {
-        let group = Command::new("group")
-            .about("Groups")
-            .subcommand(Command::new("list").about("List groups"));
-        let command = Command::new(NAME)
-            .version("0.1.0")
-            .about("A daemon")
-            .subcommand(group);
-        command.subcommand(GenerateArgs::augment_args(
-            Command::new("generate").about("Generate files"),
-        ))
+        let group = Command::new("group").about("Groups").subcommand(Command::new("list").about("List groups"));
+        let command = Command::new(NAME).version("0.1.0").about("A daemon").subcommand(group);
+        command.subcommand(GenerateArgs::augment_args(Command::new("generate").about("Generate files")))
     }
 
     #[test]
     fn every_command_has_a_page() {
-        let names: Vec<String> = man(command())
-            .unwrap()
-            .into_iter()
-            .map(|page| page.name)
-            .collect();
-        for name in [
-            "anmei-mcp.1",
-            "anmei-mcp-group.1",
-            "anmei-mcp-group-list.1",
-            "anmei-mcp.toml.5",
-        ] {
-            assert!(
-                names.iter().any(|known| known == name),
-                "{name} is not in {names:?}"
-            );
+        let names: Vec<String> = man(command()).unwrap().into_iter().map(|page| page.name).collect();
+        for name in ["anmei-mcp.1", "anmei-mcp-group.1", "anmei-mcp-group-list.1", "anmei-mcp.toml.5"] {
+            assert!(names.iter().any(|known| known == name), "{name} is not in {names:?}");
         }
     }
 
     #[test]
     fn every_shell_has_completions() {
-        for shell in [
-            Shell::Bash,
-            Shell::Zsh,
-            Shell::Fish,
-            Shell::PowerShell,
-            Shell::Elvish,
-        ] {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish] {
             let file = completions(shell, command());
-            assert!(
-                String::from_utf8(file.content).unwrap().contains("group"),
-                "{}",
-                file.name
-            );
+            assert!(String::from_utf8(file.content).unwrap().contains("group"), "{}", file.name);
         }
     }
 
@@ -187,15 +144,9 @@ mod tests {
     fn files_go_where_they_are_asked_for() {
         let directory = tempfile::tempdir().unwrap();
         let output = directory.path().join("new/dir");
-        let args = GenerateArgs {
-            what: GenerateCommand::Config,
-            output: output.clone(),
-        };
+        let args = GenerateArgs { what: GenerateCommand::Config, output: output.clone() };
         assert_eq!(run(&args, command()).unwrap(), 0);
-        assert_eq!(
-            fs::read(output.join("anmei-mcp.toml")).unwrap(),
-            sample().content
-        );
+        assert_eq!(fs::read(output.join("anmei-mcp.toml")).unwrap(), sample().content);
     }
 
     #[test]

@@ -4,12 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Fault, exit, output};
-use crate::{
-    app::Core,
-    clock::{Clock, rfc3339},
-    dispatch::defaults::DefaultGroup,
-    gate::GroupPolicy,
-};
+use crate::{app::Core, clock::rfc3339, dispatch::defaults::DefaultGroup, gate::GroupPolicy};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GroupCommand {
@@ -125,24 +120,52 @@ fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         let mut value = summary(&group);
         if let Some(object) = value.as_object_mut() {
-            let tools: Vec<_> = group.tools.iter().map(|tool| json!({
-                "tool_name": tool.tool_name, "enabled": tool.enabled, "timeout_seconds": tool.timeout_seconds,
-                "description": tool.description, "config_data": tool.config_data, "version": tool.version,
-            })).collect();
+            let tools: Vec<_> = group
+                .tools
+                .iter()
+                .map(|tool| {
+                    json!({
+                        "tool_name": tool.tool_name, "enabled": tool.enabled, "timeout_seconds": tool.timeout_seconds,
+                        "description": tool.description, "config_data": tool.config_data, "version": tool.version,
+                    })
+                })
+                .collect();
             object.insert("tool_policies".into(), tools.into());
             object.insert("keys".into(), keys.iter().map(|key| super::key::facts(key)).collect());
         }
         return output::json(&value);
     }
-    output::say(format_args!("{} ({}) {}", group.group.server_code, group.group.name, if group.group.enabled { "enabled" } else { "disabled" }))?;
+    output::say(format_args!(
+        "{} ({}) {}",
+        group.group.server_code,
+        group.group.name,
+        if group.group.enabled { "enabled" } else { "disabled" }
+    ))?;
     output::say(format_args!("{}\n", group.group.description))?;
-    output::table(&["TOOL", "ENABLED", "TIMEOUT", "CONFIG"], group.tools.iter().map(|tool| {
-        vec![tool.tool_name.clone(), output::yes(tool.enabled), format!("{} s", tool.timeout_seconds), serde_json::Value::Object(tool.config_data.clone()).to_string()]
-    }))?;
+    output::table(
+        &["TOOL", "ENABLED", "TIMEOUT", "CONFIG"],
+        group.tools.iter().map(|tool| {
+            vec![
+                tool.tool_name.clone(),
+                output::yes(tool.enabled),
+                format!("{} s", tool.timeout_seconds),
+                serde_json::Value::Object(tool.config_data.clone()).to_string(),
+            ]
+        }),
+    )?;
     output::say("")?;
-    output::table(&["KEY", "NAME", "STATE", "CREATED", "LAST USED"], keys.iter().map(|key| {
-        vec![format!("…{}", key.hint), key.name.clone(), super::key::state(key, core.clock.now_ms()), rfc3339(key.created_at), output::moment(key.last_used_at)]
-    }))
+    output::table(
+        &["KEY", "NAME", "STATE", "CREATED", "LAST USED"],
+        keys.iter().map(|key| {
+            vec![
+                format!("…{}", key.hint),
+                key.name.clone(),
+                super::key::state(key, core.clock.now_ms()),
+                rfc3339(key.created_at),
+                output::moment(key.last_used_at),
+            ]
+        }),
+    )
 }
 
 async fn create(core: &Core, args: &CreateArgs) -> anyhow::Result<()> {
@@ -169,7 +192,10 @@ async fn create(core: &Core, args: &CreateArgs) -> anyhow::Result<()> {
 async fn delete(core: &Core, code: &str, yes: bool) -> anyhow::Result<()> {
     let group = find(core, code)?;
     if !yes {
-        let text = format!("this deletes the group {code} with its keys and the settings of its {} tools; say --yes if that is meant", group.tools.len());
+        let text = format!(
+            "this deletes the group {code} with its keys and the settings of its {} tools; say --yes if that is meant",
+            group.tools.len()
+        );
         return Err(Fault::new(exit::USAGE, text).into());
     }
     core.store.delete_group(code).await?;
@@ -180,5 +206,9 @@ fn server_code(text: &str) -> Result<String, String> {
     let mut bytes = text.bytes();
     let first = bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let rest = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-    if first && rest && text.len() <= 24 { Ok(text.into()) } else { Err("a server code is 1 to 24 of a-z 0-9 _ -, the first a letter or digit".into()) }
+    if first && rest && text.len() <= 24 {
+        Ok(text.into())
+    } else {
+        Err("a server code is 1 to 24 of a-z 0-9 _ -, the first a letter or digit".into())
+    }
 }

@@ -4,13 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Fault, exit, group, output};
-use crate::{
-    app::Core,
-    clock::{Clock, rfc3339},
-    config::HumanDuration,
-    gate::keys,
-    store::policy::Key,
-};
+use crate::{app::Core, clock::rfc3339, config::HumanDuration, gate::keys, store::policy::Key};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -62,7 +56,8 @@ fn keys_of(core: &Core, code: &str) -> anyhow::Result<(String, Vec<Key>)> {
 fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
     let (_, keys) = keys_of(core, code)?;
     let current = keys.iter().rfind(|key| key.revoked_at.is_none() && key.expires_at.is_none());
-    let current = current.ok_or_else(|| Fault::new(exit::NOT_FOUND, format!("{code} has no key in force; make one with `anmei-mcp key rotate {code}`")))?;
+    let current = current
+        .ok_or_else(|| Fault::new(exit::NOT_FOUND, format!("{code} has no key in force; make one with `anmei-mcp key rotate {code}`")))?;
     let text = keys::reveal(current, &core.master).map_err(|hidden| Fault::new(exit::FAILURE, hidden.to_string()))?;
     tracing::warn!(group.code = code, key.id = current.id, "a key was shown");
     if as_json {
@@ -97,12 +92,20 @@ async fn revoke(core: &Core, code: &str, hint: Option<&str>) -> anyhow::Result<(
             let found: Vec<_> = keys.iter().filter(|key| key.revoked_at.is_none() && key.hint == hint).collect();
             match found.as_slice() {
                 [one] => Some(one.id.clone()),
-                found => return Err(Fault::new(exit::NOT_FOUND, format!("{} keys of {code} end with {hint}; `anmei-mcp group show {code}` lists them", found.len())).into()),
+                found => {
+                    return Err(Fault::new(
+                        exit::NOT_FOUND,
+                        format!("{} keys of {code} end with {hint}; `anmei-mcp group show {code}` lists them", found.len()),
+                    )
+                    .into());
+                }
             }
         }
     };
     let revoked = core.store.revoke_keys(&group_id, only.as_deref(), core.clock.now_ms()).await?;
-    output::say(format_args!("revoked {revoked} key(s) of {code}; in force for the next request. `anmei-mcp key rotate {code}` makes a new one"))
+    output::say(format_args!(
+        "revoked {revoked} key(s) of {code}; in force for the next request. `anmei-mcp key rotate {code}` makes a new one"
+    ))
 }
 
 /// What may be said of a key without showing it.

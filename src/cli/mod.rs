@@ -145,7 +145,9 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
             core.start_recording();
             // A database that was never served has no groups yet; whoever comes first makes them.
             let setup = core.set_up().await?;
-            serve::show_new_keys(&setup)?;
+            if let Some(keys) = serve::new_keys(&setup) {
+                output::aside(keys);
+            }
             let code = on_core(command, &core).await;
             core.close().await;
             code

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 /// Writes a line to stdout. A reader that went away (`| head`) is no failure.
@@ -18,15 +18,26 @@ pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     say(serde_json::to_string_pretty(value)?)
 }
 
+/// Writes a line to stderr: for what must not mix with a result.
+pub(super) fn aside(text: impl std::fmt::Display) {
+    // Nothing can be said about a stderr that is closed.
+    let _closed = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Writes rows under headings.
 pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<()> {
+    say(table_text(headings, rows))
+}
+
+/// Rows under headings.
+pub(super) fn table_text(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(headings.iter().copied());
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings.iter().copied());
     rows.into_iter().for_each(|row| {
         table.add_row(row);
     });
     let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    say(lines.join("\n"))
+    lines.join("\n")
 }
 
 /// Writes a failure with its causes to stderr.
@@ -40,8 +51,7 @@ pub(super) fn complain(error: &anyhow::Error) {
             text.push_str(&cause);
         }
     }
-    // Nothing can be said about a stderr that is closed.
-    let _closed = writeln!(std::io::stderr().lock(), "{text}");
+    aside(text);
 }
 
 /// `yes` or `no`.

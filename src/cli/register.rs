@@ -27,7 +27,10 @@ pub(super) struct RegisterArgs {
 pub(super) async fn register(args: &RegisterArgs, loaded: Loaded) -> anyhow::Result<u8> {
     let dir = DataDir::open(&loaded.config.data_dir)?;
     let running = dir.read_run_file().ok_or_else(|| {
-        Fault::new(exit::FAILURE, format!("no daemon works on {}; start one with `anmei-mcp serve`, or name its directory with --data-dir", dir.path().display()))
+        Fault::new(
+            exit::FAILURE,
+            format!("no daemon works on {}; start one with `anmei-mcp serve`, or name its directory with --data-dir", dir.path().display()),
+        )
     })?;
     let key = hook_key(&loaded, &dir)?;
     let hook = timeline::Hook::new(&running.hook, key)?;
@@ -56,7 +59,13 @@ fn hook_key(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<SecretText> {
         return Ok(key.clone());
     }
     let path = dir.path().join("hook.key");
-    let missing = || Err::<SecretText, DataDirError>(DataDirError::Unusable { what: "find", path: path.clone(), why: std::io::ErrorKind::NotFound.into() });
+    let missing = || {
+        Err::<SecretText, DataDirError>(DataDirError::Unusable {
+            what: "find",
+            path: path.clone(),
+            why: std::io::ErrorKind::NotFound.into(),
+        })
+    };
     Ok(DataDir::secret(&path, missing)?.0)
 }
 

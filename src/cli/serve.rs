@@ -23,7 +23,9 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     let core = Core::open(loaded.config, clock()).await?;
     let setup = core.set_up().await?;
     let daemon = app::serve(core.clone(), Parts { stop }).await?;
-    show_new_keys(&setup)?;
+    if let Some(keys) = new_keys(&setup) {
+        output::say(keys)?;
+    }
     if !args.quiet {
         show_ready(&core, &daemon)?;
     }
@@ -31,15 +33,12 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     Ok(exit::OK)
 }
 
-/// Shows the keys of a first start: they are shown once.
-pub(super) fn show_new_keys(setup: &Setup) -> anyhow::Result<()> {
-    if setup.keys.is_empty() {
-        return Ok(());
-    }
+/// The keys of a first start, to be shown once; nothing at every later start.
+pub(super) fn new_keys(setup: &Setup) -> Option<String> {
     let rows = setup.keys.iter().map(|new| vec![new.server_code.clone(), new.key.expose().to_owned()]);
-    output::say("首次启动，已创建分组与密钥（仅显示这一次） / First start: groups and their keys (shown once)\n")?;
-    output::table(&["GROUP", "KEY"], rows)?;
-    output::say("")
+    let table = output::table_text(&["GROUP", "KEY"], rows);
+    (!setup.keys.is_empty())
+        .then(|| format!("首次启动，已创建分组与密钥（仅显示这一次） / First start: groups and their keys (shown once)\n\n{table}\n"))
 }
 
 fn show_ready(core: &Core, daemon: &Daemon) -> anyhow::Result<()> {

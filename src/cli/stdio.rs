@@ -4,7 +4,7 @@ use clap::Args;
 use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
-use super::{Fault, clock, exit};
+use super::{Fault, clock, exit, output, serve};
 use crate::{
     app::{Core, server_settings},
     config::{Loaded, environment},
@@ -21,7 +21,9 @@ pub(super) struct StdioArgs {
 
 pub(super) async fn stdio(args: &StdioArgs, loaded: Loaded) -> anyhow::Result<u8> {
     let core = Core::open(loaded.config, clock()).await?;
-    core.set_up().await?;
+    if let Some(keys) = serve::new_keys(&core.set_up().await?) {
+        output::aside(keys);
+    }
     let admitted = admit(&core, &args.server_code);
     if let Err(refusal) = admitted {
         core.close().await;
@@ -30,7 +32,8 @@ pub(super) async fn stdio(args: &StdioArgs, loaded: Loaded) -> anyhow::Result<u8
     core.start_recording();
     let stop = CancellationToken::new();
     lifecycle::stop_on_signals(stop.clone())?;
-    let served = mcp::serve_stdio(core.dispatch.clone(), core.gate.clone(), server_settings(&core.config), args.server_code.clone(), stop).await;
+    let served =
+        mcp::serve_stdio(core.dispatch.clone(), core.gate.clone(), server_settings(&core.config), args.server_code.clone(), stop).await;
     core.close().await;
     served?;
     // A reader of stdin that waits for its next line cannot be woken; leaving it must not delay the exit.
@@ -51,9 +54,10 @@ fn admit(core: &Core, code: &str) -> Result<(), Refusal> {
 fn refused(refusal: &Refusal, code: &str) -> Fault {
     match refusal {
         Refusal::UnknownCode => Fault::new(exit::NOT_FOUND, format!("there is no group {code}; `anmei-mcp group list` shows the groups")),
-        Refusal::NoKey | Refusal::BadKey | Refusal::OtherGroup { .. } => {
-            Fault::new(exit::AUTH, format!("the key in ANMEI_MCP_API_KEY does not open the group {code}; `anmei-mcp key show {code}` shows the right one"))
-        }
+        Refusal::NoKey | Refusal::BadKey | Refusal::OtherGroup { .. } => Fault::new(
+            exit::AUTH,
+            format!("the key in ANMEI_MCP_API_KEY does not open the group {code}; `anmei-mcp key show {code}` shows the right one"),
+        ),
         Refusal::Disabled { .. } | Refusal::Unavailable(_) => Fault::new(exit::FAILURE, refusal.problem().detail),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Longest a registration is watched.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How often the daemon is asked.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -71,7 +71,11 @@ impl Hook {
                 return Ok(run);
             }
             if tokio::time::Instant::now() > until {
-                return Err(Fault::new(exit::FAILURE, format!("the registration is not done after {} s; {path} shows how far it came", PATIENCE.as_secs())).into());
+                return Err(Fault::new(
+                    exit::FAILURE,
+                    format!("the registration is not done after {} s; {path} shows how far it came", PATIENCE.as_secs()),
+                )
+                .into());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -101,7 +105,8 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 /// `+ 12 ms  open_conversation    3 ms  conversation_id …`
 fn show_step(run: &Value, step: &Value) -> anyhow::Result<()> {
-    let ms = |value: &Value, pointer| DateTime::parse_from_rfc3339(text(value, pointer)).map(|at| at.timestamp_millis()).unwrap_or_default();
+    let ms =
+        |value: &Value, pointer| DateTime::parse_from_rfc3339(text(value, pointer)).map(|at| at.timestamp_millis()).unwrap_or_default();
     let began = ms(step, "/started_at") - ms(run, "/accepted_at");
     let took = step.get("duration_ms").and_then(Value::as_i64).unwrap_or_default();
     let what = match step.get("error").and_then(Value::as_str) {

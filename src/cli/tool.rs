@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use super::{Fault, exit, group, output};
 use crate::{
     app::Core,
-    clock::Clock,
     dispatch::{Call, Channel, Client, Known, Outcome},
     store::policy::ToolChange,
 };
@@ -119,10 +118,23 @@ fn list(core: &Core, only: Option<&str>, as_json: bool) -> anyhow::Result<()> {
             "version": tool.version, "description": tool.description, "config_data": tool.config_data,
         })).collect::<Vec<_>>());
     }
-    output::table(&["GROUP", "TOOL", "ENABLED", "TIMEOUT", "TITLE"], rows.map(|(group, tool)| {
-        let title = core.dispatch.catalogue().definition(&tool.tool_name).map_or("(not in this version)", |known| known.tool.definition.about.title);
-        vec![group.group.server_code.clone(), tool.tool_name.clone(), output::yes(tool.enabled), format!("{} s", tool.timeout_seconds), title.into()]
-    }))
+    output::table(
+        &["GROUP", "TOOL", "ENABLED", "TIMEOUT", "TITLE"],
+        rows.map(|(group, tool)| {
+            let title = core
+                .dispatch
+                .catalogue()
+                .definition(&tool.tool_name)
+                .map_or("(not in this version)", |known| known.tool.definition.about.title);
+            vec![
+                group.group.server_code.clone(),
+                tool.tool_name.clone(),
+                output::yes(tool.enabled),
+                format!("{} s", tool.timeout_seconds),
+                title.into(),
+            ]
+        }),
+    )
 }
 
 fn show(core: &Core, name: &str, as_json: bool) -> anyhow::Result<()> {
@@ -186,7 +198,11 @@ fn check_config(known: &Known, config: &Map<String, Value>) -> anyhow::Result<()
         if !switch || !value.is_boolean() {
             let names: Vec<_> = about.config.iter().map(|(name, _)| *name).collect();
             let allowed = if names.is_empty() { "none".into() } else { names.join(", ") };
-            return Err(Fault::new(exit::USAGE, format!("{} has no switch `{name}` with this value; its switches (true or false) are: {allowed}", about.name)).into());
+            return Err(Fault::new(
+                exit::USAGE,
+                format!("{} has no switch `{name}` with this value; its switches (true or false) are: {allowed}", about.name),
+            )
+            .into());
         }
     }
     Ok(())

@@ -79,19 +79,14 @@ pub struct Catalogue {
 impl Catalogue {
     /// Reads the schemas.
     pub fn new() -> Self {
-        let settings =
-            SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let schema = settings.into_generator().into_root_schema_for::<Config>();
         let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
         Self::from_schema(&schema, &defaults)
     }
 
     fn from_schema(schema: &Schema, defaults: &Value) -> Self {
-        let mut top = Section {
-            name: String::new(),
-            doc: text(schema.as_value(), "description"),
-            keys: Vec::new(),
-        };
+        let mut top = Section { name: String::new(), doc: text(schema.as_value(), "description"), keys: Vec::new() };
         let mut sections = Vec::new();
         for (name, property) in properties(schema.as_value()) {
             let default = defaults.get(name).cloned().unwrap_or_default();
@@ -100,20 +95,9 @@ impl Catalogue {
                 continue;
             }
             let keys = properties(property)
-                .map(|(key, property)| {
-                    KeyInfo::read(
-                        name,
-                        key,
-                        property,
-                        default.get(key).cloned().unwrap_or_default(),
-                    )
-                })
+                .map(|(key, property)| KeyInfo::read(name, key, property, default.get(key).cloned().unwrap_or_default()))
                 .collect();
-            sections.push(Section {
-                name: name.clone(),
-                doc: text(property, "description"),
-                keys,
-            });
+            sections.push(Section { name: name.clone(), doc: text(property, "description"), keys });
         }
         sections.insert(0, top);
         Self { sections }
@@ -150,24 +134,15 @@ impl KeyInfo {
             doc: text(property, "description"),
             kind: Kind::read(property),
             default,
-            example: property
-                .get("examples")
-                .and_then(|list| list.get(0))
-                .cloned(),
-            range: (
-                property.get("minimum").cloned(),
-                property.get("maximum").cloned(),
-            ),
+            example: property.get("examples").and_then(|list| list.get(0)).cloned(),
+            range: (property.get("minimum").cloned(), property.get("maximum").cloned()),
             secret: property.get("writeOnly") == Some(&Value::Bool(true)),
         }
     }
 
     /// What the key holds, with an example: the second half of every message about a wrong value.
     pub fn expected(&self) -> String {
-        let shown = [Some(&self.default), self.example.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|value| is_telling(value));
+        let shown = [Some(&self.default), self.example.as_ref()].into_iter().flatten().find(|value| is_telling(value));
         let own = shown.filter(|_| !self.secret).map(super::sample::one_line);
         self.kind.expected(own.as_deref())
     }
@@ -188,9 +163,7 @@ impl Kind {
             (_, "boolean") => Self::Bool,
             (_, "integer") => Self::Integer,
             (_, "number") => Self::Number,
-            (_, "array") => {
-                Self::List(Box::new(schema.get("items").map_or(Self::Text, Self::read)))
-            }
+            (_, "array") => Self::List(Box::new(schema.get("items").map_or(Self::Text, Self::read))),
             _ => Self::Text,
         }
     }
@@ -201,23 +174,14 @@ impl Kind {
             Self::Bool => "true or false".to_owned(),
             Self::Integer => format!("a whole number such as {}", example("10")),
             Self::Number => format!("a number such as {}", example("0.5")),
-            Self::Text => {
-                "text in quotes".to_owned()
-                    + &own.map(|own| format!(" such as {own}")).unwrap_or_default()
-            }
+            Self::Text => "text in quotes".to_owned() + &own.map(|own| format!(" such as {own}")).unwrap_or_default(),
             Self::Choice(words) => {
-                let words: Vec<String> = words
-                    .iter()
-                    .map(|(word, _)| format!("\"{word}\""))
-                    .collect();
+                let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
                 format!("one of {}", words.join(", "))
             }
             Self::Duration => format!("a length of time such as {}", example("\"30s\"")),
             Self::Size => format!("a size in bytes such as 65536 or {}", example("\"64KiB\"")),
-            Self::Address => format!(
-                "an address and a port such as {}",
-                example("\"127.0.0.1:8000\"")
-            ),
+            Self::Address => format!("an address and a port such as {}", example("\"127.0.0.1:8000\"")),
             Self::Path => format!("a path such as {}", example("\"/etc/anmei-mcp/secret\"")),
             Self::Url => format!("a URL such as {}", example("\"https://example.com\"")),
             Self::List(kind) => match own {
@@ -239,11 +203,7 @@ fn is_telling(value: &Value) -> bool {
 }
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(Map::iter)
+    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }
 
 /// A text of the schema, its line breaks made spaces: struct comments are wrapped for the code, not for the reader.
@@ -255,10 +215,7 @@ fn text(schema: &Value, name: &str) -> String {
 /// The type, without the `null` of an optional field.
 fn main_type(schema: &Value) -> &str {
     let named = match schema.get("type") {
-        Some(Value::Array(types)) => types
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|name| *name != "null"),
+        Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).find(|name| *name != "null"),
         Some(Value::String(name)) => Some(name.as_str()),
         _ => None,
     };
@@ -267,16 +224,8 @@ fn main_type(schema: &Value) -> &str {
 
 /// The words of an enum: a `oneOf` of constants when they are commented, plain `enum` words otherwise.
 fn choices(schema: &Value) -> Vec<(String, String)> {
-    let list = |name: &str| {
-        schema
-            .get(name)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
-    let plain = list("enum")
-        .into_iter()
-        .filter_map(|word| Some((word.as_str()?.to_owned(), String::new())));
+    let list = |name: &str| schema.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let plain = list("enum").into_iter().filter_map(|word| Some((word.as_str()?.to_owned(), String::new())));
     let commented = list("oneOf").into_iter().filter_map(|variant| {
         let word = variant.get("const")?.as_str()?.to_owned();
         Some((word, text(&variant, "description")))
@@ -285,11 +234,7 @@ fn choices(schema: &Value) -> Vec<(String, String)> {
 }
 
 pub(super) fn join(section: &str, name: &str) -> String {
-    if section.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{section}.{name}")
-    }
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
 #[cfg(test)]
@@ -301,19 +246,10 @@ mod tests {
         let catalogue = Catalogue::new();
         assert!(catalogue.keys().count() > 40);
         for info in catalogue.keys() {
-            assert!(
-                info.doc.ends_with('.'),
-                "{} has no sentence: {:?}",
-                info.key,
-                info.doc
-            );
+            assert!(info.doc.ends_with('.'), "{} has no sentence: {:?}", info.key, info.doc);
         }
         for section in &catalogue.sections {
-            assert!(
-                !section.doc.is_empty(),
-                "[{}] has no sentence",
-                section.name
-            );
+            assert!(!section.doc.is_empty(), "[{}] has no sentence", section.name);
         }
     }
 
@@ -324,16 +260,11 @@ mod tests {
         assert_eq!(kind("mcp.listen"), Kind::Address);
         assert_eq!(kind("mcp.max_body"), Kind::Size);
         assert_eq!(kind("http.max_connections"), Kind::Integer);
-        assert_eq!(
-            kind("registration.retry_delays"),
-            Kind::List(Box::new(Kind::Duration))
-        );
+        assert_eq!(kind("registration.retry_delays"), Kind::List(Box::new(Kind::Duration)));
         assert_eq!(kind("registration.retry_jitter"), Kind::Number);
         assert_eq!(kind("outbound.webhook_url"), Kind::Url);
         assert_eq!(kind("data_dir"), Kind::Path);
-        assert!(
-            matches!(kind("keys.reveal"), Kind::Choice(words) if words[0].0 == "sealed" && words.len() == 2)
-        );
+        assert!(matches!(kind("keys.reveal"), Kind::Choice(words) if words[0].0 == "sealed" && words.len() == 2));
         assert!(matches!(kind("language"), Kind::Choice(words) if words[0].0 == "zh-CN"));
         assert!(catalogue.get("hook.key").unwrap().secret);
         assert!(catalogue.get("hook.signing_secrets").unwrap().secret);

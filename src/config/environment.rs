@@ -27,35 +27,24 @@ impl std::fmt::Debug for Environment {
 /// Reads the process's environment. Variables that are not UTF-8 are read with `�` in place of what is not.
 pub fn environment() -> Environment {
     let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
-    std::env::vars_os()
-        .map(|(name, value)| (text(name), text(value)))
-        .collect()
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(vars: I) -> Self {
-        Self {
-            vars: vars
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        }
+        Self { vars: vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
 }
 
 impl Environment {
     /// A variable, unless it is unset or empty.
     fn get(&self, name: &str) -> Option<&str> {
-        self.vars
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// `ANMEI_MCP_API_KEY`: the group key that a stdio client passes.
     pub fn api_key(&self) -> Option<SecretText> {
-        self.get("ANMEI_MCP_API_KEY")
-            .map(|key| secrets::from_text(key.trim()))
+        self.get("ANMEI_MCP_API_KEY").map(|key| secrets::from_text(key.trim()))
     }
 
     /// `ANMEI_MCP_CONFIG`: the configuration file.
@@ -80,12 +69,8 @@ impl Environment {
 
     /// The terminal's language: `LC_ALL`, `LC_MESSAGES` or `LANG`. Without one, or with `C`, it is Chinese.
     pub fn language(&self) -> Language {
-        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-            .iter()
-            .find_map(|name| self.get(name));
-        let code = locale
-            .and_then(|text| text.split(['_', '.', '@', '-']).next())
-            .unwrap_or_default();
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| self.get(name));
+        let code = locale.and_then(|text| text.split(['_', '.', '@', '-']).next()).unwrap_or_default();
         match code.to_ascii_lowercase().as_str() {
             "" | "c" | "posix" | "zh" => Language::ZhCn,
             _ => Language::En,
@@ -99,24 +84,14 @@ impl Environment {
             return system;
         }
         let home = |below: &str| self.get("HOME").map(|home| PathBuf::from(home).join(below));
-        let data = self
-            .get("XDG_DATA_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute());
-        data.or_else(|| home(".local/share"))
-            .map_or(system, |dir| dir.join("anmei-mcp"))
+        let data = self.get("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        data.or_else(|| home(".local/share")).map_or(system, |dir| dir.join("anmei-mcp"))
     }
 
     /// Where a configuration file is looked for when none was named, in this order.
     pub fn search_path(&self) -> Vec<PathBuf> {
-        let config = self
-            .get("XDG_CONFIG_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute());
-        let config = config.or_else(|| {
-            self.get("HOME")
-                .map(|home| PathBuf::from(home).join(".config"))
-        });
+        let config = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let config = config.or_else(|| self.get("HOME").map(|home| PathBuf::from(home).join(".config")));
         let mut paths = vec![PathBuf::from("anmei-mcp.toml")];
         paths.extend(config.map(|dir| dir.join("anmei-mcp/anmei-mcp.toml")));
         paths.push(PathBuf::from("/etc/anmei-mcp/anmei-mcp.toml"));
@@ -125,12 +100,8 @@ impl Environment {
 
     /// Our own variables that name configuration keys. An empty value counts: it clears a list.
     pub(super) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
-        let ours = self
-            .vars
-            .iter()
-            .filter(|(name, _)| name.starts_with(PREFIX));
-        ours.filter(|(name, _)| !RESERVED.contains(&name.as_str()))
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        let ours = self.vars.iter().filter(|(name, _)| name.starts_with(PREFIX));
+        ours.filter(|(name, _)| !RESERVED.contains(&name.as_str())).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -157,10 +128,7 @@ mod tests {
         assert_eq!(of(&[("LANG", "C.UTF-8")]), Language::ZhCn);
         assert_eq!(of(&[("LANG", "zh_CN.UTF-8")]), Language::ZhCn);
         assert_eq!(of(&[("LANG", "en_US.UTF-8")]), Language::En);
-        assert_eq!(
-            of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "en_GB.UTF-8")]),
-            Language::En
-        );
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "en_GB.UTF-8")]), Language::En);
     }
 
     #[test]
@@ -171,21 +139,8 @@ mod tests {
 
     #[test]
     fn the_file_is_looked_for_near_then_far() {
-        let environment: Environment = [("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")]
-            .into_iter()
-            .collect();
-        let paths: Vec<String> = environment
-            .search_path()
-            .iter()
-            .map(|p| p.display().to_string())
-            .collect();
-        assert_eq!(
-            paths,
-            [
-                "anmei-mcp.toml",
-                "/x/anmei-mcp/anmei-mcp.toml",
-                "/etc/anmei-mcp/anmei-mcp.toml"
-            ]
-        );
+        let environment: Environment = [("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")].into_iter().collect();
+        let paths: Vec<String> = environment.search_path().iter().map(|p| p.display().to_string()).collect();
+        assert_eq!(paths, ["anmei-mcp.toml", "/x/anmei-mcp/anmei-mcp.toml", "/etc/anmei-mcp/anmei-mcp.toml"]);
     }
 }

@@ -23,10 +23,7 @@ pub(super) struct Found {
 
 /// The file to read: the one named by flag or variable, which must exist, or the first that exists on the search
 /// path, or none.
-pub(super) fn find(
-    named: Option<PathBuf>,
-    environment: &Environment,
-) -> Result<Option<Found>, ConfigError> {
+pub(super) fn find(named: Option<PathBuf>, environment: &Environment) -> Result<Option<Found>, ConfigError> {
     if let Some(path) = named.or_else(|| environment.config_path()) {
         return match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(Found { path, text })),
@@ -45,11 +42,7 @@ pub(super) fn find(
 
 /// What the file says.
 pub(super) fn read(file: &Found, catalogue: &Catalogue) -> Layer {
-    let mut reader = Reader {
-        file,
-        catalogue,
-        layer: Layer::default(),
-    };
+    let mut reader = Reader { file, catalogue, layer: Layer::default() };
     match Document::parse(file.text.as_str()) {
         Ok(document) => reader.top(document.as_table()),
         Err(error) => reader.syntax(&error),
@@ -93,12 +86,8 @@ impl Reader<'_> {
             }
             // A table that is no section: its keys are not looked at one by one.
             None if item.is_table_like() && !key.contains('.') => {
-                let first = item
-                    .as_table_like()
-                    .and_then(|table| table.iter().next().map(|(name, _)| name.to_owned()));
-                let message = self
-                    .catalogue
-                    .unknown(&format!("{key}.{}", first.unwrap_or_default()));
+                let first = item.as_table_like().and_then(|table| table.iter().next().map(|(name, _)| name.to_owned()));
+                let message = self.catalogue.unknown(&format!("{key}.{}", first.unwrap_or_default()));
                 self.layer.refuse(origin, key, message);
             }
             None => self.layer.refuse(origin, key, self.catalogue.unknown(key)),
@@ -118,19 +107,13 @@ impl Reader<'_> {
     }
 
     fn origin(&self, table: &dyn TableLike, name: &str, item: &Item) -> Origin {
-        let span = table
-            .key(name)
-            .and_then(toml_edit::Key::span)
-            .or_else(|| item.span());
+        let span = table.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
         self.at(span.map_or(0, |span| span.start))
     }
 
     fn at(&self, offset: usize) -> Origin {
         let line = self.before(offset).matches('\n').count() + 1;
-        Origin::File {
-            path: self.file.path.clone(),
-            line,
-        }
+        Origin::File { path: self.file.path.clone(), line }
     }
 
     fn before(&self, offset: usize) -> &str {
@@ -142,17 +125,9 @@ impl Reader<'_> {
         let before = self.before(offset);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
         let column = before.get(start..).unwrap_or_default().chars().count() + 1;
-        let line = self
-            .file
-            .text
-            .get(start..)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or_default();
+        let line = self.file.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
-        let message = format!(
-            "column {column}: not valid TOML: {message}\n    {}",
-            self.shown(line)
-        );
+        let message = format!("column {column}: not valid TOML: {message}\n    {}", self.shown(line));
         self.layer.refuse(self.at(offset), "", message);
     }
 
@@ -160,15 +135,8 @@ impl Reader<'_> {
     fn shown(&self, line: &str) -> String {
         let name = line.split('=').next().unwrap_or_default().trim();
         let name = name.rsplit('.').next().unwrap_or_default();
-        let secret = self
-            .catalogue
-            .keys()
-            .any(|info| info.secret && info.name == name);
-        if secret {
-            format!("{name} = …")
-        } else {
-            line.trim_end().chars().take(120).collect()
-        }
+        let secret = self.catalogue.keys().any(|info| info.secret && info.name == name);
+        if secret { format!("{name} = …") } else { line.trim_end().chars().take(120).collect() }
     }
 }
 
@@ -178,11 +146,7 @@ fn plain(item: &Item) -> Value {
         Item::None => Value::from(figment::value::Empty::None),
         Item::Value(value) => plain_value(value),
         Item::Table(table) => plain_table(table),
-        Item::ArrayOfTables(list) => Value::from(
-            list.iter()
-                .map(|table| plain_table(table))
-                .collect::<Vec<_>>(),
-        ),
+        Item::ArrayOfTables(list) => Value::from(list.iter().map(|table| plain_table(table)).collect::<Vec<_>>()),
     }
 }
 
@@ -193,16 +157,12 @@ fn plain_value(value: &toml_edit::Value) -> Value {
         toml_edit::Value::Float(number) => Value::from(*number.value()),
         toml_edit::Value::Boolean(flag) => Value::from(*flag.value()),
         toml_edit::Value::Datetime(time) => Value::from(time.value().to_string()),
-        toml_edit::Value::Array(list) => {
-            Value::from(list.iter().map(plain_value).collect::<Vec<_>>())
-        }
+        toml_edit::Value::Array(list) => Value::from(list.iter().map(plain_value).collect::<Vec<_>>()),
         toml_edit::Value::InlineTable(table) => plain_table(table),
     }
 }
 
 fn plain_table(table: &dyn TableLike) -> Value {
-    let entries = table
-        .iter()
-        .map(|(name, item)| (name.to_owned(), plain(item)));
+    let entries = table.iter().map(|(name, item)| (name.to_owned(), plain(item)));
     Value::from(entries.collect::<figment::value::Dict>())
 }

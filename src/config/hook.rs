@@ -60,9 +60,6 @@ impl Default for Hook {
 impl Hook {
     /// Every host that is answered, in lower case.
     pub fn hosts(&self) -> Vec<String> {
-        self.allowed_hosts
-            .iter()
-            .map(|host| plain_host(host))
-            .collect()
+        self.allowed_hosts.iter().map(|host| plain_host(host)).collect()
     }
 }

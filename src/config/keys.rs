@@ -40,11 +40,6 @@ pub struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self {
-            reveal: Reveal::Sealed,
-            default_grace: HumanDuration::from_secs(24 * 3600),
-            master_key_file: None,
-            master_key: None,
-        }
+        Self { reveal: Reveal::Sealed, default_grace: HumanDuration::from_secs(24 * 3600), master_key_file: None, master_key: None }
     }
 }

@@ -25,11 +25,7 @@ pub(super) struct Leaf {
 
 impl Leaf {
     pub(super) fn new(key: impl Into<String>, value: impl Into<Value>, origin: Origin) -> Self {
-        Self {
-            key: key.into(),
-            value: value.into(),
-            origin,
-        }
+        Self { key: key.into(), value: value.into(), origin }
     }
 }
 
@@ -65,22 +61,13 @@ impl Layer {
 
 /// Defaults that depend on who runs the program, and where.
 pub(super) fn computed_defaults(environment: &Environment) -> Layer {
-    let data_dir = environment
-        .default_data_dir()
-        .to_string_lossy()
-        .into_owned();
+    let data_dir = environment.default_data_dir().to_string_lossy().into_owned();
     let language = match environment.language() {
         Language::ZhCn => "zh-CN",
         Language::En => "en",
     };
-    let leaves = vec![
-        Leaf::new("data_dir", data_dir, Origin::Default),
-        Leaf::new("language", language, Origin::Default),
-    ];
-    Layer {
-        leaves,
-        problems: Vec::new(),
-    }
+    let leaves = vec![Leaf::new("data_dir", data_dir, Origin::Default), Leaf::new("language", language, Origin::Default)];
+    Layer { leaves, problems: Vec::new() }
 }
 
 /// systemd credentials that are named like a secret's key: `LoadCredential=hook.key:/etc/…`.
@@ -115,23 +102,15 @@ pub(super) fn variables(environment: &Environment, catalogue: &Catalogue) -> Lay
     let mut layer = Layer::default();
     for (name, text) in environment.settings() {
         let origin = Origin::Env(name.to_owned());
-        let key = name
-            .strip_prefix(PREFIX)
-            .unwrap_or(name)
-            .to_ascii_lowercase()
-            .replace("__", ".");
+        let key = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase().replace("__", ".");
         match catalogue.get(&key) {
             // Container files pass on unset variables as empty ones.
             Some(info) if text.is_empty() && !matches!(info.kind, Kind::List(_)) => {}
-            Some(info) => layer
-                .leaves
-                .push(Leaf::new(key, typed(text, &info.kind), origin)),
+            Some(info) => layer.leaves.push(Leaf::new(key, typed(text, &info.kind), origin)),
             None => layer.refuse(origin, "", unknown_variable(name, catalogue)),
         }
     }
-    let rust_log = environment
-        .rust_log()
-        .map(|text| Leaf::new("log.filter", text, Origin::Env("RUST_LOG".to_owned())));
+    let rust_log = environment.rust_log().map(|text| Leaf::new("log.filter", text, Origin::Env("RUST_LOG".to_owned())));
     layer.leaves.extend(rust_log);
     layer
 }
@@ -142,22 +121,15 @@ pub(super) fn variable_name(key: &str) -> String {
 }
 
 fn unknown_variable(name: &str, catalogue: &Catalogue) -> String {
-    let mut known: Vec<String> = catalogue
-        .keys()
-        .map(|info| variable_name(&info.key))
-        .collect();
+    let mut known: Vec<String> = catalogue.keys().map(|info| variable_name(&info.key)).collect();
     known.extend(RESERVED.map(str::to_owned));
     // The prefix is common to all; with it everything would look alike.
     let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
     let bare_known: Vec<String> = known.iter().map(|known| bare(known)).collect();
     let wanted = bare(name).to_ascii_uppercase();
     let meant = nearest(&wanted, bare_known.iter().map(String::as_str));
-    let meant = meant
-        .map(|meant| format!("; did you mean {PREFIX}{meant}?"))
-        .unwrap_or_default();
-    format!(
-        "unknown variable{meant} (sections and keys are separated by two underscores; `config dump` lists all keys)"
-    )
+    let meant = meant.map(|meant| format!("; did you mean {PREFIX}{meant}?")).unwrap_or_default();
+    format!("unknown variable{meant} (sections and keys are separated by two underscores; `config dump` lists all keys)")
 }
 
 /// Keys set on the command line.
@@ -166,9 +138,7 @@ pub(super) fn flags(overrides: &[(String, String)], catalogue: &Catalogue) -> La
     for (key, text) in overrides {
         let origin = Origin::Flag(flag_name(key));
         match catalogue.get(key) {
-            Some(info) => layer
-                .leaves
-                .push(Leaf::new(key, typed(text, &info.kind), origin)),
+            Some(info) => layer.leaves.push(Leaf::new(key, typed(text, &info.kind), origin)),
             None => layer.refuse(origin, key, catalogue.unknown(key)),
         }
     }
@@ -177,11 +147,7 @@ pub(super) fn flags(overrides: &[(String, String)], catalogue: &Catalogue) -> La
 
 /// The flag that sets a key: the data directory has its own, the others share one.
 fn flag_name(key: &str) -> String {
-    if key == "data_dir" {
-        "--data-dir".to_owned()
-    } else {
-        format!("--set {key}")
-    }
+    if key == "data_dir" { "--data-dir".to_owned() } else { format!("--set {key}") }
 }
 
 /// A text of the environment or the command line as a value of the key's type; left as text when it does not fit,
@@ -194,20 +160,11 @@ fn typed(text: &str, kind: &Kind) -> Value {
             "false" | "0" => Value::from(false),
             _ => Value::from(text),
         },
-        Kind::Integer => trimmed
-            .parse::<i64>()
-            .map_or_else(|_| Value::from(text), Value::from),
-        Kind::Number => trimmed
-            .parse::<f64>()
-            .map_or_else(|_| Value::from(text), Value::from),
-        Kind::List(_) if trimmed.starts_with('[') => {
-            serde_json::from_str::<Value>(trimmed).unwrap_or_else(|_| Value::from(text))
-        }
+        Kind::Integer => trimmed.parse::<i64>().map_or_else(|_| Value::from(text), Value::from),
+        Kind::Number => trimmed.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
+        Kind::List(_) if trimmed.starts_with('[') => serde_json::from_str::<Value>(trimmed).unwrap_or_else(|_| Value::from(text)),
         Kind::List(item) => {
-            let parts = trimmed
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty());
+            let parts = trimmed.split(',').map(str::trim).filter(|part| !part.is_empty());
             Value::from(parts.map(|part| typed(part, item)).collect::<Vec<_>>())
         }
         Kind::Text => Value::from(text),
@@ -223,10 +180,7 @@ mod tests {
     fn texts_take_the_type_of_their_key() {
         let list = Kind::List(Box::new(Kind::Text));
         assert_eq!(typed("a, b,,c ", &list), Value::from(vec!["a", "b", "c"]));
-        assert_eq!(
-            typed(r#"["a,b","c"]"#, &list),
-            Value::from(vec!["a,b", "c"])
-        );
+        assert_eq!(typed(r#"["a,b","c"]"#, &list), Value::from(vec!["a,b", "c"]));
         assert_eq!(typed("", &list), Value::from(Vec::<Value>::new()));
         assert_eq!(typed("12", &Kind::Integer).to_i128(), Some(12));
         assert_eq!(typed("1.0", &Kind::Text), Value::from("1.0"));

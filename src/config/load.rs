@@ -54,21 +54,9 @@ impl Loaded {
     /// Every key there is, in the order of the sample file.
     pub fn entries(&self) -> Vec<Entry> {
         let values = serde_json::to_value(&self.config).unwrap_or_default();
-        let value = |key: &str| {
-            values
-                .pointer(&format!("/{}", key.replace('.', "/")))
-                .cloned()
-                .unwrap_or_default()
-        };
-        let entry = |key: &str| Entry {
-            key: key.to_owned(),
-            value: value(key),
-            origin: self.origin(key).to_string(),
-        };
-        Catalogue::new()
-            .keys()
-            .map(|info| entry(&info.key))
-            .collect()
+        let value = |key: &str| values.pointer(&format!("/{}", key.replace('.', "/"))).cloned().unwrap_or_default();
+        let entry = |key: &str| Entry { key: key.to_owned(), value: value(key), origin: self.origin(key).to_string() };
+        Catalogue::new().keys().map(|info| entry(&info.key)).collect()
     }
 }
 
@@ -89,20 +77,10 @@ pub(super) fn load(sources: Sources, environment: &Environment) -> Result<Loaded
     let warnings = merged.findings(warnings::warnings(&merged.config));
     let path = found.map(|found| found.path);
     if merged.problems.is_empty() {
-        let warnings = warnings
-            .into_iter()
-            .chain(exposed_file(path.as_ref(), &merged.origins))
-            .collect();
-        return Ok(Loaded {
-            config: merged.config,
-            file: path,
-            origins: merged.origins,
-            warnings,
-        });
+        let warnings = warnings.into_iter().chain(exposed_file(path.as_ref(), &merged.origins)).collect();
+        return Ok(Loaded { config: merged.config, file: path, origins: merged.origins, warnings });
     }
-    merged
-        .problems
-        .sort_by_key(|problem| place(&problem.origin));
+    merged.problems.sort_by_key(|problem| place(&problem.origin));
     Err(ConfigError::Invalid(merged.problems))
 }
 
@@ -119,9 +97,7 @@ fn merge(layer: Layer, catalogue: &Catalogue) -> Merged {
     let mut origins = BTreeMap::new();
     let mut figment = Figment::new();
     for leaf in layer.leaves {
-        let checked = catalogue
-            .get(&leaf.key)
-            .map_or(Ok(()), |info| value::check(&leaf, info));
+        let checked = catalogue.get(&leaf.key).map_or(Ok(()), |info| value::check(&leaf, info));
         if let Err(message) = checked {
             problems.push(Problem::new(leaf.origin, leaf.key, message));
             continue;
@@ -133,16 +109,8 @@ fn merge(layer: Layer, catalogue: &Catalogue) -> Merged {
         problems.push(Problem::new(Origin::Default, "", error.to_string()));
         Config::default()
     });
-    let mut merged = Merged {
-        config,
-        origins,
-        problems,
-    };
-    merged
-        .config
-        .mcp
-        .public_url
-        .truncate(merged.config.mcp.public_url.trim_end_matches('/').len());
+    let mut merged = Merged { config, origins, problems };
+    merged.config.mcp.public_url.truncate(merged.config.mcp.public_url.trim_end_matches('/').len());
     merged
 }
 
@@ -154,10 +122,7 @@ impl Merged {
 
     fn findings(&self, findings: Vec<validate::Finding>) -> Vec<Problem> {
         let origin = |key: &str| self.origins.get(key).cloned().unwrap_or_default();
-        findings
-            .into_iter()
-            .map(|(key, message)| Problem::new(origin(key), key, message))
-            .collect()
+        findings.into_iter().map(|(key, message)| Problem::new(origin(key), key, message)).collect()
     }
 
     /// Takes secrets from the files that are named for them.
@@ -167,20 +132,11 @@ impl Merged {
             self.config.hook.key = Some(secrets::from_text(&text));
         }
         let signing = !self.config.hook.signing_secrets.is_empty();
-        if let Some(text) = self.secret_file(
-            "hook.signing_secrets",
-            self.config.hook.signing_secrets_file.clone(),
-            signing,
-        ) {
-            self.config.hook.signing_secrets =
-                text.split_whitespace().map(SecretText::new).collect();
+        if let Some(text) = self.secret_file("hook.signing_secrets", self.config.hook.signing_secrets_file.clone(), signing) {
+            self.config.hook.signing_secrets = text.split_whitespace().map(SecretText::new).collect();
         }
         let webhook = self.config.outbound.webhook_secret.is_some();
-        if let Some(text) = self.secret_file(
-            "outbound.webhook_secret",
-            self.config.outbound.webhook_secret_file.clone(),
-            webhook,
-        ) {
+        if let Some(text) = self.secret_file("outbound.webhook_secret", self.config.outbound.webhook_secret_file.clone(), webhook) {
             self.config.outbound.webhook_secret = Some(secrets::from_text(&text));
         }
         // This file is made at first start: only the choice is checked here.
@@ -204,8 +160,7 @@ impl Merged {
                 Some(text)
             }
             Err(error) => {
-                self.problems
-                    .push(Problem::new(origin, file_key, error.to_string()));
+                self.problems.push(Problem::new(origin, file_key, error.to_string()));
                 None
             }
         }
@@ -214,8 +169,7 @@ impl Merged {
     fn both(&mut self, key: &str, file_key: &str) {
         let origin = |key: &str| self.origins.get(key).cloned().unwrap_or_default();
         let message = format!("{key} is set too (by {}); use one of the two", origin(key));
-        self.problems
-            .push(Problem::new(origin(file_key), file_key, message));
+        self.problems.push(Problem::new(origin(file_key), file_key, message));
     }
 }
 
@@ -225,20 +179,11 @@ fn exposed_file(path: Option<&PathBuf>, origins: &BTreeMap<String, Origin>) -> O
     secrets::exposed_mode(path).ok().flatten()?;
     let catalogue = Catalogue::new();
     let inside = |info: &&super::KeyInfo| {
-        info.secret
-            && matches!(origins.get(&info.key), Some(Origin::File { .. }))
-            && !origins.contains_key(&format!("{}_file", info.key))
+        info.secret && matches!(origins.get(&info.key), Some(Origin::File { .. })) && !origins.contains_key(&format!("{}_file", info.key))
     };
     let info = catalogue.keys().find(inside)?;
-    let message = format!(
-        "{} can be read by everyone and holds a secret: run `chmod 600` on it",
-        path.display()
-    );
-    Some(Problem::new(
-        origins.get(&info.key).cloned().unwrap_or_default(),
-        &info.key,
-        message,
-    ))
+    let message = format!("{} can be read by everyone and holds a secret: run `chmod 600` on it", path.display());
+    Some(Problem::new(origins.get(&info.key).cloned().unwrap_or_default(), &info.key, message))
 }
 
 /// The order in which problems are told: the file from top to bottom, then the other sources.
@@ -262,14 +207,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("anmei-mcp.toml");
         fs::write(&path, text).unwrap();
-        let overrides = flags
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        let sources = Sources {
-            config_path: Some(path),
-            overrides,
-        };
+        let overrides = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let sources = Sources { config_path: Some(path), overrides };
         let loaded = Config::load_from(sources, &vars.iter().copied().collect());
         let prefix = format!("{}/", directory.path().display());
         loaded.map_err(|error| error.to_string().replace(&prefix, ""))
@@ -282,33 +221,16 @@ mod tests {
     #[test]
     fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
         let text = "[http]\nheader_timeout = \"1s\"\nrequest_timeout = \"2s\"\nshutdown_timeout = \"3s\"\n";
-        let vars = [
-            ("ANMEI_MCP_HTTP__REQUEST_TIMEOUT", "20s"),
-            ("ANMEI_MCP_HTTP__SHUTDOWN_TIMEOUT", "30s"),
-        ];
+        let vars = [("ANMEI_MCP_HTTP__REQUEST_TIMEOUT", "20s"), ("ANMEI_MCP_HTTP__SHUTDOWN_TIMEOUT", "30s")];
         let loaded = run(text, &vars, &[("http.shutdown_timeout", "300s")]).unwrap();
         let http = &loaded.config.http;
-        let shown = [
-            http.first_byte_timeout,
-            http.header_timeout,
-            http.request_timeout,
-            http.shutdown_timeout,
-        ];
-        assert_eq!(
-            shown.map(|time| time.to_string()),
-            ["5s", "1s", "20s", "5m"]
-        );
+        let shown = [http.first_byte_timeout, http.header_timeout, http.request_timeout, http.shutdown_timeout];
+        assert_eq!(shown.map(|time| time.to_string()), ["5s", "1s", "20s", "5m"]);
         let origin = |key: &str| loaded.origin(key).to_string();
         assert_eq!(origin("http.first_byte_timeout"), "default");
         assert!(origin("http.header_timeout").ends_with("/anmei-mcp.toml:2"));
-        assert_eq!(
-            origin("http.request_timeout"),
-            "env ANMEI_MCP_HTTP__REQUEST_TIMEOUT"
-        );
-        assert_eq!(
-            origin("http.shutdown_timeout"),
-            "flag --set http.shutdown_timeout"
-        );
+        assert_eq!(origin("http.request_timeout"), "env ANMEI_MCP_HTTP__REQUEST_TIMEOUT");
+        assert_eq!(origin("http.shutdown_timeout"), "flag --set http.shutdown_timeout");
     }
 
     #[test]
@@ -321,96 +243,48 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line_and_what_was_meant() {
-        let said = refused(
-            "data_dir = \"/tmp/x\"\n\n[http]\nheader_timout = \"5s\"\n",
-            &[],
-        );
+        let said = refused("data_dir = \"/tmp/x\"\n\n[http]\nheader_timout = \"5s\"\n", &[]);
         let expected = "anmei-mcp.toml:4: http.header_timout: unknown key; did you mean http.header_timeout? Allowed here: ";
         assert!(said.starts_with(expected), "{said}");
         let said = refused("[htpp]\nheader_timeout = \"5s\"\n", &[]);
-        assert!(
-            said.starts_with(
-                "anmei-mcp.toml:1: htpp: unknown section; did you mean http.header_timeout?"
-            ),
-            "{said}"
-        );
+        assert!(said.starts_with("anmei-mcp.toml:1: htpp: unknown section; did you mean http.header_timeout?"), "{said}");
         let said = refused("http = 3\n", &[]);
-        assert_eq!(
-            said,
-            "anmei-mcp.toml:1: http: this is a section: write [http] and its keys below"
-        );
+        assert_eq!(said, "anmei-mcp.toml:1: http: this is a section: write [http] and its keys below");
     }
 
     #[test]
     fn a_wrong_type_says_what_was_found_and_what_would_be_right() {
         let cases = [
-            (
-                "[http]\nheader_timeout = 30",
-                "http.header_timeout: found the number 30, expected a length of time such as \"5s\"",
-            ),
-            (
-                "[http]\nheader_timeout = \"30\"",
-                "http.header_timeout: found the text \"30\", expected a length of time such as \"5s\"",
-            ),
-            (
-                "[http]\nmax_connections = true",
-                "http.max_connections: found true, expected a whole number such as 4096",
-            ),
-            (
-                "[http]\nmax_connections = 0",
-                "http.max_connections: found the number 0 is out of range; allowed: 1 to 1000000",
-            ),
-            (
-                "[http]\nheader_timeout = \"1h\"",
-                "http.header_timeout: the text \"1h\" is out of range; allowed: 100ms to 10m",
-            ),
+            ("[http]\nheader_timeout = 30", "http.header_timeout: found the number 30, expected a length of time such as \"5s\""),
+            ("[http]\nheader_timeout = \"30\"", "http.header_timeout: found the text \"30\", expected a length of time such as \"5s\""),
+            ("[http]\nmax_connections = true", "http.max_connections: found true, expected a whole number such as 4096"),
+            ("[http]\nmax_connections = 0", "http.max_connections: found the number 0 is out of range; allowed: 1 to 1000000"),
+            ("[http]\nheader_timeout = \"1h\"", "http.header_timeout: the text \"1h\" is out of range; allowed: 100ms to 10m"),
             (
                 "[mcp]\nlisten = \"localhost\"",
                 "mcp.listen: found the text \"localhost\", expected an address and a port such as \"127.0.0.1:8000\"",
             ),
-            (
-                "[mcp]\nmax_body = \"1TB\"",
-                "mcp.max_body: found the text \"1TB\", expected a size in bytes such as 65536 or \"1MiB\"",
-            ),
+            ("[mcp]\nmax_body = \"1TB\"", "mcp.max_body: found the text \"1TB\", expected a size in bytes such as 65536 or \"1MiB\""),
             (
                 "[mcp]\nallowed_hosts = \"a\"",
                 "mcp.allowed_hosts: found the text \"a\", expected a list such as [\"localhost\", \"127.0.0.1\", \"::1\"]",
             ),
-            (
-                "[keys]\nreveal = \"always\"",
-                "keys.reveal: found the text \"always\", expected one of \"sealed\", \"never\"",
-            ),
-            (
-                "[keys.reveal]\nx = 1",
-                "keys.reveal: found a table, expected one of \"sealed\", \"never\"",
-            ),
+            ("[keys]\nreveal = \"always\"", "keys.reveal: found the text \"always\", expected one of \"sealed\", \"never\""),
+            ("[keys.reveal]\nx = 1", "keys.reveal: found a table, expected one of \"sealed\", \"never\""),
         ];
         for (text, message) in cases {
-            let line = if text.starts_with("[keys.reveal]") {
-                1
-            } else {
-                2
-            };
+            let line = if text.starts_with("[keys.reveal]") { 1 } else { 2 };
             let message = message.replace("found the number 0 is", "the number 0 is");
-            assert_eq!(
-                refused(text, &[]),
-                format!("anmei-mcp.toml:{line}: {message}")
-            );
+            assert_eq!(refused(text, &[]), format!("anmei-mcp.toml:{line}: {message}"));
         }
     }
 
     #[test]
     fn bad_syntax_is_shown_where_it_stands() {
         let said = refused("[mcp]\nlisten 1\n", &[]);
-        assert!(
-            said.starts_with("anmei-mcp.toml:2: column ") && said.ends_with("\n    listen 1"),
-            "{said}"
-        );
+        assert!(said.starts_with("anmei-mcp.toml:2: column ") && said.ends_with("\n    listen 1"), "{said}");
         let said = refused("[hook]\nkey = \"half-a-secret\n", &[]);
-        assert!(
-            said.ends_with("\n    key = …") && !said.contains("half"),
-            "{said}"
-        );
+        assert!(said.ends_with("\n    key = …") && !said.contains("half"), "{said}");
     }
 
     #[test]
@@ -421,28 +295,15 @@ mod tests {
         let said = refused("", &[("ANMEI_MCP_HTTP__MAX_CONNECTIONS", "many")]);
         let expected = "env ANMEI_MCP_HTTP__MAX_CONNECTIONS: http.max_connections: found the text \"many\", expected a whole number";
         assert!(said.starts_with(expected), "{said}");
-        assert!(
-            run(
-                "",
-                &[("ANMEI_MCP_API_KEY", "x"), ("ANMEI_MCP_LANGUAGE", "")],
-                &[]
-            )
-            .is_ok()
-        );
+        assert!(run("", &[("ANMEI_MCP_API_KEY", "x"), ("ANMEI_MCP_LANGUAGE", "")], &[]).is_ok());
         let said = run("", &[], &[("http.nope", "1")]).unwrap_err();
-        assert!(
-            said.starts_with("flag --set http.nope: unknown key"),
-            "{said}"
-        );
+        assert!(said.starts_with("flag --set http.nope: unknown key"), "{said}");
     }
 
     #[test]
     fn every_error_is_told_in_the_order_of_the_file() {
         let text = "[outbound]\nwebhook_url = \"https://a.example\"\n[mcp]\nlisten = 1\nnope = 2\nserver_name = \" \"\n[log]\nfilter = \"a=b=c\"\n";
-        let said = refused(
-            text,
-            &[("ANMEI_MCP_NOPE", "1"), ("ANMEI_MCP_HOOK__KEY", "short")],
-        );
+        let said = refused(text, &[("ANMEI_MCP_NOPE", "1"), ("ANMEI_MCP_HOOK__KEY", "short")]);
         let starts = [
             "anmei-mcp.toml:2: outbound.webhook_url: what is sent is signed",
             "anmei-mcp.toml:4: mcp.listen: found the number 1",
@@ -455,36 +316,22 @@ mod tests {
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(lines.len(), starts.len(), "{said}");
         for (line, start) in lines.iter().zip(starts) {
-            assert!(
-                line.starts_with(start),
-                "{line}\nshould start with\n{start}"
-            );
+            assert!(line.starts_with(start), "{line}\nshould start with\n{start}");
         }
     }
 
     #[test]
     fn secrets_are_never_shown() {
         let secret = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
-        let text =
-            format!("[hook]\nkey = \"sixteen-letters-long\"\nsigning_secrets = [\"{secret}\"]\n");
+        let text = format!("[hook]\nkey = \"sixteen-letters-long\"\nsigning_secrets = [\"{secret}\"]\n");
         let loaded = run(&text, &[], &[]).unwrap();
         let shown = serde_json::to_string(&loaded.entries()).unwrap() + &format!("{loaded:?}");
         assert!(!shown.contains("sixteen") && !shown.contains("c2Vj") && shown.contains("***"));
-        assert!(
-            loaded
-                .config
-                .hook
-                .key
-                .unwrap()
-                .matches("sixteen-letters-long")
-        );
+        assert!(loaded.config.hook.key.unwrap().matches("sixteen-letters-long"));
         assert!(loaded.config.hook.signing_secrets[0].matches(secret));
         let said = refused("[hook]\nkey = 12345\nsigning_secrets = \"hush\"\n", &[]);
         assert!(!said.contains("12345") && !said.contains("hush"), "{said}");
-        assert!(
-            said.contains("hook.key: found a number, expected text in quotes"),
-            "{said}"
-        );
+        assert!(said.contains("hook.key: found a number, expected text in quotes"), "{said}");
     }
 
     #[cfg(unix)]
@@ -492,52 +339,22 @@ mod tests {
     fn a_secret_comes_from_a_file_that_others_cannot_read() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        fs::write(
-            directory.path().join("hook.secret"),
-            "sixteen-letters-long\n",
-        )
-        .unwrap();
+        fs::write(directory.path().join("hook.secret"), "sixteen-letters-long\n").unwrap();
         let config = directory.path().join("anmei-mcp.toml");
         fs::write(&config, "[hook]\nkey_file = \"hook.secret\"\n").unwrap();
         let load = |mode: u32, vars: &[(&str, &str)]| {
             let mode = fs::Permissions::from_mode(mode);
             fs::set_permissions(directory.path().join("hook.secret"), mode).unwrap();
-            let sources = Sources {
-                config_path: Some(config.clone()),
-                overrides: Vec::new(),
-            };
+            let sources = Sources { config_path: Some(config.clone()), overrides: Vec::new() };
             Config::load_from(sources, &vars.iter().copied().collect())
         };
         let loaded = load(0o600, &[]).unwrap();
-        assert!(
-            loaded
-                .config
-                .hook
-                .key
-                .as_ref()
-                .unwrap()
-                .matches("sixteen-letters-long")
-        );
-        assert!(
-            loaded
-                .origin("hook.key")
-                .to_string()
-                .ends_with("anmei-mcp.toml:2")
-        );
+        assert!(loaded.config.hook.key.as_ref().unwrap().matches("sixteen-letters-long"));
+        assert!(loaded.origin("hook.key").to_string().ends_with("anmei-mcp.toml:2"));
         assert!(loaded.warnings.is_empty());
-        assert!(
-            load(0o644, &[])
-                .unwrap_err()
-                .to_string()
-                .contains("can be read by everyone (mode 0644)")
-        );
-        let said = load(0o600, &[("ANMEI_MCP_HOOK__KEY", "another-sixteen-letters")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            said.contains("hook.key is set too (by env ANMEI_MCP_HOOK__KEY); use one of the two"),
-            "{said}"
-        );
+        assert!(load(0o644, &[]).unwrap_err().to_string().contains("can be read by everyone (mode 0644)"));
+        let said = load(0o600, &[("ANMEI_MCP_HOOK__KEY", "another-sixteen-letters")]).unwrap_err().to_string();
+        assert!(said.contains("hook.key is set too (by env ANMEI_MCP_HOOK__KEY); use one of the two"), "{said}");
     }
 
     #[cfg(unix)]
@@ -548,43 +365,20 @@ mod tests {
         let file = directory.path().join("hook.key");
         fs::write(&file, "sixteen-letters-long\n").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
-        let loaded = run(
-            "",
-            &[("CREDENTIALS_DIRECTORY", directory.path().to_str().unwrap())],
-            &[],
-        )
-        .unwrap();
-        assert!(
-            loaded
-                .config
-                .hook
-                .key
-                .as_ref()
-                .unwrap()
-                .matches("sixteen-letters-long")
-        );
+        let loaded = run("", &[("CREDENTIALS_DIRECTORY", directory.path().to_str().unwrap())], &[]).unwrap();
+        assert!(loaded.config.hook.key.as_ref().unwrap().matches("sixteen-letters-long"));
         assert_eq!(loaded.origin("hook.key").to_string(), "credential hook.key");
     }
 
     #[test]
     fn a_named_file_must_exist_and_the_variable_names_one() {
-        let missing = Sources {
-            config_path: Some("/nonexistent/a.toml".into()),
-            overrides: Vec::new(),
-        };
-        let said = Config::load_from(missing, &Environment::default())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            said.starts_with("cannot read the configuration file /nonexistent/a.toml"),
-            "{said}"
-        );
+        let missing = Sources { config_path: Some("/nonexistent/a.toml".into()), overrides: Vec::new() };
+        let said = Config::load_from(missing, &Environment::default()).unwrap_err().to_string();
+        assert!(said.starts_with("cannot read the configuration file /nonexistent/a.toml"), "{said}");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("other.toml");
         fs::write(&path, "data_dir = \"data\"\n").unwrap();
-        let environment: Environment = [("ANMEI_MCP_CONFIG", path.to_str().unwrap())]
-            .into_iter()
-            .collect();
+        let environment: Environment = [("ANMEI_MCP_CONFIG", path.to_str().unwrap())].into_iter().collect();
         let loaded = Config::load_from(Sources::default(), &environment).unwrap();
         assert_eq!(loaded.config.data_dir, directory.path().join("data"));
         assert_eq!(loaded.file, Some(path));

@@ -116,19 +116,13 @@ impl Page {
     fn text(&mut self, text: &str) {
         let text = escaped(text);
         // A line that starts with a dot or an apostrophe would be a request.
-        let guard = if text.starts_with(['.', '\'']) {
-            "\\&"
-        } else {
-            ""
-        };
+        let guard = if text.starts_with(['.', '\'']) { "\\&" } else { "" };
         let _ = writeln!(self.out, "{guard}{text}");
     }
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\e")
-        .replace('-', "\\-")
-        .replace('"', "\\(dq")
+    text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq")
 }
 
 #[cfg(test)]
@@ -139,25 +133,15 @@ mod tests {
     fn every_key_has_its_entry() {
         let page = manual();
         for info in Catalogue::new().keys() {
-            assert!(
-                page.contains(&format!("Variable: {}\n", variable_name(&info.key))),
-                "{}",
-                info.key
-            );
+            assert!(page.contains(&format!("Variable: {}\n", variable_name(&info.key))), "{}", info.key);
         }
     }
 
     #[test]
     fn no_line_is_taken_for_a_request() {
         let known = [".TH", ".SH", ".PP", ".TP", ".br", ".nf", ".fi"];
-        for line in manual()
-            .lines()
-            .filter(|line| line.starts_with(['.', '\'']))
-        {
-            assert!(
-                known.iter().any(|request| line.starts_with(request)),
-                "{line}"
-            );
+        for line in manual().lines().filter(|line| line.starts_with(['.', '\''])) {
+            assert!(known.iter().any(|request| line.starts_with(request)), "{line}");
         }
         assert_eq!(escaped("a\\n-b"), "a\\en\\-b");
     }

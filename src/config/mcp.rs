@@ -62,16 +62,8 @@ impl Default for Mcp {
 impl Mcp {
     /// Every host that is answered: `allowed_hosts` and the host of `public_url`, in lower case.
     pub fn hosts(&self) -> Vec<String> {
-        let mut hosts: Vec<String> = self
-            .allowed_hosts
-            .iter()
-            .map(|host| plain_host(host))
-            .collect();
-        if let Some(public) = url::Url::parse(&self.public_url)
-            .ok()
-            .as_ref()
-            .and_then(url::Url::host_str)
-        {
+        let mut hosts: Vec<String> = self.allowed_hosts.iter().map(|host| plain_host(host)).collect();
+        if let Some(public) = url::Url::parse(&self.public_url).ok().as_ref().and_then(url::Url::host_str) {
             let public = plain_host(public);
             if !hosts.contains(&public) {
                 hosts.push(public);
@@ -83,9 +75,7 @@ impl Mcp {
 
 /// A host in the form in which it is compared: lower case, IPv6 without brackets.
 pub(super) fn plain_host(host: &str) -> String {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     bare.unwrap_or(host).to_ascii_lowercase()
 }
 
@@ -96,7 +86,5 @@ pub(super) const fn loopback(port: u16) -> SocketAddr {
 
 /// The names under which a machine calls itself.
 pub(super) fn local_hosts() -> Vec<String> {
-    ["localhost", "127.0.0.1", "::1"]
-        .map(str::to_owned)
-        .to_vec()
+    ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
 }

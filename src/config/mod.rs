@@ -124,10 +124,7 @@ impl Config {
 
     /// Where the master key is kept when it does not come from the configuration itself.
     pub fn master_key_path(&self) -> PathBuf {
-        self.keys
-            .master_key_file
-            .clone()
-            .unwrap_or_else(|| self.data_dir.join("master.key"))
+        self.keys.master_key_file.clone().unwrap_or_else(|| self.data_dir.join("master.key"))
     }
 
     /// A path inside the data directory.

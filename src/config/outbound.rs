@@ -29,11 +29,6 @@ pub struct Outbound {
 
 impl Default for Outbound {
     fn default() -> Self {
-        Self {
-            webhook_url: None,
-            webhook_secret: None,
-            webhook_secret_file: None,
-            timeout: HumanDuration::from_secs(15),
-        }
+        Self { webhook_url: None, webhook_secret: None, webhook_secret_file: None, timeout: HumanDuration::from_secs(15) }
     }
 }

@@ -48,11 +48,7 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(origin: Origin, key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            origin,
-            key: key.into(),
-            message: message.into(),
-        }
+        Self { origin, key: key.into(), message: message.into() }
     }
 }
 

@@ -53,17 +53,8 @@ fn put_key(out: &mut String, info: &KeyInfo) {
     }
     match (&info.default, &info.example) {
         (Value::Null, example) => {
-            let example = example
-                .as_ref()
-                .map(|example| format!(", for example {}", one_line(example)));
-            line(
-                out,
-                &format!(
-                    "# {} is unset by default{}",
-                    info.name,
-                    example.unwrap_or_default()
-                ),
-            );
+            let example = example.as_ref().map(|example| format!(", for example {}", one_line(example)));
+            line(out, &format!("# {} is unset by default{}", info.name, example.unwrap_or_default()));
         }
         (default, _) => {
             for text in format!("{} = {}", info.name, literal(default)).lines() {
@@ -105,15 +96,9 @@ fn literal(value: &Value) -> String {
 /// A value as TOML on one line.
 pub(super) fn one_line(value: &Value) -> String {
     match value {
-        Value::Array(items) => format!(
-            "[{}]",
-            items.iter().map(one_line).collect::<Vec<_>>().join(", ")
-        ),
+        Value::Array(items) => format!("[{}]", items.iter().map(one_line).collect::<Vec<_>>().join(", ")),
         Value::Object(entries) => {
-            let entries: Vec<String> = entries
-                .iter()
-                .map(|(key, value)| format!("{key} = {}", one_line(value)))
-                .collect();
+            let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{key} = {}", one_line(value))).collect();
             format!("{{ {} }}", entries.join(", "))
         }
         // JSON's escapes are TOML's, but for DEL.
@@ -130,17 +115,8 @@ mod tests {
     fn uncommented() -> String {
         let mut out = String::new();
         for text in sample().lines() {
-            let bare = text
-                .strip_prefix('#')
-                .filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
-            line(
-                &mut out,
-                if text == "#" {
-                    ""
-                } else {
-                    bare.unwrap_or(text)
-                },
-            );
+            let bare = text.strip_prefix('#').filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
+            line(&mut out, if text == "#" { "" } else { bare.unwrap_or(text) });
         }
         out
     }
@@ -148,12 +124,7 @@ mod tests {
     #[test]
     fn the_sample_as_it_is_changes_nothing() {
         let document: toml_edit::DocumentMut = sample().parse().unwrap();
-        assert!(
-            document
-                .as_table()
-                .iter()
-                .all(|(_, section)| section.as_table().is_some_and(toml_edit::Table::is_empty))
-        );
+        assert!(document.as_table().iter().all(|(_, section)| section.as_table().is_some_and(toml_edit::Table::is_empty)));
     }
 
     #[test]
@@ -161,22 +132,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("anmei-mcp.toml");
         std::fs::write(&path, uncommented()).unwrap();
-        let sources = Sources {
-            config_path: Some(path),
-            overrides: Vec::new(),
-        };
+        let sources = Sources { config_path: Some(path), overrides: Vec::new() };
         let loaded = Config::load_from(sources, &Environment::default()).unwrap();
         let shown = |config: &Config| serde_json::to_value(config).unwrap();
         assert_eq!(shown(&loaded.config), shown(&Config::default()));
-        let from_file = loaded
-            .entries()
-            .iter()
-            .filter(|entry| entry.origin.starts_with("file "))
-            .count();
-        let with_default = Catalogue::new()
-            .keys()
-            .filter(|info| !info.default.is_null())
-            .count();
+        let from_file = loaded.entries().iter().filter(|entry| entry.origin.starts_with("file ")).count();
+        let with_default = Catalogue::new().keys().filter(|info| !info.default.is_null()).count();
         assert_eq!(from_file, with_default);
     }
 
@@ -184,8 +145,7 @@ mod tests {
     fn every_key_is_in_the_sample() {
         let text = sample();
         for info in Catalogue::new().keys() {
-            let shown = text.contains(&format!("#{} = ", info.name))
-                || text.contains(&format!("# {} is unset", info.name));
+            let shown = text.contains(&format!("#{} = ", info.name)) || text.contains(&format!("# {} is unset", info.name));
             assert!(shown, "{}", info.key);
         }
     }

@@ -19,16 +19,11 @@ pub(super) mod optional {
     use super::{HIDDEN, SecretText, from_text};
 
     #[expect(clippy::ref_option, reason = "serde hands the field's own type")]
-    pub(in super::super) fn serialize<S: Serializer>(
-        secret: &Option<SecretText>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(secret: &Option<SecretText>, to: S) -> Result<S::Ok, S::Error> {
         secret.as_ref().map(|_| HIDDEN).serialize(to)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<SecretText>, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretText>, D::Error> {
         Ok(Option::<String>::deserialize(from)?.map(|text| from_text(&text)))
     }
 }
@@ -39,20 +34,12 @@ pub(super) mod list {
 
     use super::{HIDDEN, SecretText, from_text};
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        secrets: &[SecretText],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(secrets: &[SecretText], to: S) -> Result<S::Ok, S::Error> {
         vec![HIDDEN; secrets.len()].serialize(to)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<SecretText>, D::Error> {
-        Ok(Vec::<String>::deserialize(from)?
-            .iter()
-            .map(|text| from_text(text))
-            .collect())
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SecretText>, D::Error> {
+        Ok(Vec::<String>::deserialize(from)?.iter().map(|text| from_text(text)).collect())
     }
 }
 
@@ -70,10 +57,7 @@ pub(super) enum SecretFileError {
 /// The trimmed text of a secret's file. A file that everyone can read is refused.
 pub(super) fn read(path: &Path) -> Result<String, SecretFileError> {
     let shown = path.display().to_string();
-    let unreadable = |source| SecretFileError::Unreadable {
-        path: shown.clone(),
-        source,
-    };
+    let unreadable = |source| SecretFileError::Unreadable { path: shown.clone(), source };
     if let Some(mode) = exposed_mode(path).map_err(unreadable)? {
         return Err(SecretFileError::Exposed { path: shown, mode });
     }

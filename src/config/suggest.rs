@@ -13,52 +13,27 @@ impl Catalogue {
         if section.is_empty() {
             allowed.extend(self.section_names());
         }
-        let meant =
-            nearest(name, allowed.iter().map(String::as_str)).map(|name| join(section, name));
-        let meant = meant
-            .or_else(|| self.same_name_elsewhere(name))
-            .or_else(|| self.nearest_key(key));
-        format!(
-            "unknown key{} Allowed here: {}",
-            did_you_mean(meant),
-            allowed.join(", ")
-        )
+        let meant = nearest(name, allowed.iter().map(String::as_str)).map(|name| join(section, name));
+        let meant = meant.or_else(|| self.same_name_elsewhere(name)).or_else(|| self.nearest_key(key));
+        format!("unknown key{} Allowed here: {}", did_you_mean(meant), allowed.join(", "))
     }
 
     fn unknown_section(&self, section: &str, name: &str) -> String {
-        let meant = nearest(
-            section,
-            self.sections.iter().map(|known| known.name.as_str()),
-        )
-        .map(|known| join(known, name))
-        .filter(|key| self.get(key).is_some())
-        .or_else(|| {
-            nearest(
-                section,
-                self.sections.iter().map(|known| known.name.as_str()),
-            )
-            .map(str::to_owned)
-        })
-        .or_else(|| self.same_name_elsewhere(name));
-        format!(
-            "unknown section{} Sections: {}",
-            did_you_mean(meant),
-            self.section_names().join(", ")
-        )
+        let meant = nearest(section, self.sections.iter().map(|known| known.name.as_str()))
+            .map(|known| join(known, name))
+            .filter(|key| self.get(key).is_some())
+            .or_else(|| nearest(section, self.sections.iter().map(|known| known.name.as_str())).map(str::to_owned))
+            .or_else(|| self.same_name_elsewhere(name));
+        format!("unknown section{} Sections: {}", did_you_mean(meant), self.section_names().join(", "))
     }
 
     fn section_names(&self) -> Vec<String> {
-        let named = self
-            .sections
-            .iter()
-            .filter(|section| !section.name.is_empty());
+        let named = self.sections.iter().filter(|section| !section.name.is_empty());
         named.map(|section| format!("[{}]", section.name)).collect()
     }
 
     fn same_name_elsewhere(&self, name: &str) -> Option<String> {
-        self.keys()
-            .find(|info| info.name == name)
-            .map(|info| info.key.clone())
+        self.keys().find(|info| info.name == name).map(|info| info.key.clone())
     }
 
     fn nearest_key(&self, key: &str) -> Option<String> {
@@ -68,12 +43,8 @@ impl Catalogue {
 
 /// The word that was probably meant, when one is near enough.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known
-        .filter(|known| !known.is_empty())
-        .map(|known| (strsim::normalized_damerau_levenshtein(word, known), known));
-    near.filter(|(score, _)| *score >= 0.6)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
+    let near = known.filter(|known| !known.is_empty()).map(|known| (strsim::normalized_damerau_levenshtein(word, known), known));
+    near.filter(|(score, _)| *score >= 0.6).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
 }
 
 fn did_you_mean(meant: Option<String>) -> String {
@@ -88,22 +59,9 @@ mod tests {
     fn what_is_unknown_is_answered_with_what_is_near() {
         let catalogue = Catalogue::new();
         let said = catalogue.unknown("http.header_timout");
-        assert!(
-            said.starts_with(
-                "unknown key; did you mean http.header_timeout? Allowed here: max_connections"
-            ),
-            "{said}"
-        );
-        assert!(
-            catalogue
-                .unknown("htp.header_timeout")
-                .contains("did you mean http.header_timeout?")
-        );
-        assert!(
-            catalogue
-                .unknown("max_connections")
-                .contains("did you mean http.max_connections?")
-        );
+        assert!(said.starts_with("unknown key; did you mean http.header_timeout? Allowed here: max_connections"), "{said}");
+        assert!(catalogue.unknown("htp.header_timeout").contains("did you mean http.header_timeout?"));
+        assert!(catalogue.unknown("max_connections").contains("did you mean http.max_connections?"));
         assert!(catalogue.unknown("hooks").contains("[hook]"));
         assert!(!catalogue.unknown("http.zzzzzz").contains("did you mean"));
     }

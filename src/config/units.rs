@@ -148,15 +148,11 @@ impl FromStr for ByteSize {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let lower = text.trim().to_ascii_lowercase();
-        let (digits, unit) = SUFFIXES
-            .iter()
-            .find_map(|(suffix, unit)| lower.strip_suffix(suffix).map(|rest| (rest, *unit)))
-            .unwrap_or((lower.as_str(), 1));
+        let (digits, unit) =
+            SUFFIXES.iter().find_map(|(suffix, unit)| lower.strip_suffix(suffix).map(|rest| (rest, *unit))).unwrap_or((lower.as_str(), 1));
         let number = digits.trim().replace('_', "");
         let parsed = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
-        parsed
-            .map(Self)
-            .ok_or_else(|| ByteSizeError(text.to_owned()))
+        parsed.map(Self).ok_or_else(|| ByteSizeError(text.to_owned()))
     }
 }
 
@@ -194,9 +190,7 @@ impl<'de> Deserialize<'de> for ByteSize {
             }
 
             fn visit_i64<E: de::Error>(self, n: i64) -> Result<ByteSize, E> {
-                u64::try_from(n)
-                    .map(ByteSize)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+                u64::try_from(n).map(ByteSize).map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
@@ -230,10 +224,7 @@ mod tests {
         for text in ["0s", "200ms", "1500ms", "3s", "5m", "90m", "24h"] {
             assert_eq!(text.parse::<HumanDuration>().unwrap().to_string(), text);
         }
-        assert_eq!(
-            "1h 30m".parse::<HumanDuration>().unwrap().to_string(),
-            "90m"
-        );
+        assert_eq!("1h 30m".parse::<HumanDuration>().unwrap().to_string(), "90m");
         for bad in ["", "30", "-1s", "1 fortnight"] {
             assert!(bad.parse::<HumanDuration>().is_err(), "{bad}");
         }

@@ -27,10 +27,7 @@ pub(super) fn whole(config: &Config) -> Vec<Finding> {
     findings.extend(registration(config));
     findings.extend(overlap(config));
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&config.log.filter) {
-        findings.push((
-            "log.filter",
-            format!("{error}; expected levels and targets such as \"info,rmcp=warn\""),
-        ));
+        findings.push(("log.filter", format!("{error}; expected levels and targets such as \"info,rmcp=warn\"")));
     }
     findings
 }
@@ -39,53 +36,26 @@ fn texts(config: &Config) -> Vec<Finding> {
     let needed = [
         ("mcp.server_name", &config.mcp.server_name),
         ("mcp.server_version", &config.mcp.server_version),
-        (
-            "registration.conversation_title",
-            &config.registration.conversation_title,
-        ),
-        (
-            "registration.static_welcome",
-            &config.registration.static_welcome,
-        ),
+        ("registration.conversation_title", &config.registration.conversation_title),
+        ("registration.static_welcome", &config.registration.static_welcome),
     ];
-    let blank = needed
-        .into_iter()
-        .filter(|(_, text)| text.trim().is_empty());
-    blank
-        .map(|(key, _)| {
-            (
-                key,
-                "is empty; leave the key out for its default".to_owned(),
-            )
-        })
-        .collect()
+    let blank = needed.into_iter().filter(|(_, text)| text.trim().is_empty());
+    blank.map(|(key, _)| (key, "is empty; leave the key out for its default".to_owned())).collect()
 }
 
 fn mcp(mcp: &Mcp) -> Vec<Finding> {
     let mut findings = host_list("mcp.allowed_hosts", &mcp.allowed_hosts);
     if let Ok(url) = Url::parse(&mcp.public_url)
-        && (url.path() != "/"
-            || url.query().is_some()
-            || url.fragment().is_some()
-            || !url.username().is_empty())
+        && (url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty())
     {
         let origin = url.origin().ascii_serialization();
-        findings.push((
-            "mcp.public_url",
-            format!("must be scheme, host and port only; try \"{origin}\""),
-        ));
+        findings.push(("mcp.public_url", format!("must be scheme, host and port only; try \"{origin}\"")));
     }
     for text in &mcp.allowed_origins {
         let origin = Url::parse(text).map(|url| url.origin().ascii_serialization());
         if origin.as_deref() != Ok(text) {
-            let hint = origin
-                .ok()
-                .filter(|origin| origin != "null")
-                .unwrap_or_else(|| "https://app.example.com".into());
-            findings.push((
-                "mcp.allowed_origins",
-                format!("\"{text}\" is not a web origin; try \"{hint}\""),
-            ));
+            let hint = origin.ok().filter(|origin| origin != "null").unwrap_or_else(|| "https://app.example.com".into());
+            findings.push(("mcp.allowed_origins", format!("\"{text}\" is not a web origin; try \"{hint}\"")));
         }
     }
     findings
@@ -95,9 +65,7 @@ fn host_list(key: &'static str, hosts: &[String]) -> Vec<Finding> {
     let wrong = hosts.iter().filter(|host| !is_host(host));
     wrong
         .map(|host| {
-            let message = format!(
-                "\"{host}\" is not a host; write a name or an address, with or without its port, such as \"localhost\""
-            );
+            let message = format!("\"{host}\" is not a host; write a name or an address, with or without its port, such as \"localhost\"");
             (key, message)
         })
         .collect()
@@ -115,18 +83,10 @@ fn secrets(config: &Config) -> Vec<Finding> {
     if let Some(key) = &config.hook.key {
         let text = secret_text(key);
         if text.len() < 16 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            findings.push((
-                "hook.key",
-                "must be at least 16 visible ASCII characters, without spaces".to_owned(),
-            ));
+            findings.push(("hook.key", "must be at least 16 visible ASCII characters, without spaces".to_owned()));
         }
     }
-    if let Some(Err(error)) = config
-        .keys
-        .master_key
-        .as_ref()
-        .map(|key| MasterKey::parse(key.expose()))
-    {
+    if let Some(Err(error)) = config.keys.master_key.as_ref().map(|key| MasterKey::parse(key.expose())) {
         findings.push(("keys.master_key", error.to_string()));
     }
     for (at, secret) in config.hook.signing_secrets.iter().enumerate() {
@@ -150,33 +110,17 @@ fn secret_text(secret: &SecretText) -> &str {
 
 /// Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.
 fn webhook_secret(secret: &SecretText) -> Result<(), &'static str> {
-    let text = secret_text(secret)
-        .strip_prefix("whsec_")
-        .ok_or("must start with whsec_")?;
-    let bytes = STANDARD
-        .decode(text)
-        .map_err(|_| "must be whsec_ followed by base64")?;
-    if (24..=64).contains(&bytes.len()) {
-        Ok(())
-    } else {
-        Err("must be whsec_ and base64 of 24 to 64 bytes")
-    }
+    let text = secret_text(secret).strip_prefix("whsec_").ok_or("must start with whsec_")?;
+    let bytes = STANDARD.decode(text).map_err(|_| "must be whsec_ followed by base64")?;
+    if (24..=64).contains(&bytes.len()) { Ok(()) } else { Err("must be whsec_ and base64 of 24 to 64 bytes") }
 }
 
 fn registration(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let registration = &config.registration;
     let longest = HumanDuration::from_secs(24 * 3600);
-    if registration.retry_delays.len() > 20
-        || registration
-            .retry_delays
-            .iter()
-            .any(|delay| *delay > longest)
-    {
-        findings.push((
-            "registration.retry_delays",
-            "allowed: up to 20 waits of up to 24h each".to_owned(),
-        ));
+    if registration.retry_delays.len() > 20 || registration.retry_delays.iter().any(|delay| *delay > longest) {
+        findings.push(("registration.retry_delays", "allowed: up to 20 waits of up to 24h each".to_owned()));
     }
     if let Some(template) = &registration.link_template {
         if !template.contains("{conversation_id}") {
@@ -193,14 +137,10 @@ fn registration(config: &Config) -> Vec<Finding> {
 /// The same port on "every address" and on one of them cannot both be had.
 fn overlap(config: &Config) -> Option<Finding> {
     let (mcp, hook) = (config.mcp.listen, config.hook.listen);
-    let clash = mcp.port() == hook.port()
-        && mcp.port() != 0
-        && mcp.ip() != hook.ip()
-        && (mcp.ip().is_unspecified() || hook.ip().is_unspecified());
+    let clash =
+        mcp.port() == hook.port() && mcp.port() != 0 && mcp.ip() != hook.ip() && (mcp.ip().is_unspecified() || hook.ip().is_unspecified());
     clash.then(|| {
-        let message = format!(
-            "{hook} overlaps with mcp.listen {mcp}; use another port, or the very same address"
-        );
+        let message = format!("{hook} overlaps with mcp.listen {mcp}; use another port, or the very same address");
         ("hook.listen", message)
     })
 }
@@ -231,12 +171,7 @@ mod tests {
     fn webhook_secrets_have_their_form() {
         let check = |text: &str| webhook_secret(&SecretText::new(text));
         assert!(check(&format!("whsec_{}", STANDARD.encode([7; 24]))).is_ok());
-        for bad in [
-            "secret",
-            "whsec_",
-            "whsec_!!",
-            &format!("whsec_{}", STANDARD.encode([7; 23])),
-        ] {
+        for bad in ["secret", "whsec_", "whsec_!!", &format!("whsec_{}", STANDARD.encode([7; 23]))] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }
@@ -244,20 +179,8 @@ mod tests {
     #[test]
     fn hosts_and_origins_have_their_form() {
         let mut config = Config::default();
-        let hosts = |list: &[&str]| {
-            list.iter()
-                .map(|host| (*host).to_owned())
-                .collect::<Vec<_>>()
-        };
-        config.mcp.allowed_hosts = hosts(&[
-            "mcp.clinic.cn",
-            "::1",
-            "[::1]",
-            "*",
-            "127.0.0.1",
-            "a.b:80",
-            "[::1]:8000",
-        ]);
+        let hosts = |list: &[&str]| list.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+        config.mcp.allowed_hosts = hosts(&["mcp.clinic.cn", "::1", "[::1]", "*", "127.0.0.1", "a.b:80", "[::1]:8000"]);
         config.mcp.allowed_origins = hosts(&["https://app.clinic.cn", "http://localhost:3000"]);
         assert!(whole(&config).is_empty());
         config.mcp.allowed_hosts = hosts(&["localhost:port", "https://a.b", "*.b", ""]);
@@ -265,19 +188,13 @@ mod tests {
         config.mcp.public_url = "https://mcp.clinic.cn/mcp".to_owned();
         let mut found = keys(&whole(&config));
         found.dedup();
-        assert_eq!(
-            found,
-            ["mcp.allowed_hosts", "mcp.public_url", "mcp.allowed_origins"]
-        );
+        assert_eq!(found, ["mcp.allowed_hosts", "mcp.public_url", "mcp.allowed_origins"]);
     }
 
     #[test]
     fn the_public_host_is_always_answered() {
         let mut config = Config::default();
         config.mcp.public_url = "https://MCP.clinic.cn".to_owned();
-        assert_eq!(
-            config.mcp.hosts(),
-            ["localhost", "127.0.0.1", "::1", "mcp.clinic.cn"]
-        );
+        assert_eq!(config.mcp.hosts(), ["localhost", "127.0.0.1", "::1", "mcp.clinic.cn"]);
     }
 }

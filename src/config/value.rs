@@ -2,26 +2,17 @@
 
 use figment::{Figment, value::Value};
 
-use super::{
-    ByteSize, Config, HumanDuration, KeyInfo, catalogue::Kind, layers::Leaf, sample::one_line,
-    validate::web_url,
-};
+use super::{ByteSize, Config, HumanDuration, KeyInfo, catalogue::Kind, layers::Leaf, sample::one_line, validate::web_url};
 
 /// What is wrong with one value on its own: its type, its range, its form.
 pub(super) fn check(leaf: &Leaf, info: &KeyInfo) -> Result<(), String> {
     let alone = Figment::new().merge(leaf.clone());
     if alone.extract::<Config>().is_err() {
-        return Err(format!(
-            "found {}, expected {}",
-            found(&leaf.value, info),
-            info.expected()
-        ));
+        return Err(format!("found {}, expected {}", found(&leaf.value, info), info.expected()));
     }
     range(&leaf.value, info)?;
     match (&info.kind, leaf.value.as_str()) {
-        (Kind::Path, Some(path)) if path.starts_with('~') => {
-            Err("`~` is not expanded here; write the whole path".to_owned())
-        }
+        (Kind::Path, Some(path)) if path.starts_with('~') => Err("`~` is not expanded here; write the whole path".to_owned()),
         (Kind::Path, Some("")) => Err("is empty; write a path".to_owned()),
         (Kind::Url, Some(text)) => web_url(text).map(drop),
         _ => Ok(()),
@@ -42,11 +33,7 @@ fn found(value: &Value, info: &KeyInfo) -> String {
         return name.replacen("the ", "a ", 1);
     }
     let text = one_line(&serde_json::to_value(value).unwrap_or_default());
-    let text = if text.chars().count() > 80 {
-        text.chars().take(79).chain(['…']).collect()
-    } else {
-        text
-    };
+    let text = if text.chars().count() > 80 { text.chars().take(79).chain(['…']).collect() } else { text };
     format!("{name} {text}").trim_start().to_owned()
 }
 
@@ -57,22 +44,13 @@ fn range(value: &Value, info: &KeyInfo) -> Result<(), String> {
     let Some(given) = serde_json::to_value(value).ok().as_ref().and_then(measure) else {
         return Ok(());
     };
-    let below = least
-        .as_ref()
-        .and_then(measure)
-        .is_some_and(|least| given < least);
-    let above = greatest
-        .as_ref()
-        .and_then(measure)
-        .is_some_and(|greatest| given > greatest);
+    let below = least.as_ref().and_then(measure).is_some_and(|least| given < least);
+    let above = greatest.as_ref().and_then(measure).is_some_and(|greatest| given > greatest);
     if !below && !above {
         return Ok(());
     }
     let said = range_text(info).unwrap_or_default();
-    Err(format!(
-        "{} is out of range; allowed: {said}",
-        found(value, info)
-    ))
+    Err(format!("{} is out of range; allowed: {said}", found(value, info)))
 }
 
 /// The range of a key in words.
@@ -91,12 +69,8 @@ pub(super) fn range_text(info: &KeyInfo) -> Option<String> {
 
 fn amount(value: &serde_json::Value, kind: &Kind) -> Option<f64> {
     match (kind, value) {
-        (Kind::Duration, serde_json::Value::String(text)) => {
-            Some(text.parse::<HumanDuration>().ok()?.as_secs_f64())
-        }
-        (Kind::Size, serde_json::Value::String(text)) => {
-            Some(text.parse::<ByteSize>().ok()?.bytes() as f64)
-        }
+        (Kind::Duration, serde_json::Value::String(text)) => Some(text.parse::<HumanDuration>().ok()?.as_secs_f64()),
+        (Kind::Size, serde_json::Value::String(text)) => Some(text.parse::<ByteSize>().ok()?.bytes() as f64),
         (_, number) => number.as_f64(),
     }
 }

@@ -42,10 +42,7 @@ fn open_listeners(config: &Config) -> Vec<Finding> {
 
 fn any_host(key: &'static str, hosts: &[String]) -> Option<Finding> {
     let message = "any Host header is answered: web pages can rebind their name to this machine";
-    hosts
-        .iter()
-        .any(|host| host == "*")
-        .then(|| (key, message.to_owned()))
+    hosts.iter().any(|host| host == "*").then(|| (key, message.to_owned()))
 }
 
 fn plain_webhook(config: &Config) -> Option<Finding> {
@@ -54,10 +51,7 @@ fn plain_webhook(config: &Config) -> Option<Finding> {
         return None;
     }
     let host = url.host_str().unwrap_or_default();
-    Some((
-        "outbound.webhook_url",
-        format!("events go to {host} unencrypted; use https://"),
-    ))
+    Some(("outbound.webhook_url", format!("events go to {host} unencrypted; use https://")))
 }
 
 fn is_local(url: &Url) -> bool {
@@ -82,10 +76,7 @@ mod tests {
         let mut config = Config::default();
         config.mcp.listen = "0.0.0.0:8000".parse().unwrap();
         config.outbound.webhook_url = Some("http://10.0.0.7/hook".to_owned());
-        assert_eq!(
-            keys(&warnings(&config)),
-            ["mcp.listen", "outbound.webhook_url"]
-        );
+        assert_eq!(keys(&warnings(&config)), ["mcp.listen", "outbound.webhook_url"]);
         config.mcp.public_url = "https://mcp.clinic.cn".to_owned();
         assert_eq!(keys(&warnings(&config)), ["outbound.webhook_url"]);
     }

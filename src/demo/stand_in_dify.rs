@@ -180,7 +180,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(socket: TcpStream, shared: Arc<Shared>) {
     let shutdown = shared.shutdown.clone();
     let service = TowerToHyperService::new(routes::router(shared));
-    let connection = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).serve_connection(TokioIo::new(socket), service);
+    let connection =
+        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).serve_connection(TokioIo::new(socket), service);
     tokio::select! {
         () = shutdown.cancelled() => {}
         ended = connection => {
@@ -195,6 +196,11 @@ fn random_key() -> io::Result<SecretText> {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     let bytes: [u8; 18] = random_bytes().map_err(io::Error::other)?;
     Ok(SecretText::new(format!("app-{}", URL_SAFE_NO_PAD.encode(bytes))))
+}
+
+/// An id as Dify makes them.
+fn new_uuid() -> String {
+    uuid::Uuid::new_v4().to_string()
 }
 
 /// A lock whose holder cannot leave a half-made value: a panic elsewhere is no reason to stop here.

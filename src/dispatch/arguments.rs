@@ -102,7 +102,9 @@ fn coerce(schema: &Map<String, Value>, value: &mut Value) {
         }
         (Some("array"), Value::Array(_)) => {
             if let (Value::Array(items), Some(Value::Object(schema))) = (value, schema.get("items")) {
-                items.iter_mut().for_each(|item| coerce(schema, item));
+                for item in items {
+                    coerce(schema, item);
+                }
             }
             return;
         }
@@ -152,7 +154,10 @@ mod tests {
     fn numbers_and_booleans_are_read_as_clients_write_them() {
         let schema = json!({"properties": {"limit": {"type": "integer"}, "details": {"type": "boolean"}, "ratio": {"type": "number"}}});
         for limit in [json!(3), json!(3.0), json!("3"), json!(" 3 "), json!("3.0")] {
-            assert_eq!(coerced(schema.clone(), json!({"limit": limit, "details": "True", "ratio": "0.5"})), json!({"limit": 3, "details": true, "ratio": 0.5}));
+            assert_eq!(
+                coerced(schema.clone(), json!({"limit": limit, "details": "True", "ratio": "0.5"})),
+                json!({"limit": 3, "details": true, "ratio": 0.5})
+            );
         }
     }
 
@@ -160,7 +165,10 @@ mod tests {
     fn what_is_no_number_stays_for_the_validator_to_refuse() {
         let schema = json!({"properties": {"limit": {"type": "integer"}, "details": {"type": "boolean"}}});
         for limit in [json!(3.5), json!("three"), json!(1e300), json!("1e300"), json!([3]), json!("")] {
-            assert_eq!(coerced(schema.clone(), json!({"limit": limit.clone(), "details": "yes"})), json!({"limit": limit, "details": "yes"}));
+            assert_eq!(
+                coerced(schema.clone(), json!({"limit": limit.clone(), "details": "yes"})),
+                json!({"limit": limit, "details": "yes"})
+            );
         }
     }
 

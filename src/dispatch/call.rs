@@ -17,7 +17,7 @@ use super::{
     record::Entry,
 };
 use crate::{
-    clock::{Clock, SharedClock},
+    clock::SharedClock,
     gate::{Caller, Refusal},
 };
 
@@ -186,16 +186,24 @@ impl Dispatch {
 
 /// Dify ignores `isError`, so that the text itself must say that it is an error.
 fn failure(name: &str, error: &ToolError) -> String {
-    format!("错误 / Error ({name}): {error}")
+    match error {
+        // The tool's own words begin so.
+        ToolError::NotFound(text) if text.starts_with("错误") => text.clone(),
+        error => format!("错误 / Error ({name}): {error}"),
+    }
 }
 
 fn broken(name: &str) -> String {
-    format!("错误 / Error ({name}): 工具内部故障，未得到结果；请勿重复调用，改用其他方式。 / The tool failed inside and has no result. Do not call it again with the same arguments.")
+    format!(
+        "错误 / Error ({name}): 工具内部故障，未得到结果；请勿重复调用，改用其他方式。 / The tool failed inside and has no result. Do not call it again with the same arguments."
+    )
 }
 
 fn late(name: &str, limit: Duration) -> String {
     let seconds = limit.as_secs();
-    format!("错误 / Error ({name}): 超过 {seconds} 秒未完成，已停止；请缩小范围后重试。 / It did not finish within {seconds} s and was stopped. Try again with less to do.")
+    format!(
+        "错误 / Error ({name}): 超过 {seconds} 秒未完成，已停止；请缩小范围后重试。 / It did not finish within {seconds} s and was stopped. Try again with less to do."
+    )
 }
 
 fn unknown(tool: &str, code: &str, names: &str) -> String {

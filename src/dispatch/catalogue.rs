@@ -41,7 +41,7 @@ pub struct Offer {
 /// What one group offers at one revision of the policy.
 #[derive(Debug)]
 pub struct Offers {
-    offers: Vec<Arc<Offer>>,
+    list: Vec<Arc<Offer>>,
     by_name: HashMap<&'static str, usize>,
     /// Room for what a protocol derives from the offers, such as serialised lists: it lives exactly as long as they do.
     pub derived: OnceLock<Arc<dyn Any + Send + Sync>>,
@@ -49,25 +49,25 @@ pub struct Offers {
 
 impl Offers {
     fn build(known: &HashMap<&'static str, Arc<Known>>, tools: &[ToolPolicy]) -> Self {
-        let offers: Vec<_> = tools.iter().filter(|tool| tool.enabled).filter_map(|tool| offer(known, tool)).collect();
-        let by_name = offers.iter().enumerate().map(|(at, offer)| (offer.known.tool.name(), at)).collect();
-        Self { offers, by_name, derived: OnceLock::new() }
+        let list: Vec<_> = tools.iter().filter(|tool| tool.enabled).filter_map(|tool| offer(known, tool)).collect();
+        let by_name = list.iter().enumerate().map(|(at, offer)| (offer.known.tool.name(), at)).collect();
+        Self { list, by_name, derived: OnceLock::new() }
     }
 
     /// All of them, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Offer>> {
-        self.offers.iter()
+        self.list.iter()
     }
 
     /// The one called `name`. `prefix__name` is understood too: clients that hold several servers write it so.
     pub fn find(&self, name: &str) -> Option<&Arc<Offer>> {
-        let exact = |name: &str| self.by_name.get(name).and_then(|at| self.offers.get(*at));
+        let exact = |name: &str| self.by_name.get(name).and_then(|at| self.list.get(*at));
         exact(name).or_else(|| name.split_once("__").and_then(|(_, bare)| exact(bare)))
     }
 
     /// Their names, for an error text.
     pub fn names(&self) -> String {
-        let names: Vec<_> = self.offers.iter().map(|offer| offer.known.tool.name()).collect();
+        let names: Vec<_> = self.list.iter().map(|offer| offer.known.tool.name()).collect();
         if names.is_empty() { "none".into() } else { names.join(", ") }
     }
 }

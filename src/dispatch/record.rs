@@ -68,13 +68,8 @@ struct Buffer {
 impl Recorder {
     /// A recorder; [`Self::run`] writes for it.
     pub fn new(settings: RecordSettings) -> Self {
-        let shared = Shared {
-            settings,
-            buffer: Mutex::default(),
-            filled: Notify::new(),
-            room: Notify::new(),
-            written: watch::Sender::new(0),
-        };
+        let shared =
+            Shared { settings, buffer: Mutex::default(), filled: Notify::new(), room: Notify::new(), written: watch::Sender::new(0) };
         Self { shared: Arc::new(shared) }
     }
 

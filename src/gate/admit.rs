@@ -84,7 +84,9 @@ impl Refusal {
             Self::OtherGroup { opens, .. } => Problem::new(
                 StatusCode::FORBIDDEN,
                 "other-group",
-                format!("This key opens the group {opens}, not the one in this URL. Use /server/{opens}/mcp, or the key of the group you mean."),
+                format!(
+                    "This key opens the group {opens}, not the one in this URL. Use /server/{opens}/mcp, or the key of the group you mean."
+                ),
             ),
             Self::Disabled { code, .. } => Problem::new(
                 StatusCode::FORBIDDEN,

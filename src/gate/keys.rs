@@ -75,8 +75,12 @@ pub enum Hidden {
 impl fmt::Display for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotKept => "no copy of this key was kept (keys.reveal = \"never\", or it was revoked); make a new one with `anmei-mcp key rotate`",
-            Self::OtherMasterKey => "this key was sealed under another master key; restore that master key, or make a new one with `anmei-mcp key rotate`",
+            Self::NotKept => {
+                "no copy of this key was kept (keys.reveal = \"never\", or it was revoked); make a new one with `anmei-mcp key rotate`"
+            }
+            Self::OtherMasterKey => {
+                "this key was sealed under another master key; restore that master key, or make a new one with `anmei-mcp key rotate`"
+            }
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::problem::Problem;
 #[derive(Debug, Clone)]
 pub struct Origins {
     hosts: Vec<String>,
-    origins: Vec<String>,
+    pages: Vec<String>,
     setting: &'static str,
 }
 
@@ -19,25 +19,25 @@ impl Origins {
     /// Allows `hosts` (name, or `name:port`) and `origins` (`scheme://host[:port]`). `setting` names the section in refusals.
     pub fn new(hosts: &[String], origins: &[String], setting: &'static str) -> Self {
         let lower = |list: &[String]| list.iter().map(|entry| entry.trim().to_ascii_lowercase()).collect();
-        Self { hosts: lower(hosts), origins: lower(origins), setting }
+        Self { hosts: lower(hosts), pages: lower(origins), setting }
     }
 
     /// Checks one request.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        let host = self.host(uri, headers)?;
+        let host = Self::host(uri, headers)?;
         if !self.host_allowed(host) {
-            return Err(self.refuse("host", format!("The host `{}` is not allowed. ", printable(host)), "allowed_hosts"));
+            return Err(self.refuse("host", &format!("The host `{}` is not allowed. ", printable(host)), "allowed_hosts"));
         }
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let Some(origin) = origins.next() else { return Ok(()) };
         let origin = origin.to_str().unwrap_or("");
         if origins.next().is_some() || !self.origin_allowed(origin) {
-            return Err(self.refuse("origin", format!("The origin `{}` is not allowed. ", printable(origin)), "allowed_origins"));
+            return Err(self.refuse("origin", &format!("The origin `{}` is not allowed. ", printable(origin)), "allowed_origins"));
         }
         Ok(())
     }
 
-    fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
+    fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Problem> {
         let mut hosts = headers.get_all(header::HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "host", "Exactly one Host header is needed (RFC 9112, section 3.2)."));
@@ -59,14 +59,14 @@ impl Origins {
 
     fn origin_allowed(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
-        if self.origins.contains(&origin) {
+        if self.pages.contains(&origin) {
             return true;
         }
         let Some((scheme, host)) = origin.split_once("://") else { return false };
-        self.origins.is_empty() && matches!(scheme, "http" | "https") && self.host_allowed(host)
+        self.pages.is_empty() && matches!(scheme, "http" | "https") && self.host_allowed(host)
     }
 
-    fn refuse(&self, name: &str, what: String, list: &str) -> Problem {
+    fn refuse(&self, name: &str, what: &str, list: &str) -> Problem {
         let setting = self.setting;
         Problem::new(
             StatusCode::FORBIDDEN,

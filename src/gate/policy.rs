@@ -75,13 +75,7 @@ impl Policy {
 
 fn known(key: Key, groups: &HashMap<&str, &Arc<GroupPolicy>>) -> Option<([u8; 32], KnownKey)> {
     let group = Arc::clone(groups.get(key.group_id.as_str())?);
-    let known = KnownKey {
-        id: key.id.into(),
-        hash: key.hash,
-        group,
-        expires_at: key.expires_at,
-        revoked: key.revoked_at.is_some(),
-    };
+    let known = KnownKey { id: key.id.into(), hash: key.hash, group, expires_at: key.expires_at, revoked: key.revoked_at.is_some() };
     Some((key.hash, known))
 }
 

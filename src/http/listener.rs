@@ -4,11 +4,7 @@
 //! a crowd each meet a limit, and a soft stop lets running requests finish. HTTP/1.1 only: a proxy in front may speak
 //! whatever it likes.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;

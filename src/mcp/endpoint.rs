@@ -93,10 +93,7 @@ impl McpState {
 
 /// The routes.
 pub fn router(state: McpState) -> Router {
-    Router::new()
-        .route("/mcp", any(on_root))
-        .route("/server/{server_code}/mcp", any(on_group))
-        .with_state(state)
+    Router::new().route("/mcp", any(on_root)).route("/server/{server_code}/mcp", any(on_group)).with_state(state)
 }
 
 async fn on_root(State(state): State<McpState>, request: Request) -> Response {
@@ -149,14 +146,22 @@ async fn refuse(state: &McpState, refusal: &Refusal, headers: &HeaderMap) -> Res
 /// Method and type of the request. There are no sessions, so GET has nothing to stream and DELETE nothing to end.
 fn acceptable(parts: &Parts) -> Result<(), Problem> {
     if parts.method != Method::POST {
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "This endpoint takes POST only; there is no session to stream or to end."));
+        return Err(Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method",
+            "This endpoint takes POST only; there is no session to stream or to end.",
+        ));
     }
     let json = parts
         .headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"));
-    if json { Ok(()) } else { Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Send the body as `Content-Type: application/json`.")) }
+    if json {
+        Ok(())
+    } else {
+        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Send the body as `Content-Type: application/json`."))
+    }
 }
 
 async fn read(body: Body, max: usize, timeout: Duration) -> Result<Bytes, Problem> {
@@ -177,23 +182,25 @@ async fn answer(state: &McpState, caller: &Caller, parts: Parts, body: Bytes) ->
     if text.trim_start().starts_with('[') {
         return batch(state, caller, &parts, text).await;
     }
-    match Envelope::read(text) {
-        Ok((message, kind)) => one(state, caller, parts, &message, kind, body.clone()).await,
-        Err((error, id)) => json(error_answer(StatusCode::BAD_REQUEST, id, error.code, &error.message)),
-    }
+    one(state, caller, parts, text, &body).await
 }
 
-async fn one(state: &McpState, caller: &Caller, parts: Parts, message: &Envelope<'_>, kind: Kind, body: Bytes) -> Response {
+/// One message: `text` is what `body` holds.
+async fn one(state: &McpState, caller: &Caller, parts: Parts, text: &str, body: &Bytes) -> Response {
+    let (message, kind) = match Envelope::read(text) {
+        Ok(read) => read,
+        Err((error, id)) => return json(error_answer(StatusCode::BAD_REQUEST, id, error.code, &error.message)),
+    };
     if state.endpoint.fast_lane
         && kind == Kind::Request
-        && let Some(answer) = fast::answer(state, caller, &parts.headers, message).await
+        && let Some(answer) = fast::answer(state, caller, &parts.headers, &message).await
     {
         return json(answer);
     }
-    if let Some(error) = misshapen(message) {
+    if let Some(error) = misshapen(&message) {
         return json(error_answer(StatusCode::BAD_REQUEST, message.id, error.code, &error.message));
     }
-    through_rmcp(state, parts, body).await
+    through_rmcp(state, parts, body.clone()).await
 }
 
 /// Parameters that rmcp would take for an unknown method.
@@ -236,21 +243,13 @@ async fn batch(state: &McpState, caller: &Caller, parts: &Parts, text: &str) -> 
     let mut answers = Vec::new();
     for message in messages {
         let body = Bytes::copy_from_slice(message.get().as_bytes());
-        let response = Box::pin(single(state, caller, parts.clone(), body)).await;
+        let response = Box::pin(one(state, caller, parts.clone(), message.get(), &body)).await;
         answers.extend(json_of(response).await);
     }
     if answers.is_empty() {
         return StatusCode::ACCEPTED.into_response();
     }
     json((StatusCode::OK, format!("[{}]", answers.join(",")).into_bytes()))
-}
-
-async fn single(state: &McpState, caller: &Caller, parts: Parts, body: Bytes) -> Response {
-    let Ok(text) = std::str::from_utf8(&body) else { return StatusCode::BAD_REQUEST.into_response() };
-    match Envelope::read(text) {
-        Ok((message, kind)) => one(state, caller, parts, &message, kind, body.clone()).await,
-        Err((error, id)) => json(error_answer(StatusCode::BAD_REQUEST, id, error.code, &error.message)),
-    }
 }
 
 /// The JSON text of a response, if it has one.

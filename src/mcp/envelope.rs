@@ -155,7 +155,12 @@ impl ClientInfo {
 
 /// Name and version as the call log keeps them.
 pub(super) fn client_text(name: &str, version: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(80).chain(" ".chars()).chain(version.chars().filter(|c| !c.is_control()).take(19)).collect()
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(80)
+        .chain(" ".chars())
+        .chain(version.chars().filter(|c| !c.is_control()).take(19))
+        .collect()
 }
 
 /// A JSON object in which no name is repeated.

@@ -52,7 +52,7 @@ pub(super) async fn answer(state: &McpState, caller: &Caller, headers: &HeaderMa
             let client = client(headers, era, params.meta.as_ref());
             let arguments = params.arguments.map(|object| object.0);
             let call = Call { caller, tool: &params.name, arguments, client };
-            Some(call_answer(id, era, state, state.dispatch.call(call).await))
+            Some(call_answer(id, era, state, &state.dispatch.call(call).await))
         }
         "tools/list" => {
             let params = message.params.map_or(Ok(ListParams::default()), |params| serde_json::from_str(params.get())).ok()?;
@@ -98,12 +98,7 @@ fn client(headers: &HeaderMap, era: Era, meta: Option<&Meta<'_>>) -> Client {
 /// The client of an HTTP request, as the call log keeps it.
 pub(super) fn http_client(headers: &HeaderMap, protocol: &str, said: Option<String>) -> Client {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.chars().take(100).collect::<String>());
-    Client {
-        channel: Channel::Http,
-        protocol: protocol.to_owned(),
-        name: said.or_else(|| text("user-agent")),
-        app_id: text("x-app-id"),
-    }
+    Client { channel: Channel::Http, protocol: protocol.to_owned(), name: said.or_else(|| text("user-agent")), app_id: text("x-app-id") }
 }
 
 #[derive(Serialize)]
@@ -160,8 +155,8 @@ struct ListResult<'a> {
     tools: &'a RawValue,
 }
 
-fn call_answer(id: &RawValue, era: Era, state: &McpState, outcome: Outcome) -> Answer {
-    let (text, structured, is_error) = match &outcome {
+fn call_answer(id: &RawValue, era: Era, state: &McpState, outcome: &Outcome) -> Answer {
+    let (text, structured, is_error) = match outcome {
         Outcome::Answer(json) => (json, serde_json::from_str::<&RawValue>(json).ok(), false),
         Outcome::Failed(text) => (text, None, true),
         Outcome::UnknownTool(text) => return error_answer(StatusCode::OK, Some(id), -32602, text),

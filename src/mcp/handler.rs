@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Implementation, InitializeRequestParams,
-        InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-        ServerCapabilities, ServerConfig, SubscriptionFilter,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Implementation,
+        InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+        MetaObject, PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -84,9 +84,7 @@ impl Handler {
                 .and_then(|parts| parts.extensions.get::<Caller>())
                 .cloned()
                 .ok_or_else(|| ErrorData::internal_error("the request lost its caller", None)),
-            Scope::Local(code) => {
-                self.gate.admit_local(code).map_err(|refusal| ErrorData::invalid_request(refusal.problem().detail, None))
-            }
+            Scope::Local(code) => self.gate.admit_local(code).map_err(|refusal| ErrorData::invalid_request(refusal.problem().detail, None)),
         }
     }
 
@@ -136,7 +134,11 @@ impl ServerHandler for Handler {
         Ok(result)
     }
 
-    async fn list_tools(&self, request: Option<PaginatedRequestParams>, ctx: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        ctx: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
         one_page(request.as_ref())?;
         let listing = self.list(&self.caller(&ctx)?);
         let mut result = ListToolsResult::with_all_items(listing.tools.clone());
@@ -167,7 +169,11 @@ impl ServerHandler for Handler {
         Ok(result.with_meta(Some(self.settings.meta())).into())
     }
 
-    async fn list_resources(&self, request: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListResourcesResult, ErrorData> {
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
         one_page(request.as_ref())?;
         Ok(ListResourcesResult::default())
     }
@@ -181,7 +187,11 @@ impl ServerHandler for Handler {
         Ok(ListResourceTemplatesResult::default())
     }
 
-    async fn list_prompts(&self, request: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListPromptsResult, ErrorData> {
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
         one_page(request.as_ref())?;
         Ok(ListPromptsResult::default())
     }

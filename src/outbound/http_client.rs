@@ -106,9 +106,8 @@ impl HttpClient {
                 // A machine without CA certificates can still reach plain http, such as an agent on its own network.
                 let why = explain(error);
                 tracing::warn!(error = %why, "no certificate authorities found: https addresses cannot be reached. Install the ca-certificates package");
-                let trusting_nobody = rustls::ClientConfig::builder()
-                    .with_root_certificates(rustls::RootCertStore::empty())
-                    .with_no_client_auth();
+                let trusting_nobody =
+                    rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
                 let client = builder(proxy).tls_backend_preconfigured(trusting_nobody).build();
                 client.map(Self).map_err(|error| SetupError(explain(error)))
             }
@@ -232,19 +231,24 @@ mod tests {
             let mut buffer = vec![0; 4096];
             let read = socket.read(&mut buffer).await.unwrap();
             socket.write_all(answer).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            // Held open, so that a body that breaks off is waited for.
+            tokio_util::task::TaskTracker::new().spawn(async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                drop(socket);
+            });
             String::from_utf8_lossy(&buffer[..read]).into_owned()
         });
         (url.parse().unwrap(), asked)
     }
 
     fn get(url: Url) -> Call {
-        Call { method: Method::GET, url, headers: HeaderMap::new(), body: None, timeout: Duration::from_millis(200), max_bytes: 100 }
+        Call { method: Method::GET, url, headers: HeaderMap::new(), body: None, timeout: Duration::from_secs(1), max_bytes: 100 }
     }
 
     #[tokio::test]
     async fn redirects_and_cookies_are_not_followed() {
-        let (url, asked) = answering(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\nset-cookie: a=b\r\ncontent-length: 2\r\n\r\nhi").await;
+        let (url, asked) =
+            answering(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\nset-cookie: a=b\r\ncontent-length: 2\r\n\r\nhi").await;
         let reply = HttpClient::new(ProxyUse::Direct).unwrap().exchange(get(url)).await.unwrap();
         assert_eq!(reply.status, StatusCode::FOUND);
         assert_eq!(reply.body, "hi");
@@ -262,7 +266,7 @@ mod tests {
         let error = http.exchange(get(large.clone())).await.unwrap_err();
         assert_eq!(error, HttpError::TooLarge { host: port(&large), max: 100 });
         let error = http.exchange(get(slow.clone())).await.unwrap_err();
-        assert_eq!(error, HttpError::Timeout { host: port(&slow), after: Duration::from_millis(200) });
+        assert_eq!(error, HttpError::Timeout { host: port(&slow), after: Duration::from_secs(1) });
         let error = http.exchange(get(absent)).await.unwrap_err();
         assert!(error.to_string().starts_with("cannot reach 127.0.0.1:1: "), "{error}");
         assert!(!format!("{error:?}").contains("hunter2") && !format!("{error:?}").contains("t0ps3cret"), "{error:?}");

@@ -41,7 +41,9 @@ pub enum SecretError {
     #[error("the part of the webhook secret after whsec_ is not base64")]
     NotBase64,
     /// Too short to be safe, or too long to be right.
-    #[error("the webhook secret holds {found} bytes; 24 to 64 random bytes are needed, such as whsec_ followed by the output of `openssl rand -base64 32`")]
+    #[error(
+        "the webhook secret holds {found} bytes; 24 to 64 random bytes are needed, such as whsec_ followed by the output of `openssl rand -base64 32`"
+    )]
     Length {
         /// How many bytes it holds.
         found: usize,
@@ -150,12 +152,7 @@ pub fn sign(secrets: &[WebhookSecret], id: &str, timestamp: i64, body: &[u8]) ->
 /// Whether an event with these headers and this raw body was signed with one of `secrets` within five minutes of `now`.
 ///
 /// `now` is in seconds since 1970. The id is the receiver's idempotency key: keep it for longer than the tolerance.
-pub fn verify(
-    secrets: &[WebhookSecret],
-    headers: Signed<'_>,
-    body: &[u8],
-    now: i64,
-) -> Result<(), VerifyError> {
+pub fn verify(secrets: &[WebhookSecret], headers: Signed<'_>, body: &[u8], now: i64) -> Result<(), VerifyError> {
     if secrets.is_empty() {
         return Err(VerifyError::NoSecret);
     }
@@ -172,11 +169,8 @@ pub fn verify(
     if offered.len() > MOST_SIGNATURES {
         return Err(VerifyError::TooManySignatures);
     }
-    let offered: Vec<Vec<u8>> = offered
-        .iter()
-        .filter_map(|text| text.strip_prefix("v1,"))
-        .filter_map(|encoded| STANDARD.decode(encoded).ok())
-        .collect();
+    let offered: Vec<Vec<u8>> =
+        offered.iter().filter_map(|text| text.strip_prefix("v1,")).filter_map(|encoded| STANDARD.decode(encoded).ok()).collect();
     // Every pair is compared, so that the time taken does not tell which secret or signature fits.
     let mut fits = Choice::from(0);
     for secret in secrets {
@@ -305,7 +299,20 @@ mod tests {
         }
         assert_eq!(check(&secrets, "msg_1", "1000", &signature, 1301), Err(VerifyError::TooOld));
         assert_eq!(check(&secrets, "msg_1", "1000", &signature, 699), Err(VerifyError::TooNew));
-        let malformed = ["", "+1000", "-1000", "01000", "1000.0", "1e3", " 1000", "1000 ", "٣", "9223372036854775808", "-9223372036854775808", "1000000000000"];
+        let malformed = [
+            "",
+            "+1000",
+            "-1000",
+            "01000",
+            "1000.0",
+            "1e3",
+            " 1000",
+            "1000 ",
+            "٣",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "1000000000000",
+        ];
         for text in malformed {
             assert_eq!(check(&secrets, "msg_1", text, &signature, 1000), Err(VerifyError::Timestamp), "{text:?}");
         }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// How long a receiver has to answer (Standard Webhooks: 15 to 30 s).
+/// How long a receiver has to answer unless the settings say otherwise (Standard Webhooks: 15 to 30 s).
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// What we read of its answer. Nothing in it matters.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -113,8 +113,19 @@ impl DeliveryError {
     }
 }
 
-/// Sends one event once.
+/// Sends one event once, with 15 s for the receiver to answer.
 pub async fn deliver(http: &HttpClient, clock: &dyn Clock, to: Receiver<'_>, event: Event<'_>) -> Result<Delivered, DeliveryError> {
+    deliver_within(http, clock, to, event, TIMEOUT).await
+}
+
+/// Sends one event once, with this long for the receiver to answer.
+pub async fn deliver_within(
+    http: &HttpClient,
+    clock: &dyn Clock,
+    to: Receiver<'_>,
+    event: Event<'_>,
+    timeout: Duration,
+) -> Result<Delivered, DeliveryError> {
     let url = parse_address(to.url)?;
     let host = host_of(&url);
     let headers = headers(clock.now().timestamp(), to.secrets, event)?;
@@ -124,7 +135,7 @@ pub async fn deliver(http: &HttpClient, clock: &dyn Clock, to: Receiver<'_>, eve
             url,
             headers,
             body: Some(Bytes::copy_from_slice(event.body.as_bytes())),
-            timeout: TIMEOUT,
+            timeout,
             max_bytes: MAX_ANSWER,
         })
         .await?;

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock::{Clock, SharedClock},
+    clock::SharedClock,
     ids::new_id,
     secret::random_bytes,
     store::{
@@ -85,7 +85,13 @@ struct Shared {
 
 impl Queue {
     /// A queue over `store`. `wake` is notified by whoever adds a job.
-    pub fn new(store: Store, clock: SharedClock, settings: QueueSettings, handlers: HashMap<&'static str, Arc<dyn Handler>>, wake: Arc<Notify>) -> Self {
+    pub fn new(
+        store: Store,
+        clock: SharedClock,
+        settings: QueueSettings,
+        handlers: HashMap<&'static str, Arc<dyn Handler>>,
+        wake: Arc<Notify>,
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(settings.workers));
         let boot_id = new_id(clock.as_ref());
         Self { shared: Arc::new(Shared { store, clock, settings, handlers, boot_id, wake, slots }) }
@@ -140,12 +146,7 @@ impl Queue {
             (Some(due), _) if due <= now => {}
             _ => return Ok(None),
         }
-        let claim = Claim {
-            boot_id: boot_id.clone(),
-            lease_token: new_id(clock.as_ref()),
-            now,
-            lease_until: now + ms(settings.lease),
-        };
+        let claim = Claim { boot_id: boot_id.clone(), lease_token: new_id(clock.as_ref()), now, lease_until: now + ms(settings.lease) };
         store.claim_job(claim).await
     }
 
@@ -205,17 +206,13 @@ impl Queue {
             JobError::Retry { after, .. } => delay(settings, job.attempt).map(|wait| wait.max(after.unwrap_or_default())),
             JobError::Fatal(_) => None,
         };
-        match again {
-            Some(wait) => {
-                tracing::warn!(job.kind, subject.id = job.subject_id, attempt = job.attempt, %error, retry_in_ms = ms(wait), "a job failed and will be tried again");
-                Ending::Retry { run_at: clock.now_ms() + ms(wait), error: error.to_string() }
-            }
-            None => {
-                tracing::error!(job.kind, subject.id = job.subject_id, attempt = job.attempt, %error, "a job was given up");
-                handler.given_up(&job.subject_id, &error).await;
-                Ending::Dead { error: error.to_string() }
-            }
+        if let Some(wait) = again {
+            tracing::warn!(job.kind, subject.id = job.subject_id, attempt = job.attempt, %error, retry_in_ms = ms(wait), "a job failed and will be tried again");
+            return Ending::Retry { run_at: clock.now_ms() + ms(wait), error: error.to_string() };
         }
+        tracing::error!(job.kind, subject.id = job.subject_id, attempt = job.attempt, %error, "a job was given up");
+        handler.given_up(&job.subject_id, &error).await;
+        Ending::Dead { error: error.to_string() }
     }
 }
 

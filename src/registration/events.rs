@@ -1,9 +1,11 @@
 //! Sends events to the one receiver that is configured, signed after Standard Webhooks, until it says 2xx.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{
-    clock::{Clock, SharedClock},
+    clock::SharedClock,
     outbound::{
         http_client::HttpClient,
         standard_webhooks::WebhookSecret,
@@ -19,6 +21,8 @@ pub struct EventReceiver {
     pub url: String,
     /// What it shares with us; two during a rotation.
     pub secrets: Vec<WebhookSecret>,
+    /// Longest it may take to answer.
+    pub timeout: Duration,
 }
 
 /// Handler of the jobs that send events.
@@ -50,7 +54,8 @@ impl Handler for EventSender {
             return Err(JobError::Fatal("no receiver is configured any more (outbound.webhook_url)".into()));
         };
         let to = Receiver { url: &receiver.url, secrets: &receiver.secrets };
-        let sent = webhook::deliver(&self.http, self.clock.as_ref(), to, Event { id: &event.id, body: &event.payload }).await;
+        let event_text = Event { id: &event.id, body: &event.payload };
+        let sent = webhook::deliver_within(&self.http, self.clock.as_ref(), to, event_text, receiver.timeout).await;
         match sent {
             Ok(delivered) => {
                 self.store.note_delivery(&event.id, Some(delivered.status), Some(self.clock.now_ms())).await?;
@@ -59,9 +64,10 @@ impl Handler for EventSender {
             }
             Err(error) => {
                 self.store.note_delivery(&event.id, error.status(), None).await?;
-                Err(match error.is_worth_retrying() {
-                    true => JobError::Retry { after: error.retry_after(), why: error.to_string() },
-                    false => JobError::Fatal(error.to_string()),
+                Err(if error.is_worth_retrying() {
+                    JobError::Retry { after: error.retry_after(), why: error.to_string() }
+                } else {
+                    JobError::Fatal(error.to_string())
                 })
             }
         }

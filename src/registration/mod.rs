@@ -18,8 +18,8 @@ mod run;
 mod steps;
 mod webhook;
 
+pub use agents::Agents;
 pub use agents::{AgentKeyError, agent_key_purpose};
-pub use agents::{Agents};
 pub use events::{EventReceiver, EventSender};
 pub use run::{Runner, RunnerSettings};
 pub use webhook::{HookSettings, HookState, router};

@@ -1,14 +1,16 @@
 //! One registration's job: look at what is done, do what is left.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::{agents::Agents, steps};
 use crate::{
-    clock::{Clock, SharedClock},
+    clock::SharedClock,
     queue::{Handler, JobError},
     store::{
         Store,
@@ -47,9 +49,7 @@ impl Runner {
     }
 
     pub(super) fn load(&self, id: &str) -> Result<Registration, JobError> {
-        self.store
-            .registration(id)?
-            .ok_or_else(|| JobError::Fatal(format!("the registration {id} is not in the database")))
+        self.store.registration(id)?.ok_or_else(|| JobError::Fatal(format!("the registration {id} is not in the database")))
     }
 
     /// Does the welcome branch and the consultants' branch side by side: neither waits for the other.
@@ -106,12 +106,12 @@ pub(super) struct Try {
     step: &'static str,
     attempt: u32,
     started_at: i64,
-    started: Instant,
+    began: Instant,
 }
 
 impl Try {
     pub(super) fn begin(runner: &Runner, step: &'static str, attempt: u32) -> Self {
-        Self { step, attempt, started_at: runner.clock.now_ms(), started: Instant::now() }
+        Self { step, attempt, started_at: runner.clock.now_ms(), began: Instant::now() }
     }
 
     /// The record of a try that worked.
@@ -134,7 +134,8 @@ impl Try {
             attempt: self.attempt,
             state: state.into(),
             started_at: self.started_at,
-            duration_ms: i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX),
+            duration_ms: 0,
+            began: Some(self.began),
             detail,
             error,
         }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::{RUN_JOB, profile};
 use crate::{
-    clock::{Clock, SharedClock, rfc3339},
+    clock::{SharedClock, rfc3339},
     gate::origins::Origins,
     ids::new_id,
     outbound::standard_webhooks::{self, Signed, WebhookSecret},
@@ -68,10 +68,7 @@ impl HookState {
 
 /// The routes.
 pub fn router(state: HookState) -> Router {
-    Router::new()
-        .route("/hooks/registration", post(accept))
-        .route("/hooks/registration/{id}", get(show))
-        .with_state(state)
+    Router::new().route("/hooks/registration", post(accept)).route("/hooks/registration/{id}", get(show)).with_state(state)
 }
 
 async fn accept(State(HookState(hook)): State<HookState>, request: Request) -> Response {
@@ -120,7 +117,11 @@ fn answer(status: StatusCode, id: &str) -> Response {
 /// The outcome of a failed commit may be unknown: the sender must come again, and then finds the run or makes it.
 fn unavailable(error: &StoreError) -> Problem {
     tracing::error!(%error, "a registration could not be accepted");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The registration could not be stored at the moment. Send it again in a second; it will not be done twice.")
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "The registration could not be stored at the moment. Send it again in a second; it will not be done twice.",
+    )
 }
 
 fn refused(problem: Problem) -> Response {

@@ -69,7 +69,8 @@ impl Store {
     pub async fn set_agent_enabled(&self, app_name: &str, enabled: bool, now: i64) -> Result<(), StoreError> {
         let name = app_name.to_owned();
         self.write(move |db| {
-            let changed = db.execute("UPDATE dify_configs SET enabled = ?2, updated_at = ?3 WHERE app_name = ?1", params![name, enabled, now])?;
+            let changed =
+                db.execute("UPDATE dify_configs SET enabled = ?2, updated_at = ?3 WHERE app_name = ?1", params![name, enabled, now])?;
             if changed == 0 { Err(StoreError::NotFound(format!("there is no agent called {name}"))) } else { Ok(()) }
         })
         .await

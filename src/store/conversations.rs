@@ -1,7 +1,7 @@
 //! Conversations between a customer and the clinic.
 //!
-//! A registration opens at most one: [`open`] called again for the same registration answers with the first one's id,
-//! whatever happened in between.
+//! Those that a registration opens are written by `registrations`, in the transaction of the step that does it. This file
+//! reads them all, and keeps those of the app current; it never moves `updated_at` back.
 
 use anmei_mcp_tools::port::{Conversation, Participant};
 use rusqlite::{Connection, Row, named_params};
@@ -16,10 +16,6 @@ const BY_ID: &str = "SELECT id, customer_id, title, ai_controlled, status, creat
 const LATEST: &str = "
     SELECT id, customer_id, title, ai_controlled, status, created_at, updated_at FROM conversations
     WHERE customer_id = ?1 ORDER BY updated_at DESC, rowid DESC LIMIT 1";
-const OPEN: &str = "
-    INSERT INTO conversations (id, customer_id, registration_id, title, ai_controlled, agent_id, status, created_at, updated_at)
-    VALUES (:id, :customer_id, :registration_id, :title, :ai_controlled, :agent_id, 'open', :now, :now)
-    ON CONFLICT (registration_id) DO NOTHING";
 /// `updated_at` never goes back: messages stored since may be later than what the file knows.
 const UPSERT: &str = "
     INSERT INTO conversations (id, customer_id, registration_id, title, ai_controlled, agent_id, status, created_at, updated_at)
@@ -35,40 +31,6 @@ const UPSERT: &str = "
 const SENDERS: &str = "
     SELECT m.sender_type, m.sender_id, u.username FROM messages m LEFT JOIN users u ON u.id = m.sender_id
     WHERE m.conversation_id = ?1 GROUP BY m.sender_type, m.sender_id ORDER BY min(m.created_at), min(m.rowid)";
-
-/// A conversation to be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NewConversation<'a> {
-    /// Its id.
-    pub(super) id: &'a str,
-    /// The customer's user id; the user must exist.
-    pub(super) customer_id: &'a str,
-    /// The registration that opens it: at most one conversation each.
-    pub(super) registration_id: Option<&'a str>,
-    /// Title shown to people.
-    pub(super) title: &'a str,
-    /// Whether the AI answers.
-    pub(super) ai_controlled: bool,
-    /// The agent assigned, from `dify_configs`.
-    pub(super) agent_id: Option<&'a str>,
-}
-
-/// Opens a conversation, or finds the one that its registration opened before. Answers with its id.
-pub(super) fn open(db: &Connection, new: &NewConversation<'_>, now_ms: i64) -> rusqlite::Result<String> {
-    let added = db.prepare_cached(OPEN)?.execute(named_params! {
-        ":id": new.id,
-        ":customer_id": new.customer_id,
-        ":registration_id": new.registration_id,
-        ":title": new.title,
-        ":ai_controlled": new.ai_controlled,
-        ":agent_id": new.agent_id,
-        ":now": now_ms,
-    })?;
-    if added > 0 {
-        return Ok(new.id.to_owned());
-    }
-    db.prepare_cached("SELECT id FROM conversations WHERE registration_id = ?1")?.query_row([new.registration_id], |row| row.get(0))
-}
 
 /// One conversation.
 pub(super) fn by_id(db: &Connection, id: &str) -> rusqlite::Result<Option<Conversation>> {
@@ -95,9 +57,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Conversation> {
 /// The customer, then everybody who wrote, in the order of their first message. Nobody for an unknown conversation.
 pub(super) fn participants(db: &Connection, id: &str) -> rusqlite::Result<Vec<Participant>> {
     let sql = "SELECT c.customer_id, u.username FROM conversations c JOIN users u ON u.id = c.customer_id WHERE c.id = ?1";
-    let customer = rows::one(db, sql, [id], |row| {
-        Ok(Participant { user_id: row.get(0)?, username: row.get(1)?, role: "customer".into() })
-    })?;
+    let customer =
+        rows::one(db, sql, [id], |row| Ok(Participant { user_id: row.get(0)?, username: row.get(1)?, role: "customer".into() }))?;
     let Some(customer) = customer else { return Ok(Vec::new()) };
     let mut found = vec![customer];
     for sender in rows::all(db, SENDERS, [id], sender)? {

@@ -28,7 +28,9 @@ pub enum OpenError {
         why: String,
     },
     /// A later version of the daemon wrote it.
-    #[error("the database {path} has schema version {found}, written by a newer anmei-mcp; this one knows version {known}. Start the newer version, or restore a backup made before the upgrade; nothing was changed")]
+    #[error(
+        "the database {path} has schema version {found}, written by a newer anmei-mcp; this one knows version {known}. Start the newer version, or restore a backup made before the upgrade; nothing was changed"
+    )]
     Newer {
         /// The file.
         path: PathBuf,

@@ -19,7 +19,8 @@ pub use self::{
     kind::{Kind, UnknownKind},
     parse::{Problem, parse},
     records::{
-        ConsultationRecord, ConversationRecord, CustomerRecord, MessageRecord, PlanRecord, PreferencesRecord, Record, ServiceRecord, UserRecord,
+        ConsultationRecord, ConversationRecord, CustomerRecord, MessageRecord, PlanRecord, PreferencesRecord, Record, ServiceRecord,
+        UserRecord,
     },
 };
 use super::{Store, StoreError, consultations, conversations, messages, plans, rows::Change, services, users};

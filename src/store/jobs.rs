@@ -67,7 +67,13 @@ impl Store {
                       RETURNING id, kind, subject_id, attempt, lease_token",
                 )?
                 .query_row(params![claim.lease_token, claim.lease_until, claim.boot_id, claim.now], |row| {
-                    Ok(ClaimedJob { id: row.get(0)?, kind: row.get(1)?, subject_id: row.get(2)?, attempt: row.get(3)?, lease_token: row.get(4)? })
+                    Ok(ClaimedJob {
+                        id: row.get(0)?,
+                        kind: row.get(1)?,
+                        subject_id: row.get(2)?,
+                        attempt: row.get(3)?,
+                        lease_token: row.get(4)?,
+                    })
                 })
                 .optional()?)
         })
@@ -136,7 +142,8 @@ impl Store {
     /// When the next waiting job is due, and how many wait.
     pub fn next_job(&self) -> Result<(Option<i64>, i64), StoreError> {
         self.point(|db| {
-            db.prepare_cached("SELECT min(run_at), count(*) FROM jobs WHERE state = 'ready'")?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            db.prepare_cached("SELECT min(run_at), count(*) FROM jobs WHERE state = 'ready'")?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         })
     }
 }

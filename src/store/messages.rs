@@ -1,11 +1,10 @@
 //! What was said in conversations.
 //!
-//! A registration stores at most one welcome: [`add`] called again for the same registration answers with the first
-//! one's id. Storing a message moves its conversation's `updated_at` forward, never back.
+//! A registration's welcome is written by `registrations`, in the transaction of the step that delivers it. Storing a
+//! message moves its conversation's `updated_at` forward, never back.
 
 use anmei_mcp_tools::port::Message;
 use rusqlite::{Connection, named_params};
-use serde_json::Value;
 
 use super::{
     import::MessageRecord,
@@ -15,10 +14,6 @@ use super::{
 const LAST: &str = "
     SELECT id, sender_type, sender_id, type, content, created_at FROM messages
     WHERE conversation_id = ?1 ORDER BY created_at DESC, rowid DESC LIMIT ?2";
-const ADD: &str = "
-    INSERT INTO messages (id, conversation_id, registration_id, sender_type, sender_id, type, content, created_at)
-    VALUES (:id, :conversation_id, :registration_id, :sender_type, :sender_id, :type, :content, :now)
-    ON CONFLICT (registration_id) DO NOTHING";
 /// A customer's message counts as the customer's activity, so its sender is filled in where the file leaves it out.
 const UPSERT: &str = "
     INSERT INTO messages (id, conversation_id, registration_id, sender_type, sender_id, type, content, created_at)
@@ -33,44 +28,7 @@ const UPSERT: &str = "
          coalesce(:created_at, created_at))";
 const TOUCH: &str = "UPDATE conversations SET updated_at = ?2 WHERE id = ?1 AND updated_at < ?2";
 
-/// A message to be stored.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct NewMessage<'a> {
-    /// Its id.
-    pub(super) id: &'a str,
-    /// Where it is said; the conversation must exist.
-    pub(super) conversation_id: &'a str,
-    /// The registration whose welcome it is: at most one message each.
-    pub(super) registration_id: Option<&'a str>,
-    /// `customer`, `consultant`, `doctor`, `ai` or `system`.
-    pub(super) sender_type: &'a str,
-    /// The sender's user id, when a person.
-    pub(super) sender_id: Option<&'a str>,
-    /// `text`, `media`, `system` or `structured`.
-    pub(super) kind: &'a str,
-    /// The message, such as `{"text": "…"}`.
-    pub(super) content: &'a Value,
-}
-
-/// Stores a message, or finds the welcome that its registration stored before. Answers with its id.
-pub(super) fn add(db: &Connection, new: &NewMessage<'_>, now_ms: i64) -> rusqlite::Result<String> {
-    let added = db.prepare_cached(ADD)?.execute(named_params! {
-        ":id": new.id,
-        ":conversation_id": new.conversation_id,
-        ":registration_id": new.registration_id,
-        ":sender_type": new.sender_type,
-        ":sender_id": new.sender_id,
-        ":type": new.kind,
-        ":content": Json(new.content),
-        ":now": now_ms,
-    })?;
-    if added > 0 {
-        touch(db, new.conversation_id, now_ms)?;
-        return Ok(new.id.to_owned());
-    }
-    db.prepare_cached("SELECT id FROM messages WHERE registration_id = ?1")?.query_row([new.registration_id], |row| row.get(0))
-}
-
+/// Moves a conversation's `updated_at` forward to a message's time.
 fn touch(db: &Connection, conversation_id: &str, at_ms: i64) -> rusqlite::Result<()> {
     db.prepare_cached(TOUCH)?.execute((conversation_id, at_ms))?;
     Ok(())

@@ -65,9 +65,7 @@ fn migrations() -> Migrations<'static> {
 /// Builds the schema by the migrations alone: what an installation of the first release has today.
 pub fn migrate_from_nothing(path: &Path) -> Result<(), OpenError> {
     let mut db = Connection::open(path).map_err(|error| explain(path, &error))?;
-    migrations()
-        .to_latest(&mut db)
-        .map_err(|error| OpenError::Corrupt { path: path.to_owned(), why: error.to_string() })
+    migrations().to_latest(&mut db).map_err(|error| OpenError::Corrupt { path: path.to_owned(), why: error.to_string() })
 }
 
 fn user_version(db: &Connection) -> rusqlite::Result<i64> {

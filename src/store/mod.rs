@@ -59,11 +59,7 @@ impl Store {
     /// Opens the database at `path`, creating or migrating it first. Blocks: call it at start.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = migrate::open_writer(path)?;
-        let inner = Inner {
-            path: path.to_owned(),
-            readers: Readers::open(path)?,
-            writer: Writer::start(connection)?,
-        };
+        let inner = Inner { path: path.to_owned(), readers: Readers::open(path)?, writer: Writer::start(connection)? };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -103,8 +99,7 @@ impl Store {
 
     /// Whether a read works at this moment; the error says why not.
     pub fn check(&self) -> Result<(), StoreError> {
-        self.point(|db| db.query_row("SELECT revision FROM policy_revision", [], |row| row.get::<_, i64>(0)))
-            .map(|_| ())
+        self.point(|db| db.query_row("SELECT revision FROM policy_revision", [], |row| row.get::<_, i64>(0))).map(|_| ())
     }
 
     /// Finishes every write that was submitted, and closes the writer.

@@ -37,7 +37,8 @@ pub(super) fn by_id(db: &Connection, id: &str) -> rusqlite::Result<Option<Plan>>
 
 /// Stores a plan under `id`.
 pub(super) fn save(db: &Connection, id: &str, plan: &NewPlan, now_ms: i64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO plans (id, customer_id, parent_id, status, body, created_at) VALUES (?1, ?2, ?3, 'pending_physician_review', ?4, ?5)";
+    let sql =
+        "INSERT INTO plans (id, customer_id, parent_id, status, body, created_at) VALUES (?1, ?2, ?3, 'pending_physician_review', ?4, ?5)";
     db.prepare_cached(sql)?.execute(params![id, plan.customer_id, plan.parent_id, Json(&plan.body), now_ms])?;
     Ok(())
 }

@@ -163,10 +163,8 @@ impl Store {
     pub async fn set_group_enabled(&self, server_code: &str, enabled: bool, now: i64) -> Result<(), StoreError> {
         let code = server_code.to_owned();
         self.write(move |db| {
-            let changed = db.execute(
-                "UPDATE mcp_tool_groups SET enabled = ?2, updated_at = ?3 WHERE server_code = ?1",
-                params![code, enabled, now],
-            )?;
+            let changed =
+                db.execute("UPDATE mcp_tool_groups SET enabled = ?2, updated_at = ?3 WHERE server_code = ?1", params![code, enabled, now])?;
             found(changed, || format!("there is no group {code}"))
         })
         .await
@@ -264,7 +262,8 @@ impl Store {
     }
 }
 
-const GROUPS: &str = "SELECT id, server_code, name, description, user_tier_access, allowed_roles, enabled, created_by, created_at, updated_at
+const GROUPS: &str =
+    "SELECT id, server_code, name, description, user_tier_access, allowed_roles, enabled, created_by, created_at, updated_at
     FROM mcp_tool_groups ORDER BY created_at, id";
 const KEYS: &str = "SELECT id, group_id, name, hash, sealed, hint, created_at, expires_at, revoked_at, last_used_at
     FROM mcp_keys ORDER BY created_at, id";

@@ -9,8 +9,8 @@
 use anmei_mcp_tools::{
     Records,
     port::{
-        Activity, Consultation, Conversation, Customer, Message, NewPlan, NewSummary, Participant, Plan, Preferences, RecordsError, Service,
-        Stored, User, UserHit,
+        Activity, Consultation, Conversation, Customer, Message, NewPlan, NewSummary, Participant, Plan, Preferences, RecordsError,
+        Service, Stored, User, UserHit,
     },
 };
 use async_trait::async_trait;

@@ -103,6 +103,9 @@ pub struct StepRecord {
     pub started_at: i64,
     /// How long it took.
     pub duration_ms: i64,
+    /// The same beginning on the clock that never jumps: of a record that is being written, it decides the duration.
+    #[serde(skip)]
+    pub began: Option<std::time::Instant>,
     /// What it made.
     pub detail: Value,
     /// Why it failed.
@@ -161,15 +164,19 @@ impl Store {
         self.point(|db| rows::one(db, BY_ID, [id], registration))
     }
 
-    /// Its steps, in the order they began.
+    /// Its steps, in the order they ended.
     pub fn registration_steps(&self, id: &str) -> Result<Vec<StepRecord>, StoreError> {
         self.point(|db| rows::all(db, STEPS, [id], step))
     }
 
     /// How many runs are in each state.
     pub async fn count_registrations(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        self.scan(|db| rows::all(db, "SELECT state, count(*) FROM registrations GROUP BY state ORDER BY state", [], |row| Ok((row.get(0)?, row.get(1)?))))
-            .await
+        self.scan(|db| {
+            rows::all(db, "SELECT state, count(*) FROM registrations GROUP BY state ORDER BY state", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+        })
+        .await
     }
 
     /// Step 1: the user's row and the default conversation. Returns the conversation's id.
@@ -178,8 +185,7 @@ impl Store {
         self.write(move |db| {
             users::upsert(db, &user_record(&run.profile), record.started_at)?;
             db.prepare_cached(OPEN_CONVERSATION)?.execute(params![id, run.profile.user_id, run.id, title, record.started_at])?;
-            let kept: String =
-                db.query_row("SELECT id FROM conversations WHERE registration_id = ?1", [&run.id], |row| row.get(0))?;
+            let kept: String = db.query_row("SELECT id FROM conversations WHERE registration_id = ?1", [&run.id], |row| row.get(0))?;
             db.execute("UPDATE registrations SET conversation_id = ?2 WHERE id = ?1", params![run.id, kept])?;
             insert_step(db, &run.id, &StepRecord { detail: json!({"conversation_id": kept}), ..record })?;
             Ok(kept)
@@ -215,7 +221,14 @@ impl Store {
                 return Err(StoreError::Conflict("the welcome has no conversation or no text yet".into()));
             };
             let now = record.started_at;
-            db.prepare_cached(ADD_WELCOME)?.execute(params![message_id, conversation, run.id, content(text, &run, now).to_string(), now])?;
+            db.prepare_cached(ADD_WELCOME)?.execute(params![
+                message_id,
+                conversation,
+                run.id,
+                content(text, &run, now).to_string(),
+                now
+            ])?;
+            db.prepare_cached(TOUCH_CONVERSATION)?.execute(params![conversation, now])?;
             let kept: String = db.query_row("SELECT id FROM messages WHERE registration_id = ?1", [&run.id], |row| row.get(0))?;
             db.execute("UPDATE registrations SET welcome_message_id = ?2 WHERE id = ?1", params![run.id, kept])?;
             if let Some(event) = &event {
@@ -294,11 +307,14 @@ impl Store {
 const BY_ID: &str = "SELECT id, profile, state, accepted_at, deadline_at, conversation_id, welcome_text, welcome_rung, welcome_reason,
     welcome_message_id, agent_run, finished_at FROM registrations WHERE id = ?1";
 const STEPS: &str = "SELECT step, attempt, state, started_at, duration_ms, detail, error FROM registration_steps
-    WHERE registration_id = ?1 ORDER BY started_at, step, attempt";
-const CONSULTANTS: &str = "SELECT id FROM users WHERE is_active = 1 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = 'consultant') ORDER BY id";
+    WHERE registration_id = ?1 ORDER BY started_at + duration_ms, started_at, step, attempt";
+const CONSULTANTS: &str =
+    "SELECT id FROM users WHERE is_active = 1 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = 'consultant') ORDER BY id";
 
-const OPEN_CONVERSATION: &str = "INSERT INTO conversations (id, customer_id, registration_id, title, ai_controlled, status, created_at, updated_at)
+const OPEN_CONVERSATION: &str =
+    "INSERT INTO conversations (id, customer_id, registration_id, title, ai_controlled, status, created_at, updated_at)
     VALUES (?1, ?2, ?3, ?4, 1, 'open', ?5, ?5) ON CONFLICT (registration_id) DO NOTHING";
+const TOUCH_CONVERSATION: &str = "UPDATE conversations SET updated_at = ?2 WHERE id = ?1 AND updated_at < ?2";
 const ADD_WELCOME: &str = "INSERT INTO messages (id, conversation_id, registration_id, sender_type, type, content, created_at)
     VALUES (?1, ?2, ?3, 'ai', 'text', ?4, ?5) ON CONFLICT (registration_id) DO NOTHING";
 
@@ -366,6 +382,7 @@ fn step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
         state: row.get(2)?,
         started_at: row.get(3)?,
         duration_ms: row.get(4)?,
+        began: None,
         detail: rows::json(row, 5)?,
         error: row.get(6)?,
     })
@@ -385,7 +402,7 @@ fn insert_step(db: &Connection, registration_id: &str, record: &StepRecord) -> R
         record.attempt,
         record.state,
         record.started_at,
-        record.duration_ms,
+        record.began.map_or(record.duration_ms, |began| i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX)),
         record.detail.to_string(),
         record.error
     ])?;

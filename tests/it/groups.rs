@@ -119,7 +119,9 @@ async fn a_change_by_another_process_is_in_force_for_the_next_request() {
         assert_eq!(names().await, ["get_user_profile", "search_users"]);
         app.ok(&["tool", "disable", "system_tools", "search_users"]);
         assert_eq!(names().await, ["get_user_profile"]);
-        let call = app.rpc(Era::Modern, &app.root_url(), Some(&key), "tools/call", json!({"name": "search_users", "arguments": {"query": "x"}})).await;
+        let call = app
+            .rpc(Era::Modern, &app.root_url(), Some(&key), "tools/call", json!({"name": "search_users", "arguments": {"query": "x"}}))
+            .await;
         let error = &call.json()["error"];
         assert!(error["code"] == -32602 && error["message"].as_str().unwrap().contains("get_user_profile"), "{error}");
         app.ok(&["tool", "enable", "system_tools", "get_service_info"]);
@@ -151,15 +153,16 @@ async fn i6_the_bytes_of_a_list_change_only_when_the_group_changes() {
     let mut first = None;
     for round in 0..3 {
         for era in [Era::Modern, Era::Silent] {
-            let body = app.rpc(era, &app.group_url("consultation_tools"), Some(&key), "tools/list", json!({})).await.json()["result"]["tools"].to_string();
+            let body =
+                app.rpc(era, &app.group_url("consultation_tools"), Some(&key), "tools/list", json!({})).await.json()["result"]["tools"]
+                    .to_string();
             assert_eq!(*first.get_or_insert_with(|| body.clone()), body, "round {round} {era:?}");
         }
-        match round {
-            0 => drop(app.ok(&["tool", "disable", "system_tools", "search_users"])),
-            _ => {
-                app.stop().await;
-                app.spawn().await;
-            }
+        if round == 0 {
+            app.ok(&["tool", "disable", "system_tools", "search_users"]);
+        } else {
+            app.stop().await;
+            app.spawn().await;
         }
     }
 }

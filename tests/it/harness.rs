@@ -1,6 +1,7 @@
 //! A daemon of one's own: the real binary on a temporary directory, and the ways to talk to it.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -11,22 +12,22 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The four groups of a fresh installation.
-pub const GROUPS: [&str; 4] = ["system_tools", "consultation_tools", "medical_tools", "project_tools"];
+pub(crate) const GROUPS: [&str; 4] = ["system_tools", "consultation_tools", "medical_tools", "project_tools"];
 /// The key of every test's hook.
-pub const HOOK_KEY: &str = "hook-key-of-the-tests-0123456789";
+pub(crate) const HOOK_KEY: &str = "hook-key-of-the-tests-0123456789";
 /// A Standard Webhooks secret: the one of the published vectors.
-pub const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The binary under test.
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anmei-mcp"));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "en_US.UTF-8").stdin(Stdio::null());
     command
 }
 
 /// A data directory with a configuration, and perhaps a daemon on it.
-pub struct App {
-    pub dir: TempDir,
+pub(crate) struct App {
+    pub(crate) dir: TempDir,
     settings: Vec<(String, String)>,
     child: Option<Child>,
     run: Value,
@@ -35,21 +36,21 @@ pub struct App {
 
 /// An HTTP answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.body))
     }
 }
 
 impl App {
     /// A directory without a daemon.
-    pub fn idle(settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn idle(settings: &[(&str, &str)]) -> Self {
         install_crypto();
         let defaults = [("mcp.listen", "127.0.0.1:0"), ("hook.listen", "127.0.0.1:0"), ("hook.key", HOOK_KEY), ("log.format", "json")];
         let settings = defaults.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -57,14 +58,14 @@ impl App {
     }
 
     /// A running daemon.
-    pub async fn start(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         let mut app = Self::idle(settings);
         app.spawn().await;
         app
     }
 
     /// A running daemon with people and services in it.
-    pub async fn with_records(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with_records(settings: &[(&str, &str)]) -> Self {
         let mut app = Self::idle(settings);
         app.import_records();
         app.spawn().await;
@@ -72,7 +73,7 @@ impl App {
     }
 
     /// Starts the daemon and waits until it answers.
-    pub async fn spawn(&mut self) {
+    pub(crate) async fn spawn(&mut self) {
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
         let run_file = self.data().join("run.json");
         let _none = std::fs::remove_file(&run_file);
@@ -90,14 +91,14 @@ impl App {
     }
 
     /// kill -9.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// SIGTERM, and the exit code.
-    pub async fn stop(&mut self) -> Option<i32> {
+    pub(crate) async fn stop(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();
         terminate(&child);
         let until = Instant::now() + Duration::from_secs(20);
@@ -110,7 +111,7 @@ impl App {
         }
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
@@ -119,12 +120,12 @@ impl App {
     }
 
     /// Everything the daemon logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
     /// The binary on this directory.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = binary();
         command.args(args).arg("--data-dir").arg(self.data());
         for (key, value) in &self.settings {
@@ -134,57 +135,57 @@ impl App {
     }
 
     /// Runs a verb of the CLI to its end.
-    pub fn cli(&self, args: &[&str]) -> Output {
+    pub(crate) fn cli(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
     /// Runs a verb that must work, and reads its stdout.
-    pub fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let output = self.cli(args);
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Runs a verb with `--json` that must work.
-    pub fn ok_json(&self, args: &[&str]) -> Value {
+    pub(crate) fn ok_json(&self, args: &[&str]) -> Value {
         let text = self.ok(&[args, &["--json"]].concat());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}: {text}"))
     }
 
     /// The current key of a group.
-    pub fn key(&self, code: &str) -> String {
+    pub(crate) fn key(&self, code: &str) -> String {
         self.ok_json(&["key", "show", code])["key"].as_str().unwrap().to_owned()
     }
 
-    pub fn mcp_root(&self) -> &str {
+    pub(crate) fn mcp_root(&self) -> &str {
         self.run["mcp"].as_str().unwrap()
     }
 
-    pub fn hook_root(&self) -> &str {
+    pub(crate) fn hook_root(&self) -> &str {
         self.run["hook"].as_str().unwrap()
     }
 
-    pub fn group_url(&self, code: &str) -> String {
+    pub(crate) fn group_url(&self, code: &str) -> String {
         format!("{}/server/{code}/mcp", self.mcp_root())
     }
 
-    pub fn root_url(&self) -> String {
+    pub(crate) fn root_url(&self) -> String {
         format!("{}/mcp", self.mcp_root())
     }
 
     /// Opens the database beside the daemon, to look only.
-    pub fn database(&self) -> rusqlite::Connection {
+    pub(crate) fn database(&self) -> rusqlite::Connection {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         rusqlite::Connection::open_with_flags(self.data().join("anmei-mcp.sqlite3"), flags).unwrap()
     }
 
     /// One number from the database.
-    pub fn count(&self, sql: &str) -> i64 {
+    pub(crate) fn count(&self, sql: &str) -> i64 {
         self.database().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     /// Sends anything anywhere.
-    pub async fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<String>) -> Answer {
+    pub(crate) async fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<String>) -> Answer {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
@@ -196,14 +197,15 @@ impl App {
     }
 
     /// A JSON-RPC request of a client of `era`.
-    pub async fn rpc(&self, era: Era, url: &str, key: Option<&str>, method: &str, params: Value) -> Answer {
+    #[expect(clippy::too_many_arguments, reason = "every one of them varies in the matrix of invariant I2")]
+    pub(crate) async fn rpc(&self, era: Era, url: &str, key: Option<&str>, method: &str, params: Value) -> Answer {
         let (headers, body) = era.request(key, method, params);
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.send("POST", url, &headers, body.to_string()).await
     }
 
     /// Calls a tool; the answer must be a JSON-RPC result.
-    pub async fn call(&self, era: Era, code: &str, tool: &str, arguments: Value) -> Value {
+    pub(crate) async fn call(&self, era: Era, code: &str, tool: &str, arguments: Value) -> Value {
         let key = self.key(code);
         let params = json!({"name": tool, "arguments": arguments});
         let answer = self.rpc(era, &self.group_url(code), Some(&key), "tools/call", params).await;
@@ -213,7 +215,7 @@ impl App {
     }
 
     /// Sends a registration as the app does.
-    pub async fn register(&self, event_id: Option<&str>, body: &Value) -> Answer {
+    pub(crate) async fn register(&self, event_id: Option<&str>, body: &Value) -> Answer {
         let bearer = format!("Bearer {HOOK_KEY}");
         let mut headers = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
         headers.extend(event_id.map(|id| ("webhook-id", id)));
@@ -221,7 +223,7 @@ impl App {
     }
 
     /// The run behind a registration's answer, once it has ended.
-    pub async fn finished(&self, accepted: &Value) -> Value {
+    pub(crate) async fn finished(&self, accepted: &Value) -> Value {
         let url = format!("{}{}", self.hook_root(), accepted["status_url"].as_str().unwrap());
         let until = Instant::now() + Duration::from_secs(30);
         loop {
@@ -235,7 +237,7 @@ impl App {
     }
 
     /// Imports a small clinic from files, as an operator would.
-    pub fn import_records(&self) {
+    pub(crate) fn import_records(&self) {
         for (kind, file) in [
             ("users", "users.csv"),
             ("customers", "customers.jsonl"),
@@ -257,13 +259,13 @@ impl Drop for App {
             let _gone = child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("--- log of the daemon ---\n{}", self.log());
+            let _closed = writeln!(std::io::stderr(), "--- log of the daemon ---\n{}", self.log());
         }
     }
 }
 
 /// A file beside the tests.
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
@@ -283,7 +285,7 @@ fn client() -> reqwest::Client {
 
 /// How a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Era {
+pub(crate) enum Era {
     /// 2026-07-28: no handshake, everything in each request.
     Modern,
     /// An older revision, with its version header.
@@ -293,11 +295,11 @@ pub enum Era {
 }
 
 /// One of each that matters.
-pub const ERAS: [Era; 4] = [Era::Modern, Era::Handshake("2025-11-25"), Era::Handshake("2025-06-18"), Era::Silent];
+pub(crate) const ERAS: [Era; 4] = [Era::Modern, Era::Handshake("2025-11-25"), Era::Handshake("2025-06-18"), Era::Silent];
 
 impl Era {
     /// Headers and body of a request.
-    pub fn request(self, key: Option<&str>, method: &str, mut params: Value) -> (Vec<(String, String)>, Value) {
+    pub(crate) fn request(self, key: Option<&str>, method: &str, mut params: Value) -> (Vec<(String, String)>, Value) {
         let mut headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
             ("accept".to_owned(), "application/json, text/event-stream".to_owned()),

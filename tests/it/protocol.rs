@@ -82,7 +82,8 @@ async fn the_handshake_echoes_the_clients_version_and_says_who_we_are() {
 async fn dify_gets_in() {
     let app = App::with_records(&[]).await;
     let (url, bearer) = (app.group_url("system_tools"), format!("Bearer {}", app.key("system_tools")));
-    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("accept", "application/json,text/event-stream")];
+    let headers =
+        [("authorization", bearer.as_str()), ("content-type", "application/json"), ("accept", "application/json,text/event-stream")];
     let post = async |body: &str| app.send("POST", &url, &headers, body).await;
     let hello = post(r#"{"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"Dify","version":"1.14.0"}},"jsonrpc":"2.0","id":0}"#).await;
     assert_eq!((hello.json()["id"].clone(), hello.json()["result"]["protocolVersion"].clone()), (json!(0), json!("2025-06-18")));
@@ -103,7 +104,9 @@ async fn empty_lists_are_answered_and_not_refused() {
     let app = App::start(&[]).await;
     let key = app.key("project_tools");
     for era in ERAS {
-        for (method, member) in [("resources/list", "resources"), ("resources/templates/list", "resourceTemplates"), ("prompts/list", "prompts")] {
+        for (method, member) in
+            [("resources/list", "resources"), ("resources/templates/list", "resourceTemplates"), ("prompts/list", "prompts")]
+        {
             let answer = app.rpc(era, &app.root_url(), Some(&key), method, json!({})).await;
             assert_eq!(answer.json()["result"][member], json!([]), "{era:?} {method}: {answer:?}");
         }
@@ -114,7 +117,8 @@ async fn empty_lists_are_answered_and_not_refused() {
 async fn discovery_names_every_revision() {
     let app = App::start(&[]).await;
     let answer = app.rpc(Era::Modern, &app.root_url(), Some(&app.key("system_tools")), "server/discover", json!({})).await.json();
-    let versions: Vec<_> = answer["result"]["supportedVersions"].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect();
+    let versions: Vec<_> =
+        answer["result"]["supportedVersions"].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect();
     for version in ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"] {
         assert!(versions.contains(&version.to_owned()), "{versions:?}");
     }
@@ -179,7 +183,11 @@ async fn headers_that_disagree_with_the_body_are_refused() {
             }
             let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             let answer = app.send("POST", &app.root_url(), &headers, body.to_string()).await;
-            assert_eq!((answer.status.as_u16(), answer.json()["error"]["code"].clone()), (400, json!(code)), "{header} {value:?}: {answer:?}");
+            assert_eq!(
+                (answer.status.as_u16(), answer.json()["error"]["code"].clone()),
+                (400, json!(code)),
+                "{header} {value:?}: {answer:?}"
+            );
         }
     }
 }
@@ -188,7 +196,8 @@ async fn headers_that_disagree_with_the_body_are_refused() {
 async fn an_open_subscription_hears_of_a_change_and_of_nothing_else() {
     use futures_util::StreamExt as _;
     let app = App::start(&[]).await;
-    let (headers, body) = Era::Modern.request(Some(&app.key("system_tools")), "subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+    let (headers, body) =
+        Era::Modern.request(Some(&app.key("system_tools")), "subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
     let mut request = reqwest_post(&app.root_url());
     for (name, value) in &headers {
         request = request.header(name, value);

@@ -8,7 +8,8 @@ use crate::harness::App;
 
 /// Tables with their columns, and the text of everything else, without comments and layout.
 fn shape(db: &Connection) -> BTreeMap<String, String> {
-    let mut statement = db.prepare("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'").unwrap();
+    let mut statement =
+        db.prepare("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'").unwrap();
     let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
     rows.map(|row| {
         let (name, sql) = row.unwrap();

@@ -9,10 +9,7 @@ use crate::{clinic::concerns, port::Service, words};
 /// Categories by the words people use; a clinic's other categories are known by their own name.
 const CATEGORIES: &[(&str, &[&str])] = &[
     ("skin", &["皮肤", "皮肤美容", "皮肤管理", "护肤", "skincare"]),
-    (
-        "injection",
-        &["注射", "注射类", "打针", "针剂", "微整", "微整形", "injectable", "shot", "needle"],
-    ),
+    ("injection", &["注射", "注射类", "打针", "针剂", "微整", "微整形", "injectable", "shot", "needle"]),
     ("laser", &["激光", "光电", "激光类", "光电类", "lasers"]),
     ("body", &["身体", "美体", "塑形", "体雕"]),
     ("surgery", &["手术", "整形手术", "外科", "开刀", "动刀", "surgical", "operation"]),
@@ -22,11 +19,7 @@ const CATEGORIES: &[(&str, &[&str])] = &[
 
 /// A category for people: `注射 / injection`.
 pub(crate) fn category_label(category: &str) -> String {
-    match CATEGORIES
-        .iter()
-        .find(|(key, _)| *key == category)
-        .and_then(|(_, names)| names.first())
-    {
+    match CATEGORIES.iter().find(|(key, _)| *key == category).and_then(|(_, names)| names.first()) {
         Some(name) => format!("{name} / {category}"),
         None => category.to_owned(),
     }
@@ -46,11 +39,7 @@ pub(crate) fn exact<'a>(services: &[&'a Service], text: &str) -> Option<&'a Serv
 /// The services of the category that goes by this name.
 pub(crate) fn category<'a>(services: &[&'a Service], text: &str) -> Vec<&'a Service> {
     let text = words::normalise(text);
-    services
-        .iter()
-        .filter(|service| category_goes_by(&service.category, &text))
-        .copied()
-        .collect()
+    services.iter().filter(|service| category_goes_by(&service.category, &text)).copied().collect()
 }
 
 fn category_goes_by(category: &str, text: &str) -> bool {
@@ -61,11 +50,7 @@ fn category_goes_by(category: &str, text: &str) -> bool {
 /// Whether free speech (normalised) names this category.
 pub(crate) fn names_category(text: &str, category: &str) -> bool {
     let own = words::normalise(category);
-    let known = CATEGORIES
-        .iter()
-        .find(|(key, _)| *key == own)
-        .map(|(_, names)| *names)
-        .unwrap_or_default();
+    let known = CATEGORIES.iter().find(|(key, _)| *key == own).map(|(_, names)| *names).unwrap_or_default();
     words::find(text, &own).is_some() || words::any(text, known)
 }
 
@@ -82,11 +67,7 @@ pub(crate) fn named<'a>(services: &[&'a Service], text: &str) -> Vec<&'a Service
         return vec![service];
     }
     let of_category = category(services, text);
-    if of_category.is_empty() {
-        part(services, text)
-    } else {
-        of_category
-    }
+    if of_category.is_empty() { part(services, text) } else { of_category }
 }
 
 /// The services most like what was asked for, with how alike they are, best first; strangers are left out.
@@ -106,12 +87,7 @@ pub(crate) fn closest<'a>(services: &[&'a Service], text: &str, limit: usize) ->
 pub(crate) fn mentioned<'a>(services: &[&'a Service], text: &str) -> Vec<(&'a Service, Range<usize>)> {
     let mut found: Vec<(&Service, Range<usize>)> = Vec::new();
     for service in services {
-        found.extend(
-            names(service)
-                .iter()
-                .filter_map(|name| words::find(text, name))
-                .map(|place| (*service, place)),
-        );
+        found.extend(names(service).iter().filter_map(|name| words::find(text, name)).map(|place| (*service, place)));
     }
     found.sort_by_key(|(service, place)| (Reverse(place.len()), place.start, service.code.clone()));
     let mut kept: Vec<(&Service, Range<usize>)> = Vec::new();
@@ -120,11 +96,7 @@ pub(crate) fn mentioned<'a>(services: &[&'a Service], text: &str) -> Vec<(&'a Se
             kept.push((service, place));
         }
     }
-    if kept.is_empty() {
-        by_fragment(services, text).into_iter().collect()
-    } else {
-        kept
-    }
+    if kept.is_empty() { by_fragment(services, text).into_iter().collect() } else { kept }
 }
 
 fn by_fragment<'a>(services: &[&'a Service], text: &str) -> Option<(&'a Service, Range<usize>)> {
@@ -135,11 +107,7 @@ fn by_fragment<'a>(services: &[&'a Service], text: &str) -> Option<(&'a Service,
             continue;
         };
         let longest = best.as_ref().map_or(0, |(_, other)| other.len());
-        ambiguous = if place.len() > longest {
-            false
-        } else {
-            ambiguous || place.len() == longest
-        };
+        ambiguous = if place.len() > longest { false } else { ambiguous || place.len() == longest };
         if place.len() > longest {
             best = Some((service, place));
         }
@@ -149,19 +117,11 @@ fn by_fragment<'a>(services: &[&'a Service], text: &str) -> Option<(&'a Service,
 
 /// The longest run of at least three Chinese characters, or the longest Latin word of at least six letters, of `name` in `text`.
 fn fragment(text: &str, name: &str) -> Option<Range<usize>> {
-    let latin = name
-        .split(' ')
-        .filter(|word| word.len() >= 6 && word.is_ascii())
-        .filter_map(|word| words::find(text, word));
+    let latin = name.split(' ').filter(|word| word.len() >= 6 && word.is_ascii()).filter_map(|word| words::find(text, word));
     let starts: Vec<usize> = name.char_indices().map(|(at, _)| at).chain([name.len()]).collect();
-    let runs = starts
-        .iter()
-        .enumerate()
-        .flat_map(|(from, start)| starts.iter().skip(from + 3).map(move |end| *start..*end));
-    let chinese = runs
-        .filter_map(|run| name.get(run))
-        .filter(|run| run.chars().all(|c| !c.is_ascii()))
-        .filter_map(|run| words::find(text, run));
+    let runs = starts.iter().enumerate().flat_map(|(from, start)| starts.iter().skip(from + 3).map(move |end| *start..*end));
+    let chinese =
+        runs.filter_map(|run| name.get(run)).filter(|run| run.chars().all(|c| !c.is_ascii())).filter_map(|run| words::find(text, run));
     let a_concern = |place: &Range<usize>| text.get(place.clone()).is_some_and(concerns::is_known);
     latin.chain(chinese).filter(|place| !a_concern(place)).max_by_key(Range::len)
 }
@@ -191,10 +151,7 @@ mod tests {
             service("photorejuvenation", "光子嫩肤", "IPL Photorejuvenation", "laser"),
             service("thermage", "热玛吉紧肤", "Thermage FLX", "laser"),
             service("botox_wrinkle", "肉毒除皱", "Botulinum wrinkle treatment", "injection"),
-            Service {
-                enabled: false,
-                ..service("old", "旧项目", "Old", "skin")
-            },
+            Service { enabled: false, ..service("old", "旧项目", "Old", "skin") },
         ]
     }
 
@@ -218,12 +175,7 @@ mod tests {
     fn names_are_heard_in_free_speech() {
         let all = catalogue();
         let all = on_offer(&all);
-        let heard = |text: &str| {
-            mentioned(&all, text)
-                .iter()
-                .map(|(service, _)| service.code.clone())
-                .collect::<Vec<_>>()
-        };
+        let heard = |text: &str| mentioned(&all, text).iter().map(|(service, _)| service.code.clone()).collect::<Vec<_>>();
         assert_eq!(heard("光子嫩肤可以 不要热玛吉紧肤"), ["thermage", "photorejuvenation"]);
         assert_eq!(heard("不想做热玛吉"), ["thermage"]);
         assert_eq!(heard("please drop thermage"), ["thermage"]);

@@ -58,51 +58,16 @@ const GROUPS: &[&[&str]] = &[
         "anti aging",
         "anti ageing",
     ],
-    &[
-        "痘痘",
-        "痤疮",
-        "粉刺",
-        "青春痘",
-        "闭口",
-        "黑头",
-        "acne",
-        "pimple",
-        "blackhead",
-        "breakout",
-    ],
+    &["痘痘", "痤疮", "粉刺", "青春痘", "闭口", "黑头", "acne", "pimple", "blackhead", "breakout"],
     &["痘印", "痘疤", "痘坑", "acne scar", "acne mark"],
     &["毛孔粗大", "毛孔", "pore", "enlarged pore"],
-    &[
-        "暗沉",
-        "肤色不均",
-        "美白",
-        "提亮",
-        "嫩肤",
-        "发黄",
-        "dullness",
-        "dull skin",
-        "uneven tone",
-        "brightening",
-        "whitening",
-    ],
+    &["暗沉", "肤色不均", "美白", "提亮", "嫩肤", "发黄", "dullness", "dull skin", "uneven tone", "brightening", "whitening"],
     &["红血丝", "泛红", "敏感泛红", "玫瑰痤疮", "redness", "rosacea", "red vein"],
     &["干燥", "缺水", "补水", "保湿", "dryness", "dehydration", "hydration", "dry skin"],
     &["出油", "控油", "油光", "oiliness", "oily skin"],
     &["咬肌肥大", "瘦脸", "咬肌", "大脸", "masseter", "face slimming", "jaw slimming"],
     &["双下巴", "下颌缘", "double chin", "jawline"],
-    &[
-        "局部脂肪",
-        "脂肪",
-        "减脂",
-        "塑形",
-        "瘦身",
-        "吸脂",
-        "腰腹",
-        "body contouring",
-        "body fat",
-        "fat reduction",
-        "slimming",
-    ],
+    &["局部脂肪", "脂肪", "减脂", "塑形", "瘦身", "吸脂", "腰腹", "body contouring", "body fat", "fat reduction", "slimming"],
     &["多毛", "脱毛", "体毛", "腋毛", "hair removal", "unwanted hair"],
     &["脱发", "发际线", "植发", "hair loss", "hairline"],
     &["疤痕", "瘢痕", "祛疤", "scar"],
@@ -132,21 +97,9 @@ pub(crate) fn read(phrase: &str) -> Vec<Concern> {
         .flat_map(|piece| {
             let keys = known(&words::normalise(piece));
             match keys.as_slice() {
-                [] => vec![Concern {
-                    key: words::normalise(piece),
-                    label: piece.to_owned(),
-                }],
-                [key] => vec![Concern {
-                    key: (*key).to_owned(),
-                    label: piece.to_owned(),
-                }],
-                _ => keys
-                    .iter()
-                    .map(|key| Concern {
-                        key: (*key).to_owned(),
-                        label: (*key).to_owned(),
-                    })
-                    .collect(),
+                [] => vec![Concern { key: words::normalise(piece), label: piece.to_owned() }],
+                [key] => vec![Concern { key: (*key).to_owned(), label: piece.to_owned() }],
+                _ => keys.iter().map(|key| Concern { key: (*key).to_owned(), label: (*key).to_owned() }).collect(),
             }
         })
         .collect()
@@ -185,21 +138,12 @@ fn overlaps(text: &str, key: &str) -> bool {
 /// The concerns that free speech mentions, among the known ones and those the catalogue treats.
 pub(crate) fn mentioned(text: &str, services: &[Service]) -> Vec<Concern> {
     let text = words::normalise(text);
-    let mut found: Vec<Concern> = known(&text)
-        .into_iter()
-        .map(|key| Concern {
-            key: key.to_owned(),
-            label: key.to_owned(),
-        })
-        .collect();
+    let mut found: Vec<Concern> = known(&text).into_iter().map(|key| Concern { key: key.to_owned(), label: key.to_owned() }).collect();
     for treats in services.iter().flat_map(|service| &service.treats) {
         let word = words::normalise(treats);
         let new = known(&word).is_empty() && !found.iter().any(|concern| concern.key == word);
         if new && word.chars().count() > 1 && words::find(&text, &word).is_some() {
-            found.push(Concern {
-                key: word,
-                label: treats.clone(),
-            });
+            found.push(Concern { key: word, label: treats.clone() });
         }
     }
     found
@@ -237,10 +181,7 @@ mod tests {
     use crate::{port::Service, words::normalise};
 
     fn service(treats: &[&str]) -> Service {
-        Service {
-            treats: treats.iter().map(ToString::to_string).collect(),
-            ..Service::default()
-        }
+        Service { treats: treats.iter().map(ToString::to_string).collect(), ..Service::default() }
     }
 
     fn treats(service: &Service, phrase: &str) -> bool {
@@ -280,10 +221,7 @@ mod tests {
     fn speech_mentions_known_concerns_and_those_of_the_catalogue() {
         let services = [service(&["手部护理"])];
         let found = mentioned("其实更想改善细纹，还有手部护理", &services);
-        assert_eq!(
-            found.iter().map(|concern| concern.key.as_str()).collect::<Vec<_>>(),
-            ["皱纹", "手部护理"]
-        );
+        assert_eq!(found.iter().map(|concern| concern.key.as_str()).collect::<Vec<_>>(), ["皱纹", "手部护理"]);
         assert!(mentioned("太贵了", &services).is_empty());
     }
 }

@@ -92,11 +92,8 @@ fn mentioned(text: &str, wanted: impl Fn(&Tag) -> bool) -> Reading {
 fn is_denied(text: &str, start: usize, end: usize) -> bool {
     let before = text.get(..start).unwrap_or_default().trim_end();
     let after = text.get(end..).unwrap_or_default().trim_start();
-    let ends_with_word = |word: &str| {
-        before
-            .strip_suffix(word)
-            .is_some_and(|rest| !word.is_ascii() || !rest.ends_with(|c: char| c.is_ascii_alphanumeric()))
-    };
+    let ends_with_word =
+        |word: &str| before.strip_suffix(word).is_some_and(|rest| !word.is_ascii() || !rest.ends_with(|c: char| c.is_ascii_alphanumeric()));
     if DOUBTED_BEFORE.iter().any(|word| before.ends_with(word)) {
         return false;
     }
@@ -106,11 +103,7 @@ fn is_denied(text: &str, start: usize, end: usize) -> bool {
 /// Which of a customer's safety facts forbid a service with these contraindications.
 pub(crate) fn conflicts(safety: &BTreeSet<String>, contraindications: &[String]) -> Vec<String> {
     let forbidden: BTreeSet<String> = contraindications.iter().flat_map(|text| read(text).all()).collect();
-    safety
-        .iter()
-        .filter(|fact| forbidden.iter().any(|tag| same(fact, tag)))
-        .cloned()
-        .collect()
+    safety.iter().filter(|fact| forbidden.iter().any(|tag| same(fact, tag))).cloned().collect()
 }
 
 /// Known tags are equal or different; words nobody knows also match when one contains the other.
@@ -217,10 +210,7 @@ mod tests {
     fn both_sides_are_read_before_they_are_compared() {
         let safety = |fact: &str| read(fact).all();
         assert_eq!(conflicts(&safety("疤痕体质"), &["瘢痕体质".into()]), ["keloid"]);
-        assert_eq!(
-            conflicts(&safety("pregnant"), &["pregnancy".into(), "lidocaine".into()]),
-            ["pregnancy"]
-        );
+        assert_eq!(conflicts(&safety("pregnant"), &["pregnancy".into(), "lidocaine".into()]), ["pregnancy"]);
         assert_eq!(conflicts(&safety("花生过敏"), &["花生".into()]), ["花生过敏"]);
         assert!(conflicts(&safety("花生"), &["lidocaine".into()]).is_empty());
         assert!(conflicts(&safety("无"), &["lidocaine".into()]).is_empty());

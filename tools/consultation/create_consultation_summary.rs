@@ -11,11 +11,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    given::Given,
-    key_points, kind,
-    signals::Signal,
-};
+use super::{given::Given, key_points, kind, signals::Signal};
 use crate::{
     missing,
     port::{Consultation, Context, NewSummary},
@@ -123,10 +119,7 @@ impl NativeTool for CreateConsultationSummary {
 }
 
 fn argument(why: String) -> ToolError {
-    ToolError::Argument {
-        field: "consultation_data".to_owned(),
-        why,
-    }
+    ToolError::Argument { field: "consultation_data".to_owned(), why }
 }
 
 async fn consultation(ctx: &Context<'_>, given: &Given) -> Result<Option<Consultation>, ToolError> {
@@ -225,11 +218,7 @@ mod tests {
                 service_code: Some("botox".into()),
                 paid_fen: 0,
             }],
-            services: vec![Service {
-                code: "botox".into(),
-                category: "injection".into(),
-                ..Service::default()
-            }],
+            services: vec![Service { code: "botox".into(), category: "injection".into(), ..Service::default() }],
             ..Memory::default()
         }
     }
@@ -260,7 +249,10 @@ mod tests {
         let records = clinic();
         for data in [json!({}), json!({"customer_id": "usr_0001", "type": "skin"}), json!({"notes": "  "})] {
             let error = summed_up(&records, data).await.unwrap_err();
-            assert!(matches!(&error, ToolError::Argument { field, why } if field == "consultation_data" && why.contains("notes")), "{error}");
+            assert!(
+                matches!(&error, ToolError::Argument { field, why } if field == "consultation_data" && why.contains("notes")),
+                "{error}"
+            );
         }
         assert!(records.summaries.into_inner().unwrap().is_empty());
     }
@@ -308,11 +300,7 @@ mod tests {
         let records = clinic();
         let config = serde_json::Map::new();
         for text in [r#"{"notes": "色斑困扰"}"#, "色斑困扰"] {
-            let context = crate::port::Context {
-                records: &records,
-                now: crate::memory::now(),
-                config: &config,
-            };
+            let context = crate::port::Context { records: &records, now: crate::memory::now(), config: &config };
             let Value::Object(arguments) = json!({"consultation_data": text}) else { unreachable!() };
             let answer = tool().call(arguments, &context).await.unwrap();
             assert!(answer.contains("色斑困扰"), "{answer}");
@@ -323,7 +311,9 @@ mod tests {
     fn the_schema_is_an_object_that_documents_its_fields() {
         let data = &tool().definition.input_schema["properties"]["consultation_data"];
         assert_eq!(data["type"], "object");
-        for field in ["consultation_id", "customer_id", "type", "date", "concerns", "notes", "recommendations", "outcome", "next_steps", "messages"] {
+        for field in
+            ["consultation_id", "customer_id", "type", "date", "concerns", "notes", "recommendations", "outcome", "next_steps", "messages"]
+        {
             assert!(data["properties"][field]["description"].as_str().unwrap().contains(" / "), "{field}");
             assert!(data["description"].as_str().unwrap().contains(field), "{field}");
         }

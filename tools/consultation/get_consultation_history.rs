@@ -98,10 +98,7 @@ impl NativeTool for GetConsultationHistory {
             return Err(missing::user(&self.customer_id));
         }
         let result: Vec<Entry> = rows.into_iter().map(entry).collect();
-        Ok(History {
-            count: result.len(),
-            result,
-        })
+        Ok(History { count: result.len(), result })
     }
 }
 
@@ -152,11 +149,7 @@ mod tests {
     }
 
     fn clinic(rows: Vec<Consultation>) -> Memory {
-        Memory {
-            users: vec![customer_account("usr_0001", "王芳", 100)],
-            consultations: rows,
-            ..Memory::default()
-        }
+        Memory { users: vec![customer_account("usr_0001", "王芳", 100)], consultations: rows, ..Memory::default() }
     }
 
     #[tokio::test]

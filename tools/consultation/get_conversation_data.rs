@@ -162,10 +162,7 @@ async fn find(ctx: &Context<'_>, conversation_id: Option<&str>, user_id: Option<
 }
 
 fn argument(field: &str, why: String) -> ToolError {
-    ToolError::Argument {
-        field: field.to_owned(),
-        why,
-    }
+    ToolError::Argument { field: field.to_owned(), why }
 }
 
 fn head(conversation: Conversation) -> Head {
@@ -192,11 +189,7 @@ fn line(message: Message) -> Line {
 }
 
 fn person(participant: Participant) -> Person {
-    Person {
-        user_id: participant.user_id,
-        username: participant.username,
-        role: participant.role,
-    }
+    Person { user_id: participant.user_id, username: participant.username, role: participant.role }
 }
 
 #[cfg(test)]
@@ -241,7 +234,11 @@ mod tests {
         let messages = vec![message("m1", None, "欢迎"), message("m2", Some("usr_0001"), "想祛斑"), message("m3", None, "好的")];
         Memory {
             users: vec![customer_account("usr_0001", "王芳", 100), customer_account("usr_2", "张伟", 100)],
-            conversations: vec![conversation("con_old", "usr_0001", 9), conversation("con_new", "usr_0001", 1), conversation("con_2", "usr_3", 2)],
+            conversations: vec![
+                conversation("con_old", "usr_0001", 9),
+                conversation("con_new", "usr_0001", 1),
+                conversation("con_2", "usr_3", 2),
+            ],
             messages: [("con_new".to_owned(), messages)].into(),
             ..Memory::default()
         }

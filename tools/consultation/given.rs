@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn fields_nobody_foresaw_are_read_and_kept() {
-        let data = given(json!({"remarks": {"doctor": "对利多卡因过敏"}, "rating": 5, "messages": [{"content": {"text": "你好"}}, {"text": "再见"}]}));
+        let data = given(
+            json!({"remarks": {"doctor": "对利多卡因过敏"}, "rating": 5, "messages": [{"content": {"text": "你好"}}, {"text": "再见"}]}),
+        );
         assert_eq!(data.prose(), ["你好", "再见", "对利多卡因过敏"]);
         let kept = serde_json::to_value(&data).unwrap();
         assert_eq!(kept["rating"], 5);
@@ -147,7 +149,12 @@ mod tests {
 
     #[test]
     fn ids_and_blanks_are_nothing_to_sum_up() {
-        for value in [json!({}), json!(""), json!({"customer_id": "usr_1", "type": "skin", "date": "2026-05-20"}), json!({"notes": " ", "concerns": [""]})] {
+        for value in [
+            json!({}),
+            json!(""),
+            json!({"customer_id": "usr_1", "type": "skin", "date": "2026-05-20"}),
+            json!({"notes": " ", "concerns": [""]}),
+        ] {
             assert!(given(value.clone()).is_empty(), "{value}");
         }
         assert!(!given(json!({"concerns": ["色斑"]})).is_empty());

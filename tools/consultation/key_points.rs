@@ -122,7 +122,8 @@ fn unnumbered(line: &str) -> &str {
     let line = line.trim_start_matches(|letter: char| letter.is_whitespace() || "-*•·#".contains(letter));
     let rest = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
     let digits = line.len() - rest.len();
-    let unnumbered = rest.strip_prefix("、").or_else(|| rest.strip_prefix('）')).or_else(|| rest.strip_prefix(") ")).or_else(|| rest.strip_prefix(". "));
+    let unnumbered =
+        rest.strip_prefix("、").or_else(|| rest.strip_prefix('）')).or_else(|| rest.strip_prefix(") ")).or_else(|| rest.strip_prefix(". "));
     match unnumbered {
         Some(rest) if (1..=2).contains(&digits) => rest,
         _ => line,
@@ -150,7 +151,9 @@ mod tests {
 
     #[test]
     fn english_is_read_too() {
-        let points = extract(&given(json!("Hello there. She is allergic to lidocaine. Her budget is 5,000 yuan. Nice weather. Next appointment in two weeks.")));
+        let points = extract(&given(json!(
+            "Hello there. She is allergic to lidocaine. Her budget is 5,000 yuan. Nice weather. Next appointment in two weeks."
+        )));
         assert_eq!(points, ["She is allergic to lidocaine", "Her budget is 5,000 yuan", "Next appointment in two weeks"]);
     }
 

@@ -82,10 +82,15 @@ impl<'a> Picture<'a> {
             return step("confirm_appointment", format!("到店前一天确认{}个待到店预约", activity.upcoming));
         }
         if let Some(course) = self.course().filter(|course| course.days_over >= 0) {
-            return step("continue_course", format!("邀约「{}」第{}次（疗程通常{}次）", course.service.name, course.done + 1, course.service.sessions));
+            return step(
+                "continue_course",
+                format!("邀约「{}」第{}次（疗程通常{}次）", course.service.name, course.done + 1, course.service.sessions),
+            );
         }
         match self.segment {
-            Segment::New | Segment::Prospect if activity.messages_90d > 0 => step("answer_and_invite", "由顾问一对一答复近期咨询，并邀请首次面诊"),
+            Segment::New | Segment::Prospect if activity.messages_90d > 0 => {
+                step("answer_and_invite", "由顾问一对一答复近期咨询，并邀请首次面诊")
+            }
             Segment::New => step("welcome", "发送个性化欢迎，了解诉求并邀请首次面诊"),
             Segment::Prospect => step("reawaken", "以其关注的问题为由轻量回访，邀请首次面诊"),
             Segment::Lapsed => step("win_back", "由熟悉的顾问做关怀回访，了解未再到店的原因"),
@@ -186,24 +191,26 @@ impl<'a> Picture<'a> {
             (unfinished && allowed(service, &safety)).then_some((service, done))
         });
         let (service, done) = open.max_by_key(|(_, done)| *done)?;
-        Some(Course {
-            service,
-            done,
-            days_over: gap - i64::from(service.interval_days),
-        })
+        Some(Course { service, done, days_over: gap - i64::from(service.interval_days) })
     }
 
     fn services_for_concerns(&self) -> Vec<String> {
         let safety = safety(self.customer);
         let found = concerns::read_all(&self.customer.concerns);
         let named = found.iter().take(MOST_CONCERNS).map(|concern| {
-            let mut fitting: Vec<&Service> = self.services.iter().filter(|service| {
-                service.enabled && concerns::treated_by(concern, service) && allowed(service, &safety) && self.affordable(service)
-            }).collect();
+            let mut fitting: Vec<&Service> = self
+                .services
+                .iter()
+                .filter(|service| {
+                    service.enabled && concerns::treated_by(concern, service) && allowed(service, &safety) && self.affordable(service)
+                })
+                .collect();
             fitting.sort_by_key(|service| (std::cmp::Reverse(service.efficacy), service.price_min_fen));
-            let names: Vec<String> = fitting.iter().take(SERVICES_A_CONCERN).map(|service| {
-                format!("{}（{}）", service.name, money::range(service.price_min_fen, service.price_max_fen))
-            }).collect();
+            let names: Vec<String> = fitting
+                .iter()
+                .take(SERVICES_A_CONCERN)
+                .map(|service| format!("{}（{}）", service.name, money::range(service.price_min_fen, service.price_max_fen)))
+                .collect();
             let concern = quote(&concern.label);
             if names.is_empty() {
                 format!("关注「{concern}」：现有目录中没有同时符合预算与安全记录的项目，请面诊评估")

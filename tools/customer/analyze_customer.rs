@@ -74,11 +74,7 @@ impl NativeTool for AnalyzeCustomer {
         let customer = ctx.records.customer(id).await?.unwrap_or_default();
         let preferences = ctx.records.preferences(id).await?.unwrap_or_default();
         let services = ctx.records.services().await?;
-        let facts = Facts {
-            activity: &activity,
-            registered_at: user.registered_at,
-            now: ctx.now,
-        };
+        let facts = Facts { activity: &activity, registered_at: user.registered_at, now: ctx.now };
         let picture = Picture {
             is_active: user.is_active,
             facts,
@@ -126,9 +122,15 @@ fn detail(picture: &Picture<'_>, drivers: &mut Vec<Driver>) -> Detail {
     let value = lifetime(facts, probability, budget);
     drivers.extend(value_drivers(facts.activity, budget.filter(|_| !facts.visited())));
     let (churn_basis, churn_note) = if facts.visited() {
-        (ChurnBasis::NoReturn, "不再回店的概率，按其自身到店间隔估算 / chance that the customer does not come back, against their own rhythm")
+        (
+            ChurnBasis::NoReturn,
+            "不再回店的概率，按其自身到店间隔估算 / chance that the customer does not come back, against their own rhythm",
+        )
     } else {
-        (ChurnBasis::NoFirstVisit, "尚未到店，谈不上流失：此为首次到店不发生的概率 / never visited, so nothing to lose yet: the chance that the first visit does not happen")
+        (
+            ChurnBasis::NoFirstVisit,
+            "尚未到店，谈不上流失：此为首次到店不发生的概率 / never visited, so nothing to lose yet: the chance that the first visit does not happen",
+        )
     };
     Detail {
         risk_profile: if factors.is_empty() { risk.name().to_owned() } else { format!("{}：{}", risk.name(), factors.join("；")) },
@@ -312,11 +314,7 @@ mod tests {
     #[tokio::test]
     async fn a_budget_gives_a_first_value_before_the_first_visit() {
         let mut records = clinic(1, Activity::default());
-        let preferences = Preferences {
-            budget_min_fen: Some(300_000),
-            budget_max_fen: Some(800_000),
-            ..Preferences::default()
-        };
+        let preferences = Preferences { budget_min_fen: Some(300_000), budget_max_fen: Some(800_000), ..Preferences::default() };
         records.preferences.insert("usr_0001".into(), preferences);
         let result = analysed(&records, "detailed").await;
         assert!(result["lifetime_value_yuan"].as_f64().unwrap() > 0.0);
@@ -337,10 +335,7 @@ mod tests {
         assert_eq!(observed["contact_time_source"], "messages");
         assert!(observed["optimal_contact_time"].as_str().unwrap().starts_with("20:00–22:00"));
 
-        let preferences = Preferences {
-            contact_time: Some("weekday_evening".into()),
-            ..Preferences::default()
-        };
+        let preferences = Preferences { contact_time: Some("weekday_evening".into()), ..Preferences::default() };
         records.preferences.insert("usr_0001".into(), preferences);
         let stated = analysed(&records, "predictive").await;
         assert_eq!(stated["contact_time_source"], "stated");
@@ -350,11 +345,7 @@ mod tests {
     #[tokio::test]
     async fn allergies_on_record_are_a_risk_and_a_recommendation() {
         let mut records = clinic(1, Activity::default());
-        records.customers.push(Customer {
-            user_id: "usr_0001".into(),
-            allergies: vec!["lidocaine".into()],
-            ..Customer::default()
-        });
+        records.customers.push(Customer { user_id: "usr_0001".into(), allergies: vec!["lidocaine".into()], ..Customer::default() });
         let result = analysed(&records, "detailed").await;
         assert!(result["risk_profile"].as_str().unwrap().contains("1项过敏或禁忌"));
         assert!(result["recommendations"].to_string().contains("lidocaine"));

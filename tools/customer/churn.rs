@@ -62,29 +62,46 @@ pub(super) fn churn(facts: &Facts<'_>) -> Churn {
     odds.apply_trouble(facts);
     odds.apply_spend(facts);
     let probability = odds.value / (1.0 + odds.value);
-    Churn {
-        probability: round3(probability.clamp(CERTAINTY.0, CERTAINTY.1)),
-        drivers: odds.drivers,
-    }
+    Churn { probability: round3(probability.clamp(CERTAINTY.0, CERTAINTY.1)), drivers: odds.drivers }
 }
 
 fn returning_odds(facts: &Facts<'_>, overdue: f64) -> Odds {
     let visits = facts.activity.completed_visits;
     let counted = f64::from(visits.clamp(1, LOYAL_VISITS));
     let mut odds = Odds::default();
-    odds.times(DROPOUT_A / (DROPOUT_B + counted - 1.0), "completed_visits", visits.to_string(), "来得越多越不易流失 / who came more often drops out less");
+    odds.times(
+        DROPOUT_A / (DROPOUT_B + counted - 1.0),
+        "completed_visits",
+        visits.to_string(),
+        "来得越多越不易流失 / who came more often drops out less",
+    );
     let (gap, rhythm) = (facts.days_since_visit().unwrap_or_default(), facts.rhythm_days());
     let value = format!("{} days, rhythm {rhythm:.0} days", days(gap));
-    odds.times(overdue.min(OVERDUE_CAP).exp(), "days_since_visit", value, "距上次到店，对比其自身到店间隔 / since the last visit, against the customer's own rhythm");
+    odds.times(
+        overdue.min(OVERDUE_CAP).exp(),
+        "days_since_visit",
+        value,
+        "距上次到店，对比其自身到店间隔 / since the last visit, against the customer's own rhythm",
+    );
     odds
 }
 
 fn first_visit_odds(facts: &Facts<'_>) -> Odds {
     let silent = facts.silent_days();
     let mut odds = Odds::default();
-    odds.times(NO_VISIT_ODDS, "completed_visits", "0".to_owned(), "尚未到店：为首次到店不发生的概率 / never visited: the chance that a first visit does not happen");
+    odds.times(
+        NO_VISIT_ODDS,
+        "completed_visits",
+        "0".to_owned(),
+        "尚未到店：为首次到店不发生的概率 / never visited: the chance that a first visit does not happen",
+    );
     let growth = (silent / INTEREST_DAYS).min(OVERDUE_CAP).exp();
-    odds.times(growth, "silent_days", format!("{} days", days(silent)), "注册或最近消息后兴趣随时间减弱 / interest cools after registration or the last message");
+    odds.times(
+        growth,
+        "silent_days",
+        format!("{} days", days(silent)),
+        "注册或最近消息后兴趣随时间减弱 / interest cools after registration or the last message",
+    );
     odds
 }
 
@@ -97,10 +114,7 @@ struct Odds {
 
 impl Default for Odds {
     fn default() -> Self {
-        Self {
-            value: 1.0,
-            drivers: Vec::new(),
-        }
+        Self { value: 1.0, drivers: Vec::new() }
     }
 }
 
@@ -108,12 +122,7 @@ impl Odds {
     fn times(&mut self, factor: f64, fact: &'static str, value: String, note: &str) {
         self.value *= factor;
         let effect = if factor < 1000.0 { format!("churn odds ×{factor:.2}") } else { "churn odds ×1000+".to_owned() };
-        self.drivers.push(Driver {
-            fact,
-            value,
-            effect,
-            note: note.to_owned(),
-        });
+        self.drivers.push(Driver { fact, value, effect, note: note.to_owned() });
     }
 
     fn apply_contact(&mut self, facts: &Facts<'_>) {
@@ -135,7 +144,12 @@ impl Odds {
             self.times(factor, "complaints", activity.complaints.to_string(), "有投诉记录 / complaints on record");
         }
         if facts.missed_share() >= OFTEN_MISSED_SHARE {
-            self.times(OFTEN_MISSED, "missed_share", format!("{:.0}%", facts.missed_share() * 100.0), "经常取消或爽约 / often cancels or misses appointments");
+            self.times(
+                OFTEN_MISSED,
+                "missed_share",
+                format!("{:.0}%", facts.missed_share() * 100.0),
+                "经常取消或爽约 / often cancels or misses appointments",
+            );
         }
     }
 
@@ -242,6 +256,9 @@ mod tests {
         (activity.upcoming, activity.messages_30d, activity.complaints, activity.missed) = (1, 2, 1, 3);
         (activity.spent_fen, activity.spent_year_fen) = (900_000, 0);
         let names: Vec<&str> = churn(&facts(&activity, 1000)).drivers.iter().map(|driver| driver.fact).collect();
-        assert_eq!(names, ["completed_visits", "days_since_visit", "upcoming_appointments", "messages_30d", "complaints", "missed_share", "spend_trend"]);
+        assert_eq!(
+            names,
+            ["completed_visits", "days_since_visit", "upcoming_appointments", "messages_30d", "complaints", "missed_share", "spend_trend"]
+        );
     }
 }

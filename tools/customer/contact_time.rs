@@ -42,7 +42,10 @@ impl Window {
 
     /// What it rests on, Chinese then English.
     pub(super) fn reason(self) -> String {
-        format!("{}条消息中有{}条在此时段（北京时间） / {} of {} messages fall into these hours (UTC+8)", self.all, self.inside, self.inside, self.all)
+        format!(
+            "{}条消息中有{}条在此时段（北京时间） / {} of {} messages fall into these hours (UTC+8)",
+            self.all, self.inside, self.inside, self.all
+        )
     }
 }
 
@@ -54,11 +57,7 @@ pub(super) fn busiest(messages_by_hour: &[u32]) -> Option<Window> {
     }
     let pairs = messages_by_hour.iter().zip(messages_by_hour.iter().skip(1)).enumerate();
     let (from, (first, second)) = pairs.max_by_key(|(from, (first, second))| (*first + *second, **first, Reverse(*from)))?;
-    Some(Window {
-        from,
-        inside: first + second,
-        all,
-    })
+    Some(Window { from, inside: first + second, all })
 }
 
 /// A stored contact time for people: `weekday_evening` → 工作日晚上. Text in other words is kept as it is.

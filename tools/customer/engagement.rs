@@ -38,10 +38,7 @@ pub(super) struct Engagement {
 pub(super) fn engagement(facts: &Facts<'_>) -> Engagement {
     let parts = [recency(facts), frequency(facts), spend(facts), messages(facts), missed(facts)];
     let score: f64 = parts.iter().map(|(points, _)| points).sum();
-    Engagement {
-        score: (score.clamp(0.0, 100.0) * 10.0).round() / 10.0,
-        drivers: parts.into_iter().map(|(_, driver)| driver).collect(),
-    }
+    Engagement { score: (score.clamp(0.0, 100.0) * 10.0).round() / 10.0, drivers: parts.into_iter().map(|(_, driver)| driver).collect() }
 }
 
 fn recency(facts: &Facts<'_>) -> (f64, Driver) {
@@ -79,12 +76,7 @@ fn missed(facts: &Facts<'_>) -> (f64, Driver) {
 fn part(fact: &'static str, value: String, points: f64, share: f64, note: &str) -> (f64, Driver) {
     // Adding zero makes of -0.0 what people write.
     let earned = points * share.clamp(0.0, 1.0) + 0.0;
-    let driver = Driver {
-        fact,
-        value,
-        effect: format!("engagement {earned:+.1}/{:.0}", points.abs()),
-        note: note.to_owned(),
-    };
+    let driver = Driver { fact, value, effect: format!("engagement {earned:+.1}/{:.0}", points.abs()), note: note.to_owned() };
     (earned, driver)
 }
 

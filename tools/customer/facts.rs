@@ -131,21 +131,12 @@ pub(super) mod tests {
 
     /// `visits` visits, evenly spread, the first and the last so many days ago.
     pub(in crate::customer) fn visits(visits: u32, first: i64, last: i64) -> Activity {
-        Activity {
-            completed_visits: visits,
-            first_visit: Some(days_ago(first)),
-            last_visit: Some(days_ago(last)),
-            ..Activity::default()
-        }
+        Activity { completed_visits: visits, first_visit: Some(days_ago(first)), last_visit: Some(days_ago(last)), ..Activity::default() }
     }
 
     /// The facts of an account that registered so many days ago.
     pub(in crate::customer) fn facts(activity: &Activity, registered: i64) -> Facts<'_> {
-        Facts {
-            activity,
-            registered_at: days_ago(registered),
-            now: now(),
-        }
+        Facts { activity, registered_at: days_ago(registered), now: now() }
     }
 
     #[test]
@@ -168,10 +159,7 @@ pub(super) mod tests {
 
     #[test]
     fn nobody_visited_without_a_completed_visit() {
-        let activity = Activity {
-            last_visit: Some(days_ago(3)),
-            ..Activity::default()
-        };
+        let activity = Activity { last_visit: Some(days_ago(3)), ..Activity::default() };
         assert!(!facts(&activity, 60).visited());
         assert!(!facts(&Activity::default(), 1).anything());
     }

@@ -122,9 +122,15 @@ fn told(user_id: String, stored: Option<Preferences>, activity: &Activity, servi
     let (source, note) = if is_stored {
         (Source::Stored, "客户自述的偏好；inferred 中列出的字段除外 / stated by the customer, except for the fields listed in inferred")
     } else if inferred.is_empty() {
-        (Source::None, "没有记录偏好，也没有足够的历史可供推断：请直接询问客户 / no preferences on record and too little history to infer any: ask the customer")
+        (
+            Source::None,
+            "没有记录偏好，也没有足够的历史可供推断：请直接询问客户 / no preferences on record and too little history to infer any: ask the customer",
+        )
     } else {
-        (Source::Inferred, "客户没有自述偏好，以下仅由历史推断，使用前请向客户确认 / nothing stated; inferred from history alone, confirm with the customer")
+        (
+            Source::Inferred,
+            "客户没有自述偏好，以下仅由历史推断，使用前请向客户确认 / nothing stated; inferred from history alone, confirm with the customer",
+        )
     };
     CustomerPreferences {
         user_id,
@@ -169,19 +175,13 @@ fn infer(preferences: &mut Preferences, activity: &Activity, services: &[Service
         && let Some(window) = contact_time::busiest(&activity.messages_by_hour)
     {
         preferences.contact_time = Some(window.hours());
-        inferred.push(Inferred {
-            field: "preferred_contact_time",
-            reason: window.reason(),
-        });
+        inferred.push(Inferred { field: "preferred_contact_time", reason: window.reason() });
     }
     if preferences.price_sensitivity.is_none()
         && let Some((level, reason)) = price_sensitivity(activity, services)
     {
         preferences.price_sensitivity = Some(level.to_owned());
-        inferred.push(Inferred {
-            field: "price_sensitivity",
-            reason,
-        });
+        inferred.push(Inferred { field: "price_sensitivity", reason });
     }
     inferred
 }
@@ -228,22 +228,13 @@ mod tests {
     fn clinic() -> Memory {
         Memory {
             users: vec![customer_account("usr_0001", "王芳", 100)],
-            services: vec![Service {
-                code: "ipl".into(),
-                price_min_fen: 100_000,
-                price_max_fen: 200_000,
-                ..Service::default()
-            }],
+            services: vec![Service { code: "ipl".into(), price_min_fen: 100_000, price_max_fen: 200_000, ..Service::default() }],
             ..Memory::default()
         }
     }
 
     fn taken(count: u32, spent_fen: i64) -> Activity {
-        Activity {
-            services: [("ipl".to_owned(), count)].into(),
-            spent_fen,
-            ..Activity::default()
-        }
+        Activity { services: [("ipl".to_owned(), count)].into(), spent_fen, ..Activity::default() }
     }
 
     #[tokio::test]
@@ -299,7 +290,8 @@ mod tests {
 
     #[tokio::test]
     async fn sensitivity_follows_the_place_on_the_price_list_and_needs_enough_visits() {
-        let cases = [(4, 499_999, "high"), (4, 500_000, "medium"), (4, 699_999, "medium"), (4, 700_000, "low"), (2, 200_000, ""), (4, 0, "")];
+        let cases =
+            [(4, 499_999, "high"), (4, 500_000, "medium"), (4, 699_999, "medium"), (4, 700_000, "low"), (2, 200_000, ""), (4, 0, "")];
         for (count, spent, level) in cases {
             let mut records = clinic();
             records.activity.insert("usr_0001".into(), taken(count, spent));
@@ -311,10 +303,7 @@ mod tests {
     #[tokio::test]
     async fn one_end_of_a_budget_is_told_as_one_end() {
         let mut records = clinic();
-        let stored = Preferences {
-            budget_max_fen: Some(500_000),
-            ..Preferences::default()
-        };
+        let stored = Preferences { budget_max_fen: Some(500_000), ..Preferences::default() };
         records.preferences.insert("usr_0001".into(), stored);
         let result = call(&tool(), &records, json!({"user_id": "usr_0001"})).await.unwrap();
         assert_eq!(result["budget_range"], "¥5,000以内");

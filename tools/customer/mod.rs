@@ -19,8 +19,5 @@ use crate::tool::Tool;
 
 /// The tools of this set, in a fixed order.
 pub fn tools() -> Vec<Tool> {
-    vec![
-        Tool::native::<analyze_customer::AnalyzeCustomer>(),
-        Tool::native::<get_customer_preferences::GetCustomerPreferences>(),
-    ]
+    vec![Tool::native::<analyze_customer::AnalyzeCustomer>(), Tool::native::<get_customer_preferences::GetCustomerPreferences>()]
 }

@@ -102,9 +102,21 @@ impl Segment {
         let visits = fact("completed_visits", activity.completed_visits.to_string(), "完成的到店次数 / completed visits");
         let mut drivers = vec![visits];
         match self {
-            Self::New => drivers.push(fact("account_days", format!("{age} days"), "注册不足30天且未到店 / registered less than 30 days ago, never visited")),
-            Self::Prospect => drivers.push(fact("account_days", format!("{age} days"), "注册30天以上仍未到店 / registered 30 days ago or more, never visited")),
-            Self::Vip => drivers.push(fact("spent_last_year", money::yuan(activity.spent_year_fen), "近365天消费达到VIP标准 / spend of the last 365 days reaches the VIP threshold")),
+            Self::New => drivers.push(fact(
+                "account_days",
+                format!("{age} days"),
+                "注册不足30天且未到店 / registered less than 30 days ago, never visited",
+            )),
+            Self::Prospect => drivers.push(fact(
+                "account_days",
+                format!("{age} days"),
+                "注册30天以上仍未到店 / registered 30 days ago or more, never visited",
+            )),
+            Self::Vip => drivers.push(fact(
+                "spent_last_year",
+                money::yuan(activity.spent_year_fen),
+                "近365天消费达到VIP标准 / spend of the last 365 days reaches the VIP threshold",
+            )),
             Self::Lapsed | Self::AtRisk => drivers.push(overdue_driver(facts, fact)),
             Self::Regular | Self::Developing => {}
         }
@@ -118,7 +130,9 @@ fn overdue_driver(facts: &Facts<'_>, fact: impl Fn(&'static str, String, &str) -
     fact(
         "days_since_visit",
         format!("{gap} days, rhythm {rhythm:.0} days"),
-        &format!("距上次到店{gap}天，平时约每{rhythm:.0}天一次，且无预约 / {gap} days since the last visit, usually one every {rhythm:.0} days, and no appointment"),
+        &format!(
+            "距上次到店{gap}天，平时约每{rhythm:.0}天一次，且无预约 / {gap} days since the last visit, usually one every {rhythm:.0} days, and no appointment"
+        ),
     )
 }
 
@@ -168,11 +182,8 @@ impl Behaviour {
     /// In words, with the rhythm where there is one.
     pub(super) fn describe(self, facts: &Facts<'_>) -> String {
         let activity = facts.activity;
-        let rhythm = if activity.completed_visits >= 2 {
-            format!("，约每{:.0}天到店一次", facts.rhythm_days())
-        } else {
-            String::new()
-        };
+        let rhythm =
+            if activity.completed_visits >= 2 { format!("，约每{:.0}天到店一次", facts.rhythm_days()) } else { String::new() };
         match self {
             Self::Exploring => "探索期：已注册，尚未咨询或到店".into(),
             Self::Asking => format!("咨询期：已发送{}条消息，尚未到店", activity.messages),
@@ -243,11 +254,7 @@ mod tests {
     fn a_new_customer_becomes_a_prospect_after_thirty_days() {
         let none = Activity::default();
         let registered = |seconds: i64| {
-            Segment::of(&Facts {
-                activity: &none,
-                registered_at: now() - Duration::days(30) + Duration::seconds(seconds),
-                now: now(),
-            })
+            Segment::of(&Facts { activity: &none, registered_at: now() - Duration::days(30) + Duration::seconds(seconds), now: now() })
         };
         assert_eq!(registered(1), Segment::New);
         assert_eq!(registered(0), Segment::Prospect);

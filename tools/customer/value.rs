@@ -29,18 +29,12 @@ pub(super) fn lifetime(facts: &Facts<'_>, churn: f64, budget: Option<(i64, i64)>
     if !facts.visited() {
         let (min, max) = budget?;
         let middle = min.midpoint(max) as f64;
-        return Some(Value {
-            paid_fen,
-            future_fen: (middle * stays).round() as i64,
-        });
+        return Some(Value { paid_fen, future_fen: (middle * stays).round() as i64 });
     }
     let yearly_mean = paid_fen as f64 / facts.tenure_years();
     let annual = LAST_YEAR_WEIGHT * facts.activity.spent_year_fen as f64 + (1.0 - LAST_YEAR_WEIGHT) * yearly_mean;
     let years: f64 = (1..=HORIZON_YEARS).map(|year| (stays / DISCOUNT).powi(year)).sum();
-    Some(Value {
-        paid_fen,
-        future_fen: (annual * years).round() as i64,
-    })
+    Some(Value { paid_fen, future_fen: (annual * years).round() as i64 })
 }
 
 #[cfg(test)]

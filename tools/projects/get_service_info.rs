@@ -168,10 +168,7 @@ impl NativeTool for GetServiceInfo {
 fn answer(services: &[&Service], query: &str) -> ServiceInfo {
     let query = if query.is_empty() { "all" } else { query };
     if query.eq_ignore_ascii_case("all") || query == "全部" || query == "所有" {
-        return ServiceInfo {
-            popular_services: Some(popular(services)),
-            ..list(services, query, "all")
-        };
+        return ServiceInfo { popular_services: Some(popular(services)), ..list(services, query, "all") };
     }
     if let Some(service) = catalogue::exact(services, query) {
         return one(service, query, "service");
@@ -182,9 +179,9 @@ fn answer(services: &[&Service], query: &str) -> ServiceInfo {
         ("concern", for_concern(services, query)),
     ];
     match readings.into_iter().find(|(_, found)| !found.is_empty()) {
-        Some(("name_part", found)) if found.len() == 1 => found
-            .first()
-            .map_or_else(|| unknown(services, query), |service| one(service, query, "name_part")),
+        Some(("name_part", found)) if found.len() == 1 => {
+            found.first().map_or_else(|| unknown(services, query), |service| one(service, query, "name_part"))
+        }
         Some((matched_by, found)) => list(&found, query, matched_by),
         None => unknown(services, query),
     }
@@ -192,11 +189,7 @@ fn answer(services: &[&Service], query: &str) -> ServiceInfo {
 
 fn for_concern<'a>(services: &[&'a Service], query: &str) -> Vec<&'a Service> {
     let wanted = concerns::read(query);
-    services
-        .iter()
-        .filter(|service| wanted.iter().any(|concern| concerns::treated_by(concern, service)))
-        .copied()
-        .collect()
+    services.iter().filter(|service| wanted.iter().any(|concern| concerns::treated_by(concern, service))).copied().collect()
 }
 
 fn list(services: &[&Service], query: &str, matched_by: &'static str) -> ServiceInfo {
@@ -209,21 +202,13 @@ fn list(services: &[&Service], query: &str, matched_by: &'static str) -> Service
         total_services: Some(services.len()),
         total_categories: Some(categories.len()),
         categories: Some(categories.into_iter().map(str::to_owned).collect()),
-        message: services
-            .is_empty()
-            .then(|| "目录中暂无在售项目。 / The catalogue holds no service on offer.".to_owned()),
+        message: services.is_empty().then(|| "目录中暂无在售项目。 / The catalogue holds no service on offer.".to_owned()),
         ..ServiceInfo::default()
     }
 }
 
 fn one(service: &Service, query: &str, matched_by: &'static str) -> ServiceInfo {
-    ServiceInfo {
-        found: true,
-        query: query.to_owned(),
-        matched_by,
-        service: Some(detail(service)),
-        ..ServiceInfo::default()
-    }
+    ServiceInfo { found: true, query: query.to_owned(), matched_by, service: Some(detail(service)), ..ServiceInfo::default() }
 }
 
 fn unknown(services: &[&Service], query: &str) -> ServiceInfo {
@@ -236,10 +221,7 @@ fn unknown(services: &[&Service], query: &str) -> ServiceInfo {
             similarity: (score * 100.0).round() / 100.0,
         })
         .collect();
-    let categories: BTreeSet<String> = services
-        .iter()
-        .map(|service| catalogue::category_label(&service.category))
-        .collect();
+    let categories: BTreeSet<String> = services.iter().map(|service| catalogue::category_label(&service.category)).collect();
     let categories = categories.into_iter().collect::<Vec<_>>().join("、");
     ServiceInfo {
         query: query.to_owned(),
@@ -255,11 +237,8 @@ fn unknown(services: &[&Service], query: &str) -> ServiceInfo {
 fn popular(services: &[&Service]) -> Vec<Popular> {
     let mut booked: Vec<&&Service> = services.iter().filter(|service| service.bookings_year > 0).collect();
     booked.sort_by_key(|service| (Reverse(service.bookings_year), &service.code));
-    let popular = |service: &&Service| Popular {
-        code: service.code.clone(),
-        name: service.name.clone(),
-        bookings_year: service.bookings_year,
-    };
+    let popular =
+        |service: &&Service| Popular { code: service.code.clone(), name: service.name.clone(), bookings_year: service.bookings_year };
     booked.into_iter().take(FEW).map(popular).collect()
 }
 
@@ -334,10 +313,7 @@ mod tests {
                 service("photorejuvenation", "光子嫩肤", "laser", 7),
                 service("pico_laser", "皮秒激光", "laser", 9),
                 service("hydra", "水光针", "injection", 0),
-                Service {
-                    enabled: false,
-                    ..service("gone", "停售项目", "skin", 99)
-                },
+                Service { enabled: false, ..service("gone", "停售项目", "skin", 99) },
             ],
             ..Memory::default()
         }
@@ -360,12 +336,7 @@ mod tests {
         assert_eq!(result["total_services"], 3);
         assert_eq!(result["total_categories"], 2);
         assert_eq!(result["services"][0]["price_range"], "¥3,000–5,000");
-        let popular: Vec<_> = result["popular_services"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|entry| entry["code"].as_str().unwrap())
-            .collect();
+        let popular: Vec<_> = result["popular_services"].as_array().unwrap().iter().map(|entry| entry["code"].as_str().unwrap()).collect();
         assert_eq!(popular, ["pico_laser", "photorejuvenation"], "what was never booked is not popular");
         assert!(result.get("alternatives").is_none());
     }

@@ -26,9 +26,7 @@ struct Suffix {
 impl Bounds {
     pub(super) fn new(problem: &Problem, ranked: &[Candidate]) -> Self {
         let suffix = |from: usize| Suffix::new(problem, ranked.get(from..).unwrap_or_default());
-        Self {
-            suffixes: (0..=ranked.len()).map(suffix).collect(),
-        }
+        Self { suffixes: (0..=ranked.len()).map(suffix).collect() }
     }
 
     /// The relaxation by number of sessions.
@@ -37,9 +35,7 @@ impl Bounds {
             return state.value;
         };
         let mut most = state.value;
-        let room = problem
-            .max_sessions
-            .map_or(u32::MAX, |sessions| sessions.saturating_sub(state.sessions));
+        let room = problem.max_sessions.map_or(u32::MAX, |sessions| sessions.saturating_sub(state.sessions));
         for (count, cost) in suffix.cost.iter().enumerate().skip(1) {
             let dear = problem.budget.is_some_and(|budget| state.cost + cost > budget);
             if dear || count > room as usize {
@@ -89,9 +85,7 @@ impl Suffix {
         let mut prices: Vec<i64> = sessions(candidates.iter()).map(|candidate| candidate.price).collect();
         prices.sort_unstable();
         prices.truncate(HORIZON);
-        let leave = (0..problem.weights.len())
-            .map(|concern| strongest(candidates, concern, prices.len()))
-            .collect();
+        let leave = (0..problem.weights.len()).map(|concern| strongest(candidates, concern, prices.len())).collect();
         let mut total = 0;
         let cost = std::iter::once(0)
             .chain(prices)
@@ -100,11 +94,7 @@ impl Suffix {
                 total
             })
             .collect();
-        let toll = candidates
-            .iter()
-            .map(|candidate| service_toll(candidate, problem))
-            .min()
-            .unwrap_or(0);
+        let toll = candidates.iter().map(|candidate| service_toll(candidate, problem)).min().unwrap_or(0);
         Self { leave, cost, toll }
     }
 }
@@ -144,14 +134,7 @@ mod tests {
     use crate::treatment::knapsack::{Candidate, SCALE};
 
     fn candidate(efficacy: u32, max_sessions: u32) -> Candidate {
-        Candidate {
-            price: 1,
-            min_sessions: 0,
-            max_sessions,
-            efficacy,
-            treats: vec![0],
-            wanted: false,
-        }
+        Candidate { price: 1, min_sessions: 0, max_sessions, efficacy, treats: vec![0], wanted: false }
     }
 
     #[test]
@@ -160,10 +143,6 @@ mod tests {
         assert_eq!(leave, [SCALE, SCALE / 2, SCALE * 4 / 10, SCALE * 32 / 100]);
         assert_eq!(gained(&leave, SCALE, 9), SCALE * 68 / 100);
         assert_eq!(strongest(&[candidate(20, 2)], 1, 10), [SCALE]);
-        assert_eq!(
-            strongest(&[candidate(50, 3)], 0, 2),
-            [SCALE, SCALE / 2, SCALE / 8],
-            "the last entry stands for all that follow"
-        );
+        assert_eq!(strongest(&[candidate(50, 3)], 0, 2), [SCALE, SCALE / 2, SCALE / 8], "the last entry stands for all that follow");
     }
 }

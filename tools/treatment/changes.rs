@@ -54,9 +54,7 @@ pub(crate) fn between(old: &[Treatment], new: &[Treatment], services: &[Service]
 /// Whether two plans propose the same.
 pub(crate) fn same(old: &Body, new: &Body) -> bool {
     let all_in = |one: &Body, other: &Body| {
-        one.treatments
-            .iter()
-            .all(|a| other.treatments.iter().any(|b| a.service_code == b.service_code && !differs(a, b)))
+        one.treatments.iter().all(|a| other.treatments.iter().any(|b| a.service_code == b.service_code && !differs(a, b)))
     };
     all_in(old, new) && all_in(new, old)
 }
@@ -64,10 +62,7 @@ pub(crate) fn same(old: &Body, new: &Body) -> bool {
 /// The concerns that a plan does less for than the one before, which an honest answer names.
 fn losses(old: &Body, new: &Body, concerns: &[Concern]) -> Vec<String> {
     let percent = |body: &Body, label: &str| {
-        body.coverage
-            .iter()
-            .find(|covered| covered.concern == label)
-            .map_or(0, |covered| covered.expected_percent)
+        body.coverage.iter().find(|covered| covered.concern == label).map_or(0, |covered| covered.expected_percent)
     };
     let loss = |concern: &Concern| {
         let (before, after) = (percent(old, &concern.label), percent(new, &concern.label));
@@ -106,10 +101,7 @@ pub(crate) fn signed(fen: i64) -> String {
 }
 
 fn why_removed(before: &Treatment, services: &[Service], screen: &Screen<'_>) -> String {
-    let Some(service) = services
-        .iter()
-        .find(|service| service.code == before.service_code && service.enabled)
-    else {
+    let Some(service) = services.iter().find(|service| service.code == before.service_code && service.enabled) else {
         return "该项目已不在售 / no longer on offer".to_owned();
     };
     match screen.reasons(service).first() {
@@ -145,19 +137,10 @@ pub(crate) fn reason(old: &Body, new: &Body, changes: &[Edit], concerns: &[Conce
     if changes.is_empty() {
         return "项目不变；新的安全信息已记入方案，供医生审核和后续优化。 / The services stay; the new safety facts are recorded with the plan for the physician and later revisions.".to_owned();
     }
-    let longest = |body: &Body| {
-        body.treatments
-            .iter()
-            .map(|treatment| treatment.recovery_days)
-            .max()
-            .unwrap_or_default()
-    };
+    let longest = |body: &Body| body.treatments.iter().map(|treatment| treatment.recovery_days).max().unwrap_or_default();
     let losses = losses(old, new, concerns);
-    let loss = if losses.is_empty() {
-        String::new()
-    } else {
-        format!("；代价：预期改善 {0} / at a price: {0}", losses.join("，"))
-    };
+    let loss =
+        if losses.is_empty() { String::new() } else { format!("；代价：预期改善 {0} / at a price: {0}", losses.join("，")) };
     format!(
         "在原条件加反馈的新条件下重新求最优：费用 {} → {}，次数 {} → {}，最长恢复期 {} → {} 天{loss}。 / Solved again for the optimum under the old and new constraints.",
         old.estimated_cost,

@@ -43,10 +43,7 @@ pub(crate) fn choose(problem: &Problem) -> Option<Choice> {
             *slot = count;
         }
     }
-    Some(Choice {
-        sessions: in_order,
-        proven: search.nodes <= MAX_NODES,
-    })
+    Some(Choice { sessions: in_order, proven: search.nodes <= MAX_NODES })
 }
 
 struct Search<'a> {
@@ -64,12 +61,7 @@ impl<'a> Search<'a> {
         let start = Partial::new(problem);
         let mut order: Vec<(usize, &Candidate)> = problem.candidates.iter().enumerate().collect();
         order.sort_by_key(|(at, candidate)| {
-            (
-                Reverse(candidate.min_sessions),
-                Reverse(start.gain(candidate, problem)),
-                candidate.price,
-                *at,
-            )
+            (Reverse(candidate.min_sessions), Reverse(start.gain(candidate, problem)), candidate.price, *at)
         });
         let ranked: Vec<Candidate> = order.iter().map(|(_, candidate)| (*candidate).clone()).collect();
         Self {

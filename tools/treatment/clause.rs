@@ -33,11 +33,7 @@ pub(super) fn split(text: &str) -> Vec<String> {
         }
         clauses.push(clause);
     }
-    clauses
-        .iter()
-        .map(|clause| clause.trim().to_owned())
-        .filter(|clause| !clause.is_empty())
-        .collect()
+    clauses.iter().map(|clause| clause.trim().to_owned()).filter(|clause| !clause.is_empty()).collect()
 }
 
 /// A clause with what stands in it.
@@ -50,20 +46,12 @@ pub(super) struct Clause<'a> {
 
 impl<'a> Clause<'a> {
     pub(super) fn new(text: &str, offered: &[&'a Service]) -> Self {
-        Self {
-            text: text.to_owned(),
-            quantities: quantities::read(text),
-            named: catalogue::mentioned(offered, text),
-        }
+        Self { text: text.to_owned(), quantities: quantities::read(text), named: catalogue::mentioned(offered, text) }
     }
 
     /// The greatest amount in this unit.
     pub(super) fn most(&self, unit: Unit) -> Option<f64> {
-        self.quantities
-            .iter()
-            .filter(|quantity| quantity.unit == unit)
-            .map(|quantity| quantity.value)
-            .max_by(f64::total_cmp)
+        self.quantities.iter().filter(|quantity| quantity.unit == unit).map(|quantity| quantity.value).max_by(f64::total_cmp)
     }
 
     pub(super) fn age(&self) -> Option<f64> {
@@ -93,13 +81,7 @@ impl<'a> Clause<'a> {
 
     /// In an exchange, whether the service named at `place` comes (true) or goes.
     fn exchanged(&self, place: usize) -> Option<bool> {
-        let start = |markers: &[&str]| {
-            markers
-                .iter()
-                .filter_map(|word| words::find(&self.text, word))
-                .map(|found| found.start)
-                .min()
-        };
+        let start = |markers: &[&str]| markers.iter().filter_map(|word| words::find(&self.text, word)).map(|found| found.start).min();
         if let Some(marker) = start(REVERSED) {
             return Some(place < marker);
         }
@@ -137,11 +119,7 @@ impl<'a> Clause<'a> {
     /// Whether it only repeats something already understood (`太贵了，真的太贵了`).
     pub(super) fn repeats(&self, heard: &Heard) -> bool {
         let cheap = heard.budget.is_some() && limits::expensive(&self.text);
-        cheap
-            || self
-                .named
-                .iter()
-                .any(|(service, _)| heard.exclude.contains(&service.code) || heard.include.contains(&service.code))
+        cheap || self.named.iter().any(|(service, _)| heard.exclude.contains(&service.code) || heard.include.contains(&service.code))
     }
 }
 
@@ -151,10 +129,7 @@ pub(super) fn unknown_allergen(text: &str) -> Option<String> {
     let before = |marker: &str| text.find(marker).and_then(|at| text.get(..at)).map(str::trim_end);
     let chinese = || before("过敏").map(|before| before.rsplit_once('对').map_or(before, |(_, after)| after));
     let english = || before(" allergy").and_then(|before| before.rsplit(' ').next());
-    let word = after("allergic to")
-        .or_else(|| after("allergy to"))
-        .or_else(chinese)
-        .or_else(english)?;
+    let word = after("allergic to").or_else(|| after("allergy to")).or_else(chinese).or_else(english)?;
     let word = word.trim().trim_start_matches(['我', '她', '他', '也', '有']).trim();
     (!word.is_empty() && word.chars().count() <= 40 && !NO_ALLERGEN.contains(&word)).then(|| word.to_owned())
 }
@@ -165,10 +140,7 @@ mod tests {
 
     #[test]
     fn clauses_end_at_punctuation_but_numbers_stay_whole() {
-        assert_eq!(
-            split("太贵了，预算5,000元。恢复期1.5周!\nOK. Thanks"),
-            ["太贵了", "预算5,000元", "恢复期1.5周", "ok", "thanks"]
-        );
+        assert_eq!(split("太贵了，预算5,000元。恢复期1.5周!\nOK. Thanks"), ["太贵了", "预算5,000元", "恢复期1.5周", "ok", "thanks"]);
     }
 
     #[test]

@@ -78,11 +78,8 @@ pub(crate) async fn gather(
     ctx: &Context<'_>,
 ) -> Result<Brief, ToolError> {
     let (customer, preferences) = on_record(profile.user_id.as_deref(), ctx).await?;
-    let mut brief = Brief {
-        customer_id: profile.user_id.clone(),
-        sources: vec!["本次请求 / this request".to_owned()],
-        ..Brief::default()
-    };
+    let mut brief =
+        Brief { customer_id: profile.user_id.clone(), sources: vec!["本次请求 / this request".to_owned()], ..Brief::default() };
     note_sources(&mut brief, customer.is_some(), preferences.is_some());
     let (customer, preferences) = (customer.unwrap_or_default(), preferences.unwrap_or_default());
     brief.age = adult(profile.age, customer.birth_year, ctx.now, &mut brief.warnings)?;
@@ -111,10 +108,7 @@ fn money_limits(
     preferences: &Preferences,
 ) -> Result<(), ToolError> {
     let fen = |field: &str, yuan: Option<f64>| match yuan.map(money::to_fen) {
-        Some(None) => Err(argument(
-            field,
-            "不是有效金额（0 至 10 亿元）。 / not an amount between 0 and 1e9 yuan",
-        )),
+        Some(None) => Err(argument(field, "不是有效金额（0 至 10 亿元）。 / not an amount between 0 and 1e9 yuan")),
         known => Ok(known.flatten()),
     };
     let stated = fen("requirements.budget_max", requirements.budget_max)?.or(fen("requirements.budget", requirements.budget)?);
@@ -137,10 +131,7 @@ fn money_limits(
 
 fn time_limits(constraints: &mut Constraints, requirements: &Requirements, now: DateTime<Utc>) -> Result<(), ToolError> {
     if requirements.deadline.is_some_and(|day| day < today(now)) {
-        return Err(argument(
-            "requirements.deadline",
-            &format!("日期已过，今天是 {}。 / the date has passed", today(now)),
-        ));
+        return Err(argument("requirements.deadline", &format!("日期已过，今天是 {}。 / the date has passed", today(now))));
     }
     constraints.deadline = requirements.deadline;
     constraints.max_days = requirements.max_weeks.map(|weeks| weeks.saturating_mul(7));
@@ -154,9 +145,7 @@ fn wishes(brief: &mut Brief, requirements: &Requirements, preferences: &Preferen
     for text in &requirements.exclude {
         let found = codes(catalogue::named(services, text));
         if found.is_empty() {
-            brief.warnings.push(format!(
-                "exclude 中的“{text}”不在目录中。 / \"{text}\" in exclude is not in the catalogue."
-            ));
+            brief.warnings.push(format!("exclude 中的“{text}”不在目录中。 / \"{text}\" in exclude is not in the catalogue."));
         }
         brief.constraints.exclude.extend(found);
     }
@@ -167,31 +156,19 @@ fn wishes(brief: &mut Brief, requirements: &Requirements, preferences: &Preferen
             several => brief.constraints.prefer.extend(several.iter().cloned()),
         }
     }
-    brief.constraints.prefer.extend(
-        preferences
-            .treatments
-            .iter()
-            .flat_map(|text| codes(catalogue::named(services, text))),
-    );
+    brief.constraints.prefer.extend(preferences.treatments.iter().flat_map(|text| codes(catalogue::named(services, text))));
     match brief.constraints.include.intersection(&brief.constraints.exclude).next() {
-        Some(both) => Err(argument(
-            "requirements.include",
-            &format!("“{both}”同时出现在 include 和 exclude 中。 / it is both included and excluded"),
-        )),
+        Some(both) => {
+            Err(argument("requirements.include", &format!("“{both}”同时出现在 include 和 exclude 中。 / it is both included and excluded")))
+        }
         None => Ok(()),
     }
 }
 
 fn not_offered(text: &str, services: &[&Service]) -> ToolError {
-    let close: Vec<String> = catalogue::closest(services, text, 3)
-        .iter()
-        .map(|(service, _)| format!("{} ({})", service.name, service.code))
-        .collect();
-    let close = if close.is_empty() {
-        "get_service_info".to_owned()
-    } else {
-        close.join("、")
-    };
+    let close: Vec<String> =
+        catalogue::closest(services, text, 3).iter().map(|(service, _)| format!("{} ({})", service.name, service.code)).collect();
+    let close = if close.is_empty() { "get_service_info".to_owned() } else { close.join("、") };
     argument(
         "requirements.include",
         &format!("没有在售项目“{text}”；相近：{close}。 / nothing on offer goes by \"{text}\"; closest: {close}"),
@@ -203,13 +180,7 @@ fn stated_concerns(profile: CustomerProfile, requirements: Requirements, custome
     let mut stated: Vec<String> = requirements.concerns.into_iter().chain(requirements.goals).collect();
     stated.retain(|text| !text.trim().is_empty());
     if stated.is_empty() {
-        stated.extend(
-            profile
-                .concerns
-                .into_iter()
-                .chain(customer.concerns)
-                .filter(|text| !text.trim().is_empty()),
-        );
+        stated.extend(profile.concerns.into_iter().chain(customer.concerns).filter(|text| !text.trim().is_empty()));
     }
     stated
 }
@@ -233,10 +204,7 @@ fn name_services(constraints: &mut Constraints, services: &[&Service]) {
     }
     if said.is_empty() && !constraints.include.is_empty() {
         said.extend(
-            services
-                .iter()
-                .filter(|service| constraints.include.contains(&service.code))
-                .flat_map(|service| service.treats.clone()),
+            services.iter().filter(|service| constraints.include.contains(&service.code)).flat_map(|service| service.treats.clone()),
         );
         constraints.concerns = said;
     }
@@ -248,8 +216,5 @@ pub(crate) fn today(now: DateTime<Utc>) -> NaiveDate {
 }
 
 pub(super) fn argument(field: &str, why: &str) -> ToolError {
-    ToolError::Argument {
-        field: field.to_owned(),
-        why: why.to_owned(),
-    }
+    ToolError::Argument { field: field.to_owned(), why: why.to_owned() }
 }

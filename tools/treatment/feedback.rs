@@ -146,9 +146,7 @@ fn safety(clause: &Clause<'_>, allergy_nearby: bool, heard: &mut Heard) {
     }
     let said = reading.all();
     for fact in said.difference(&heard.safety.all()) {
-        heard
-            .areas
-            .push(format!("安全：新增禁忌 {0} / safety: respect {0}", tags::label(fact)));
+        heard.areas.push(format!("安全：新增禁忌 {0} / safety: respect {0}", tags::label(fact)));
     }
     for fact in reading.denied.difference(&reading.tags) {
         heard.not_understood.push(format!(

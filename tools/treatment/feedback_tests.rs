@@ -5,12 +5,7 @@ use std::collections::BTreeSet;
 use super::{Budget, Current, Heard, apply, read};
 use crate::treatment::{constraints::Constraints, fixture::catalogue};
 
-const CURRENT: Current = Current {
-    cost: 1_000_000,
-    recovery: 7,
-    sessions: 8,
-    days: 120,
-};
+const CURRENT: Current = Current { cost: 1_000_000, recovery: 7, sessions: 8, days: 120 };
 
 fn hear(text: &str) -> Heard {
     read(text, CURRENT, &catalogue())
@@ -64,29 +59,17 @@ fn recovery_sessions_and_length_are_understood() {
     ] {
         assert_eq!(hear(text).recovery, Some(recovery), "{text}: {:?}", hear(text));
     }
-    for (text, sessions) in [
-        ("最多2次", 2),
-        ("做三次就够了", 3),
-        ("次数太多", 6),
-        ("fewer sessions please", 6),
-        ("at most 4 visits", 4),
-        ("做8次太多了", 6),
-    ] {
+    for (text, sessions) in
+        [("最多2次", 2), ("做三次就够了", 3), ("次数太多", 6), ("fewer sessions please", 6), ("at most 4 visits", 4), ("做8次太多了", 6)]
+    {
         assert_eq!(hear(text).sessions, Some(sessions), "{text}: {:?}", hear(text));
     }
-    for (text, days) in [
-        ("3个月内做完", 90),
-        ("疗程太长", 90),
-        ("I want it done within 6 weeks", 42),
-        ("全程不超过60天", 60),
-    ] {
+    for (text, days) in [("3个月内做完", 90), ("疗程太长", 90), ("I want it done within 6 weeks", 42), ("全程不超过60天", 60)]
+    {
         assert_eq!(hear(text).days, Some(days), "{text}: {:?}", hear(text));
     }
     let both = hear("太贵了，预算5000以内，恢复期不超过3天，最多2次");
-    assert_eq!(
-        (both.budget, both.recovery, both.sessions, both.days),
-        (Some(Budget::AtMost(500_000)), Some(3), Some(2), None)
-    );
+    assert_eq!((both.budget, both.recovery, both.sessions, both.days), (Some(Budget::AtMost(500_000)), Some(3), Some(2), None));
     assert_eq!(both.areas.len(), 3, "{:?}", both.areas);
 }
 
@@ -98,23 +81,13 @@ fn services_and_categories_are_dropped_added_and_exchanged() {
     assert_eq!(hear("不想打针").exclude, set(&["botox_wrinkle", "hyaluronic_filler"]));
     assert_eq!(hear("no surgery").exclude, set(&["double_eyelid"]));
     assert_eq!(hear("想加一个光子嫩肤").include, set(&["photorejuvenation"]));
-    for text in [
-        "把皮秒激光换成光子嫩肤",
-        "replace pico laser with photorejuvenation",
-        "photorejuvenation instead of pico laser",
-    ] {
+    for text in ["把皮秒激光换成光子嫩肤", "replace pico laser with photorejuvenation", "photorejuvenation instead of pico laser"]
+    {
         let heard = hear(text);
-        assert_eq!(
-            (heard.exclude, heard.include),
-            (set(&["pico_laser"]), set(&["photorejuvenation"])),
-            "{text}"
-        );
+        assert_eq!((heard.exclude, heard.include), (set(&["pico_laser"]), set(&["photorejuvenation"])), "{text}");
     }
     let mentioned = hear("光子嫩肤太贵");
-    assert!(
-        mentioned.exclude.is_empty() && mentioned.budget.is_some(),
-        "too expensive is not unwanted"
-    );
+    assert!(mentioned.exclude.is_empty() && mentioned.budget.is_some(), "too expensive is not unwanted");
     assert!(hear("my skin is not better").exclude.is_empty());
     assert!(hear("特别喜欢现在的安排").exclude.is_empty());
     assert!(hear("皮秒激光不痛").exclude.is_empty());

@@ -34,13 +34,7 @@ pub(crate) fn catalogue() -> Vec<Service> {
     };
     vec![
         with(
-            service(
-                "photorejuvenation",
-                "光子嫩肤",
-                &["色斑", "暗沉", "毛孔粗大"],
-                (800, 1_000),
-                (1, 5, 25),
-            ),
+            service("photorejuvenation", "光子嫩肤", &["色斑", "暗沉", "毛孔粗大"], (800, 1_000), (1, 5, 25)),
             "laser",
             &["pregnancy", "photosensitivity"],
         ),
@@ -50,26 +44,12 @@ pub(crate) fn catalogue() -> Vec<Service> {
             &["pregnancy", "keloid", "lidocaine"],
         ),
         with(
-            service(
-                "fractional_co2",
-                "点阵激光",
-                &["痘印", "毛孔粗大", "疤痕"],
-                (2_000, 2_600),
-                (7, 3, 50),
-            ),
+            service("fractional_co2", "点阵激光", &["痘印", "毛孔粗大", "疤痕"], (2_000, 2_600), (7, 3, 50)),
             "laser",
             &["keloid", "photosensitivity", "lidocaine"],
         ),
-        with(
-            service("hydrafacial", "水氧清洁", &["毛孔粗大", "干燥", "暗沉"], (400, 500), (0, 6, 12)),
-            "skin",
-            &[],
-        ),
-        with(
-            service("vitamin_c_infusion", "维C导入", &["暗沉", "色斑"], (300, 400), (0, 6, 8)),
-            "skin",
-            &[],
-        ),
+        with(service("hydrafacial", "水氧清洁", &["毛孔粗大", "干燥", "暗沉"], (400, 500), (0, 6, 12)), "skin", &[]),
+        with(service("vitamin_c_infusion", "维C导入", &["暗沉", "色斑"], (300, 400), (0, 6, 8)), "skin", &[]),
         with(
             service("botox_wrinkle", "肉毒除皱", &["皱纹"], (1_800, 2_500), (1, 1, 70)),
             "injection",
@@ -113,10 +93,7 @@ pub(crate) struct Lcg(pub(crate) u64);
 impl Lcg {
     /// A number from `low` to `high`, both included.
     pub(crate) fn within(&mut self, low: u64, high: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         low + (self.0 >> 33) % (high - low + 1)
     }
 

@@ -64,10 +64,7 @@ impl NativeTool for GenerateTreatmentPlan {
         let services = ctx.records.services().await?;
         let brief = constraints::gather(self.customer_profile, self.requirements, &services, ctx).await?;
         let body = make::make(&brief, &services, ctx.now)?;
-        let kept = Kept {
-            body,
-            constraints: brief.constraints,
-        };
+        let kept = Kept { body, constraints: brief.constraints };
         store(kept, brief.customer_id, None, ctx).await
     }
 }
@@ -80,18 +77,8 @@ pub(crate) async fn store(
     ctx: &Context<'_>,
 ) -> Result<StoredPlan, ToolError> {
     let body = serde_json::to_value(&kept).map_err(|error| ToolError::Internal(format!("the plan cannot be written as JSON: {error}")))?;
-    let stored = ctx
-        .records
-        .save_plan(NewPlan {
-            customer_id,
-            parent_id,
-            body,
-        })
-        .await?;
-    Ok(StoredPlan {
-        plan_id: stored.id,
-        body: kept.body,
-    })
+    let stored = ctx.records.save_plan(NewPlan { customer_id, parent_id, body }).await?;
+    Ok(StoredPlan { plan_id: stored.id, body: kept.body })
 }
 
 #[cfg(test)]

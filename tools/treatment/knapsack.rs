@@ -75,23 +75,13 @@ pub(super) struct Partial {
 impl Partial {
     /// Nothing chosen yet.
     pub(super) fn new(problem: &Problem) -> Self {
-        Self {
-            left: vec![SCALE; problem.weights.len()],
-            value: 0,
-            cost: 0,
-            sessions: 0,
-            services: 0,
-            chosen: Vec::new(),
-        }
+        Self { left: vec![SCALE; problem.weights.len()], value: 0, cost: 0, sessions: 0, services: 0, chosen: Vec::new() }
     }
 
     /// What the next session of `candidate` would gain, before tolls.
     pub(super) fn gain(&self, candidate: &Candidate, problem: &Problem) -> i64 {
         let gain = |&at: &usize| {
-            let (left, weight) = (
-                self.left.get(at).copied().unwrap_or(0),
-                problem.weights.get(at).copied().unwrap_or(0),
-            );
+            let (left, weight) = (self.left.get(at).copied().unwrap_or(0), problem.weights.get(at).copied().unwrap_or(0));
             weight * (left - remain(left, candidate.efficacy))
         };
         candidate.treats.iter().map(gain).sum()
@@ -124,12 +114,7 @@ impl Partial {
 
     /// How it compares with others.
     pub(super) fn rank(&self) -> Rank {
-        (
-            self.value.div_euclid(QUANTUM),
-            Reverse(self.cost),
-            Reverse(self.sessions),
-            Reverse(self.services),
-        )
+        (self.value.div_euclid(QUANTUM), Reverse(self.cost), Reverse(self.sessions), Reverse(self.services))
     }
 }
 
@@ -140,11 +125,7 @@ fn remain(left: i64, efficacy: u32) -> i64 {
 
 /// What it takes off the value to bring this service into the plan.
 pub(super) fn service_toll(candidate: &Candidate, problem: &Problem) -> i64 {
-    if candidate.wanted || candidate.min_sessions > 0 {
-        0
-    } else {
-        problem.service_toll * QUANTUM
-    }
+    if candidate.wanted || candidate.min_sessions > 0 { 0 } else { problem.service_toll * QUANTUM }
 }
 
 /// What one session takes off the value.

@@ -64,11 +64,7 @@ fn spending(clause: &Clause<'_>, current: Current, heard: &mut Heard) {
     if set(0, exact, heard) {
         heard.areas.retain(|area| !area.starts_with("费用"));
         heard.budget = Some(Budget::AtMost(budget));
-        let how = if exact {
-            ""
-        } else {
-            "（按现方案的八成计 / a fifth less than the plan）"
-        };
+        let how = if exact { "" } else { "（按现方案的八成计 / a fifth less than the plan）" };
         heard.note(format!("{}{how}", budget_text(budget)));
     }
 }
@@ -87,11 +83,7 @@ fn recover(clause: &Clause<'_>, current: Current, heard: &mut Heard) {
     if set(1, exact, heard) {
         heard.areas.retain(|area| !area.starts_with("恢复期"));
         heard.recovery = Some(days);
-        let how = if exact {
-            ""
-        } else {
-            "（按现方案的一半计 / half of the plan's）"
-        };
+        let how = if exact { "" } else { "（按现方案的一半计 / half of the plan's）" };
         heard.note(format!("恢复期：每次最多 {days} 天 / recovery: at most {days} days{how}"));
     }
 }
@@ -108,11 +100,7 @@ fn sessions(clause: &Clause<'_>, current: Current, heard: &mut Heard) {
     if set(2, exact, heard) {
         heard.areas.retain(|area| !area.starts_with("次数"));
         heard.sessions = Some(count);
-        let how = if exact {
-            ""
-        } else {
-            "（约少四分之一 / about a quarter fewer）"
-        };
+        let how = if exact { "" } else { "（约少四分之一 / about a quarter fewer）" };
         heard.note(format!("次数：最多 {count} 次 / sessions: at most {count}{how}"));
     }
 }
@@ -134,11 +122,7 @@ fn length(clause: &Clause<'_>, current: Current, heard: &mut Heard) {
     if set(3, exact, heard) {
         heard.areas.retain(|area| !area.starts_with("时长"));
         heard.days = Some(days);
-        let how = if exact {
-            ""
-        } else {
-            "（约短四分之一 / about a quarter shorter）"
-        };
+        let how = if exact { "" } else { "（约短四分之一 / about a quarter shorter）" };
         heard.note(format!("时长：全程最多 {days} 天 / length: at most {days} days{how}"));
     }
 }

@@ -36,37 +36,20 @@ pub(crate) fn make(brief: &Brief, services: &[Service], now: DateTime<Utc>) -> R
     let concerns = concerns::read_all(&brief.constraints.concerns);
     let screen = Screen::new(&brief.constraints, &concerns, now);
     refuse::check_included(&screen, services)?;
-    let eligible: Vec<&Service> = services
-        .iter()
-        .filter(|service| screen.concerned(service) && screen.reasons(service).is_empty())
-        .collect();
+    let eligible: Vec<&Service> =
+        services.iter().filter(|service| screen.concerned(service) && screen.reasons(service).is_empty()).collect();
     let problem = problem(&screen, &eligible);
     let Some(choice) = choose::choose(&problem) else {
         return Err(refuse::explain(&screen, services));
     };
-    let mut chosen: Vec<(&Service, u32)> = eligible
-        .iter()
-        .zip(&choice.sessions)
-        .filter(|(_, count)| **count > 0)
-        .map(|(service, count)| (*service, *count))
-        .collect();
+    let mut chosen: Vec<(&Service, u32)> =
+        eligible.iter().zip(&choice.sessions).filter(|(_, count)| **count > 0).map(|(service, count)| (*service, *count)).collect();
     chosen.sort_by_key(|(service, _)| {
-        (
-            screen.treats(service).first().copied().unwrap_or(usize::MAX),
-            Reverse(service.efficacy),
-            &service.code,
-        )
+        (screen.treats(service).first().copied().unwrap_or(usize::MAX), Reverse(service.efficacy), &service.code)
     });
     screen::verify(&chosen, &brief.constraints, screen.days)
         .map_err(|why| ToolError::Internal(format!("the plan failed its last check and was discarded: {why}")))?;
-    let made = Made {
-        screen: &screen,
-        services,
-        brief,
-        problem: &problem,
-        choice: &choice,
-        chosen,
-    };
+    let made = Made { screen: &screen, services, brief, problem: &problem, choice: &choice, chosen };
     Ok(made.body(now))
 }
 
@@ -97,19 +80,9 @@ struct Made<'a> {
 
 impl Made<'_> {
     fn body(&self, now: DateTime<Utc>) -> Body {
-        let total = |price: fn(&Service) -> i64| {
-            self.chosen
-                .iter()
-                .map(|(service, count)| price(service) * i64::from(*count))
-                .sum::<i64>()
-        };
+        let total = |price: fn(&Service) -> i64| self.chosen.iter().map(|(service, count)| price(service) * i64::from(*count)).sum::<i64>();
         let (least, most) = (total(lowest), total(screen::price));
-        let days = self
-            .chosen
-            .iter()
-            .map(|(service, count)| screen::length(service, *count))
-            .max()
-            .unwrap_or_default();
+        let days = self.chosen.iter().map(|(service, count)| screen::length(service, *count)).max().unwrap_or_default();
         let coverage = self.coverage();
         Body {
             treatments: self.chosen.iter().map(|(service, count)| self.treatment(service, *count)).collect(),
@@ -177,11 +150,7 @@ impl Made<'_> {
                 reason: refuse::reason_text(&reason, service, self.screen),
             })
         };
-        self.services
-            .iter()
-            .filter(|service| self.screen.concerned(service))
-            .filter_map(left_out)
-            .collect()
+        self.services.iter().filter(|service| self.screen.concerned(service)).filter_map(left_out).collect()
     }
 
     fn warnings(&self, coverage: &[Coverage]) -> Vec<String> {

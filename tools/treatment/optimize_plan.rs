@@ -99,20 +99,11 @@ impl NativeTool for OptimizePlan {
         let brief = brief(&original, &heard, &services, ctx).await.map_err(about_feedback)?;
         let body = make::make(&brief, &services, ctx.now).map_err(about_feedback)?;
         let learnt = brief.constraints.safety != original.kept.constraints.safety;
-        let answer = Answer {
-            original,
-            heard,
-            brief,
-            services,
-            now: ctx.now,
-        };
+        let answer = Answer { original, heard, brief, services, now: ctx.now };
         if changes::same(&answer.original.kept.body, &body) && !learnt {
             return Ok(answer.unchanged());
         }
-        let kept = Kept {
-            body,
-            constraints: answer.brief.constraints.clone(),
-        };
+        let kept = Kept { body, constraints: answer.brief.constraints.clone() };
         let parent = Some(answer.original.plan.id.clone());
         let stored = store(kept, answer.original.plan.customer_id.clone(), parent, ctx).await?;
         Ok(answer.changed(stored))
@@ -151,12 +142,7 @@ async fn load(plan_id: &str, ctx: &Context<'_>) -> Result<Original, ToolError> {
 fn understand(text: &str, body: &Body, services: &[Service]) -> Result<Heard, ToolError> {
     let current = Current {
         cost: cost(body),
-        recovery: body
-            .treatments
-            .iter()
-            .map(|treatment| treatment.recovery_days)
-            .max()
-            .unwrap_or_default(),
+        recovery: body.treatments.iter().map(|treatment| treatment.recovery_days).max().unwrap_or_default(),
         sessions: body.sessions,
         days: body.duration_days,
     };
@@ -189,10 +175,7 @@ async fn brief(original: &Original, heard: &Heard, services: &[Service], ctx: &C
     }
     person::refresh(&mut brief, ctx).await?;
     if brief.constraints.concerns.is_empty() {
-        return Err(constraints::argument(
-            "feedback",
-            "去掉后没有要改善的诉求了。 / no concern would be left to treat",
-        ));
+        return Err(constraints::argument("feedback", "去掉后没有要改善的诉求了。 / no concern would be left to treat"));
     }
     give_up_wishes(&mut brief, heard, services, ctx.now);
     Ok(brief)
@@ -209,9 +192,9 @@ fn give_up_wishes(brief: &mut Brief, heard: &Heard, services: &[Service], now: D
     let given_up: Vec<String> = brief.constraints.include.iter().filter(forbidden).cloned().collect();
     for code in given_up {
         brief.constraints.include.remove(&code);
-        brief.warnings.push(format!(
-            "原先指定的 {code} 在新条件下不能保留。 / {code}, asked for earlier, cannot stay under the new constraints."
-        ));
+        brief
+            .warnings
+            .push(format!("原先指定的 {code} 在新条件下不能保留。 / {code}, asked for earlier, cannot stay under the new constraints."));
     }
 }
 

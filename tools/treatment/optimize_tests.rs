@@ -18,18 +18,10 @@ fn tool() -> Tool {
 }
 
 async fn start(profile: Value, requirements: Value) -> (Memory, Value) {
-    let records = Memory {
-        services: catalogue(),
-        customers: vec![customer("usr_1", &[], &[])],
-        ..Memory::default()
-    };
-    let plan = call(
-        &Tool::native::<GenerateTreatmentPlan>(),
-        &records,
-        json!({"customer_profile": profile, "requirements": requirements}),
-    )
-    .await
-    .unwrap();
+    let records = Memory { services: catalogue(), customers: vec![customer("usr_1", &[], &[])], ..Memory::default() };
+    let plan = call(&Tool::native::<GenerateTreatmentPlan>(), &records, json!({"customer_profile": profile, "requirements": requirements}))
+        .await
+        .unwrap();
     (records, plan)
 }
 
@@ -38,12 +30,7 @@ async fn revise(records: &Memory, plan: &Value, feedback: &str) -> Result<Value,
 }
 
 fn codes(plan: &Value) -> Vec<String> {
-    plan["treatments"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| entry["service_code"].as_str().unwrap().to_owned())
-        .collect()
+    plan["treatments"].as_array().unwrap().iter().map(|entry| entry["service_code"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -60,12 +47,7 @@ async fn a_tighter_budget_makes_a_cheaper_child() {
     let after = result["plan"]["estimated_cost_max_yuan"].as_f64().unwrap();
     assert!(after <= 5_000.0 && before > 5_000.0, "{before} → {after}");
     assert!((result["cost_change_yuan"].as_f64().unwrap() - (after - before)).abs() < 0.01);
-    let total: f64 = result["changes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|change| change["cost_change_yuan"].as_f64().unwrap())
-        .sum();
+    let total: f64 = result["changes"].as_array().unwrap().iter().map(|change| change["cost_change_yuan"].as_f64().unwrap()).sum();
     assert!((total - (after - before)).abs() < 0.01, "the changes add up");
     let stored = records.plans.lock().unwrap();
     assert_eq!(stored[1].parent_id.as_deref(), plan["plan_id"].as_str());
@@ -77,11 +59,9 @@ async fn a_tighter_budget_makes_a_cheaper_child() {
 
 #[tokio::test]
 async fn the_first_plans_limits_stay_in_force() {
-    let (records, plan) = start(
-        json!({"allergies": ["利多卡因"]}),
-        json!({"concerns": ["色斑", "毛孔"], "max_recovery_days": 1, "exclude": ["维C导入"]}),
-    )
-    .await;
+    let (records, plan) =
+        start(json!({"allergies": ["利多卡因"]}), json!({"concerns": ["色斑", "毛孔"], "max_recovery_days": 1, "exclude": ["维C导入"]}))
+            .await;
     let first = revise(&records, &plan, "最多3次").await.unwrap();
     let second = revise(&records, &first["plan"], "fewer sessions").await.unwrap();
     assert!(second["plan"]["sessions"].as_u64().unwrap() <= 2);
@@ -96,17 +76,8 @@ async fn a_new_safety_fact_removes_what_it_forbids_and_says_why() {
     let (records, plan) = start(json!({}), json!({"concerns": ["皱纹", "暗沉"]})).await;
     assert!(codes(&plan).contains(&"botox_wrinkle".to_owned()), "{plan}");
     let result = revise(&records, &plan, "我怀孕了").await.unwrap();
-    assert!(
-        codes(&result["plan"])
-            .iter()
-            .all(|code| ["hydrafacial", "vitamin_c_infusion"].contains(&code.as_str()))
-    );
-    let removed = result["changes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|change| change["service_code"] == "botox_wrinkle")
-        .unwrap();
+    assert!(codes(&result["plan"]).iter().all(|code| ["hydrafacial", "vitamin_c_infusion"].contains(&code.as_str())));
+    let removed = result["changes"].as_array().unwrap().iter().find(|change| change["service_code"] == "botox_wrinkle").unwrap();
     assert_eq!(removed["kind"], "removed");
     assert!(removed["reason"].as_str().unwrap().contains("pregnancy"));
     assert!(result["reason"].as_str().unwrap().contains("皱纹"), "the price of it is named");
@@ -153,27 +124,13 @@ async fn impossible_and_unintelligible_feedback_is_refused_with_what_would_help(
     assert!(noise.to_string().contains("预算5000"));
     let minor = revise(&records, &plan, "我才16岁").await.unwrap_err().to_string();
     assert!(minor.contains("guardian"));
-    let unknown = call(&tool(), &records, json!({"plan_id": "nope", "feedback": "太贵"}))
-        .await
-        .unwrap_err();
+    let unknown = call(&tool(), &records, json!({"plan_id": "nope", "feedback": "太贵"})).await.unwrap_err();
     assert!(matches!(unknown, ToolError::NotFound(_)));
-    let foreign = records
-        .save_plan(NewPlan {
-            customer_id: None,
-            parent_id: None,
-            body: json!({"note": "by hand"}),
-        })
-        .await
-        .unwrap();
-    let error = call(&tool(), &records, json!({"plan_id": foreign.id, "feedback": "太贵"}))
-        .await
-        .unwrap_err();
+    let foreign = records.save_plan(NewPlan { customer_id: None, parent_id: None, body: json!({"note": "by hand"}) }).await.unwrap();
+    let error = call(&tool(), &records, json!({"plan_id": foreign.id, "feedback": "太贵"})).await.unwrap_err();
     assert!(matches!(error, ToolError::Argument { .. }));
     let forbidden = revise(&records, &plan, "我怀孕了，想加一个光子嫩肤").await.unwrap_err();
-    assert!(
-        matches!(&forbidden, ToolError::Argument { field, why } if field == "feedback" && why.contains("pregnancy")),
-        "{forbidden}"
-    );
+    assert!(matches!(&forbidden, ToolError::Argument { field, why } if field == "feedback" && why.contains("pregnancy")), "{forbidden}");
     let partly = revise(&records, &plan, "想要效果更强，前台态度不好").await.unwrap();
     assert_eq!(partly["not_understood"], json!(["前台态度不好"]));
 }

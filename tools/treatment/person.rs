@@ -82,27 +82,16 @@ pub(crate) fn minor_refused() -> ToolError {
 /// Every safety fact from every source, as one set.
 pub(super) fn safety(brief: &mut Brief, profile: &CustomerProfile, requirements: &Requirements, customer: &Customer) {
     let mut reading = Reading::default();
-    let lists = [
-        &profile.allergies,
-        &profile.conditions,
-        &profile.medications,
-        &customer.allergies,
-        &customer.conditions,
-    ];
+    let lists = [&profile.allergies, &profile.conditions, &profile.medications, &customer.allergies, &customer.conditions];
     lists.into_iter().flatten().for_each(|text| reading.extend(tags::read(text)));
-    [&profile.skin_type, &customer.skin_type]
-        .into_iter()
-        .flatten()
-        .for_each(|text| reading.extend(tags::overheard(text)));
+    [&profile.skin_type, &customer.skin_type].into_iter().flatten().for_each(|text| reading.extend(tags::overheard(text)));
     let said = [&requirements.concerns, &requirements.goals, &profile.concerns];
     said.into_iter().flatten().for_each(|text| reading.extend(tags::overheard(text)));
     for (name, extra) in [("customer_profile", &profile.extra), ("requirements", &requirements.extra)] {
         let (heard, unread) = request::overheard(extra);
         reading.extend(heard);
         if !unread.is_empty() {
-            brief
-                .warnings
-                .push(format!("{name} 中未使用的内容：{0} / not used: {0}", unread.join(", ")));
+            brief.warnings.push(format!("{name} 中未使用的内容：{0} / not used: {0}", unread.join(", ")));
         }
     }
     brief.warnings.extend(safety_warnings(&reading));
@@ -138,11 +127,9 @@ pub(crate) fn safety_warnings(reading: &Reading) -> Vec<String> {
     let unknown = reading.unknown.iter().map(|word| {
         format!("无法识别的过敏/病史“{word}”：仅按原文比对禁忌，请医生确认。 / Unknown allergy or condition \"{word}\": compared word for word only, the physician must confirm.")
     });
-    let denied = reading.denied.difference(&reading.tags).map(|tag| {
-        format!(
-            "客户否认“{0}”，请医生核实。 / The customer denies {0}: to be verified.",
-            tags::label(tag)
-        )
-    });
+    let denied = reading
+        .denied
+        .difference(&reading.tags)
+        .map(|tag| format!("客户否认“{0}”，请医生核实。 / The customer denies {0}: to be verified.", tags::label(tag)));
     unknown.chain(denied).collect()
 }

@@ -83,33 +83,19 @@ fn with_unit<'a>(value: f64, after: &'a str, before: &str, arabic: bool) -> Opti
     let mut rest = after.trim_start();
     let mut value = value;
     for (word, factor) in MULTIPLIERS {
-        if let Some(after) = rest
-            .strip_prefix(word)
-            .filter(|after| !word.is_ascii() || !after.starts_with(|c: char| c.is_ascii_alphabetic()))
+        if let Some(after) =
+            rest.strip_prefix(word).filter(|after| !word.is_ascii() || !after.starts_with(|c: char| c.is_ascii_alphabetic()))
         {
             value *= factor;
             rest = after.trim_start();
         }
     }
-    rest = ["多", "来", "个工作"]
-        .iter()
-        .find_map(|filler| rest.strip_prefix(filler))
-        .unwrap_or(rest);
+    rest = ["多", "来", "个工作"].iter().find_map(|filler| rest.strip_prefix(filler)).unwrap_or(rest);
     if let Some((word, unit, worth)) = UNITS.iter().find(|(word, _, _)| rest.starts_with(word)) {
-        return Some((
-            Quantity {
-                value: value * worth,
-                unit: *unit,
-            },
-            rest.get(word.len()..).unwrap_or_default(),
-        ));
+        return Some((Quantity { value: value * worth, unit: *unit }, rest.get(word.len()..).unwrap_or_default()));
     }
     let before = before.trim_end();
-    let unit = if BEFORE_MONEY.iter().any(|word| before.ends_with(word)) {
-        Unit::Money
-    } else {
-        Unit::None
-    };
+    let unit = if BEFORE_MONEY.iter().any(|word| before.ends_with(word)) { Unit::Money } else { Unit::None };
     (arabic || value >= 100.0).then_some((Quantity { value, unit }, rest))
 }
 
@@ -137,10 +123,8 @@ fn numeral(text: &str) -> Option<(f64, &str)> {
     for (at, c) in text.char_indices() {
         if let Some(value) = digit_of(c) {
             digit = Some(value);
-        } else if let Some(factor) = [('十', 10.0), ('百', 100.0), ('千', 1_000.0)]
-            .iter()
-            .find(|(name, _)| *name == c)
-            .map(|(_, factor)| factor)
+        } else if let Some(factor) =
+            [('十', 10.0), ('百', 100.0), ('千', 1_000.0)].iter().find(|(name, _)| *name == c).map(|(_, factor)| factor)
         {
             section += digit.take().unwrap_or(1.0) * factor;
         } else if c == '万' {
@@ -161,10 +145,7 @@ fn digit_of(c: char) -> Option<f64> {
     if c == '两' {
         return Some(2.0);
     }
-    "零一二三四五六七八九"
-        .chars()
-        .position(|digit| digit == c)
-        .map(|value| value as f64)
+    "零一二三四五六七八九".chars().position(|digit| digit == c).map(|value| value as f64)
 }
 
 #[cfg(test)]

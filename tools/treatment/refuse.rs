@@ -12,11 +12,8 @@ pub(crate) fn explain(screen: &Screen<'_>, services: &[Service]) -> ToolError {
     if concerned.is_empty() {
         return ToolError::NotFound(unknown_concerns(screen, services));
     }
-    let safe: Vec<(&Service, Vec<Why>)> = concerned
-        .iter()
-        .map(|service| (*service, screen.reasons(service)))
-        .filter(|(_, reasons)| !contraindicated(reasons))
-        .collect();
+    let safe: Vec<(&Service, Vec<Why>)> =
+        concerned.iter().map(|service| (*service, screen.reasons(service))).filter(|(_, reasons)| !contraindicated(reasons)).collect();
     if safe.is_empty() {
         return ToolError::NotFound(all_contraindicated(screen, &concerned));
     }
@@ -28,21 +25,10 @@ pub(crate) fn explain(screen: &Screen<'_>, services: &[Service]) -> ToolError {
 
 /// Refuses a plan that must contain what cannot be in it.
 pub(crate) fn check_included(screen: &Screen<'_>, services: &[Service]) -> Result<(), ToolError> {
-    for service in services
-        .iter()
-        .filter(|service| service.enabled && screen.constraints.include.contains(&service.code))
-    {
+    for service in services.iter().filter(|service| service.enabled && screen.constraints.include.contains(&service.code)) {
         if let Some(reason) = screen.reasons(service).first() {
-            let why = format!(
-                "{} ({}) 不能列入方案：{}",
-                service.name,
-                service.code,
-                reason_text(reason, service, screen)
-            );
-            return Err(ToolError::Argument {
-                field: "requirements.include".to_owned(),
-                why,
-            });
+            let why = format!("{} ({}) 不能列入方案：{}", service.name, service.code, reason_text(reason, service, screen));
+            return Err(ToolError::Argument { field: "requirements.include".to_owned(), why });
         }
     }
     Ok(())
@@ -80,21 +66,12 @@ fn contraindicated(reasons: &[Why]) -> bool {
 }
 
 fn concern_names(screen: &Screen<'_>) -> String {
-    screen
-        .concerns
-        .iter()
-        .map(|concern| concern.label.as_str())
-        .collect::<Vec<_>>()
-        .join("、")
+    screen.concerns.iter().map(|concern| concern.label.as_str()).collect::<Vec<_>>().join("、")
 }
 
 fn unknown_concerns(screen: &Screen<'_>, services: &[Service]) -> String {
     let mut treated: Vec<&str> = Vec::new();
-    for text in services
-        .iter()
-        .filter(|service| service.enabled)
-        .flat_map(|service| &service.treats)
-    {
+    for text in services.iter().filter(|service| service.enabled).flat_map(|service| &service.treats) {
         if !treated.contains(&text.as_str()) {
             treated.push(text);
         }
@@ -131,10 +108,7 @@ fn all_contraindicated(screen: &Screen<'_>, concerned: &[&Service]) -> String {
 
 /// When each included service fits and all of them do not.
 fn together(screen: &Screen<'_>, services: &[Service]) -> Option<String> {
-    let included: Vec<&Service> = services
-        .iter()
-        .filter(|service| screen.constraints.include.contains(&service.code))
-        .collect();
+    let included: Vec<&Service> = services.iter().filter(|service| screen.constraints.include.contains(&service.code)).collect();
     let cost: i64 = included.iter().map(|service| price(service)).sum();
     let count = included.len() as u32;
     if let Some(budget) = screen.constraints.budget_max_fen.filter(|budget| cost > *budget) {
@@ -153,11 +127,8 @@ fn together(screen: &Screen<'_>, services: &[Service]) -> Option<String> {
 fn limits(screen: &Screen<'_>, safe: &[(&Service, Vec<Why>)]) -> String {
     let mut ways: Vec<String> = Vec::new();
     for reason in [Why::Budget, Why::Recovery, Why::Time, Why::Unwanted] {
-        let freed: Vec<&Service> = safe
-            .iter()
-            .filter(|(_, reasons)| reasons.iter().all(|other| *other == reason))
-            .map(|(service, _)| *service)
-            .collect();
+        let freed: Vec<&Service> =
+            safe.iter().filter(|(_, reasons)| reasons.iter().all(|other| *other == reason)).map(|(service, _)| *service).collect();
         ways.extend(way(&reason, &freed, screen));
     }
     if ways.is_empty() {
@@ -179,10 +150,7 @@ fn way(reason: &Why, freed: &[&Service], screen: &Screen<'_>) -> Option<String> 
     let given = |value: Option<u32>| value.unwrap_or_default();
     Some(match reason {
         Why::Budget => {
-            let (cost, budget) = (
-                money::yuan(price(nearest)),
-                money::yuan(screen.constraints.budget_max_fen.unwrap_or_default()),
-            );
+            let (cost, budget) = (money::yuan(price(nearest)), money::yuan(screen.constraints.budget_max_fen.unwrap_or_default()));
             format!(
                 "预算是限制：最便宜的合适项目 {name} 为 {cost}，预算 {budget}，请提高到至少 {cost} / the budget binds: the cheapest suitable option is {cost}; raise the budget ({budget}) to at least {cost}"
             )
@@ -206,13 +174,6 @@ fn way(reason: &Why, freed: &[&Service], screen: &Screen<'_>) -> Option<String> 
 /// When several limits bind at once: what the service nearest to fitting would need.
 fn joint(screen: &Screen<'_>, safe: &[(&Service, Vec<Why>)]) -> Option<String> {
     let (service, reasons) = safe.iter().min_by_key(|(service, reasons)| (reasons.len(), price(service)))?;
-    let reasons = reasons
-        .iter()
-        .map(|reason| reason_text(reason, service, screen))
-        .collect::<Vec<_>>()
-        .join("；");
-    Some(format!(
-        "最接近的 {} ({}) 同时受限于：{reasons} / the nearest option is bound by all of these",
-        service.name, service.code
-    ))
+    let reasons = reasons.iter().map(|reason| reason_text(reason, service, screen)).collect::<Vec<_>>().join("；");
+    Some(format!("最接近的 {} ({}) 同时受限于：{reasons} / the nearest option is bound by all of these", service.name, service.code))
 }

@@ -165,10 +165,7 @@ fn property(name: &str, value: &Value) -> Reading {
         }
         Value::String(text) => tags::overheard(text),
         Value::Array(items) => items.iter().map(|item| property(name, item)).fold(Reading::default(), joined),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, item)| property(&format!("{name} {key}"), item))
-            .fold(Reading::default(), joined),
+        Value::Object(fields) => fields.iter().map(|(key, item)| property(&format!("{name} {key}"), item)).fold(Reading::default(), joined),
         Value::Null | Value::Bool(false) | Value::Number(_) => Reading::default(),
     }
 }
@@ -215,18 +212,12 @@ mod tests {
         assert_eq!(heard(json!({"likes_botox": true})).0, Vec::<String>::new());
         assert_eq!(heard(json!({"is_pregnant": false})), (vec![], vec![]));
         assert_eq!(heard(json!({"pregnant": "yes"})).0, ["pregnancy"]);
-        assert_eq!(
-            heard(json!({"medical_history": {"past": ["高血压", "花生"]}})).0,
-            ["hypertension", "花生"]
-        );
+        assert_eq!(heard(json!({"medical_history": {"past": ["高血压", "花生"]}})).0, ["hypertension", "花生"]);
         assert_eq!(heard(json!({"drug_allergy": "青霉素"})).0, ["penicillin"]);
         assert_eq!(heard(json!({"lidocaine_allergy": true})).0, ["lidocaine"]);
         assert_eq!(heard(json!({"note": "她在哺乳"})).0, ["breastfeeding"]);
         assert_eq!(heard(json!({"note": "想打肉毒"})), (vec![], vec!["note".to_owned()]));
-        assert_eq!(
-            heard(json!({"occupation": "teacher", "empty": ""})),
-            (vec![], vec!["occupation".to_owned()])
-        );
+        assert_eq!(heard(json!({"occupation": "teacher", "empty": ""})), (vec![], vec!["occupation".to_owned()]));
     }
 
     #[test]

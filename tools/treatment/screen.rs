@@ -55,11 +55,7 @@ pub(crate) struct Screen<'a> {
 
 impl<'a> Screen<'a> {
     pub(crate) fn new(constraints: &'a Constraints, concerns: &'a [Concern], now: DateTime<Utc>) -> Self {
-        Self {
-            constraints,
-            concerns,
-            days: constraints.days(now),
-        }
+        Self { constraints, concerns, days: constraints.days(now) }
     }
 
     /// The concerns a service treats, as indices.
@@ -133,10 +129,7 @@ pub(crate) fn price(service: &Service) -> i64 {
 
 /// Days from the first session to the end of the last recovery.
 pub(crate) fn length(service: &Service, sessions: u32) -> u32 {
-    sessions
-        .saturating_sub(1)
-        .saturating_mul(service.interval_days)
-        .saturating_add(service.recovery_days)
+    sessions.saturating_sub(1).saturating_mul(service.interval_days).saturating_add(service.recovery_days)
 }
 
 /// Checks a finished selection against the raw rows, independently of how it was found. `Err` says what is wrong.
@@ -152,9 +145,7 @@ pub(crate) fn verify(chosen: &[(&Service, u32)], constraints: &Constraints, days
     if constraints.max_sessions.is_some_and(|most| sessions > most) {
         return Err("the plan has more sessions than allowed".to_owned());
     }
-    chosen
-        .iter()
-        .try_for_each(|(service, sessions)| verify_service(service, *sessions, constraints, days))
+    chosen.iter().try_for_each(|(service, sessions)| verify_service(service, *sessions, constraints, days))
 }
 
 fn verify_service(service: &Service, sessions: u32, constraints: &Constraints, days: Option<u32>) -> Result<(), String> {
@@ -200,12 +191,7 @@ mod tests {
 
     fn reasons(constraints: &Constraints) -> Vec<Why> {
         let concerns = concerns::read("色斑");
-        Screen {
-            constraints,
-            concerns: &concerns,
-            days: constraints.max_days,
-        }
-        .reasons(&service())
+        Screen { constraints, concerns: &concerns, days: constraints.max_days }.reasons(&service())
     }
 
     #[test]
@@ -219,22 +205,8 @@ mod tests {
             max_days: Some(1),
             ..Constraints::default()
         };
-        assert_eq!(
-            reasons(&all),
-            [
-                Why::Contraindicated(vec!["pregnancy".into()]),
-                Why::Unwanted,
-                Why::Recovery,
-                Why::Budget,
-                Why::Time
-            ]
-        );
-        let just = Constraints {
-            max_recovery_days: Some(3),
-            budget_max_fen: Some(100_000),
-            max_days: Some(3),
-            ..Constraints::default()
-        };
+        assert_eq!(reasons(&all), [Why::Contraindicated(vec!["pregnancy".into()]), Why::Unwanted, Why::Recovery, Why::Budget, Why::Time]);
+        let just = Constraints { max_recovery_days: Some(3), budget_max_fen: Some(100_000), max_days: Some(3), ..Constraints::default() };
         assert!(reasons(&just).is_empty());
     }
 
@@ -242,36 +214,12 @@ mod tests {
     fn a_course_is_cut_to_what_money_time_and_patience_allow() {
         let concerns = concerns::read("色斑");
         let most = |constraints: &Constraints| {
-            Screen {
-                constraints,
-                concerns: &concerns,
-                days: constraints.max_days,
-            }
-            .candidate(&service())
-            .max_sessions
+            Screen { constraints, concerns: &concerns, days: constraints.max_days }.candidate(&service()).max_sessions
         };
         assert_eq!(most(&Constraints::default()), 4);
-        assert_eq!(
-            most(&Constraints {
-                budget_max_fen: Some(350_000),
-                ..Constraints::default()
-            }),
-            3
-        );
-        assert_eq!(
-            most(&Constraints {
-                max_days: Some(34),
-                ..Constraints::default()
-            }),
-            2
-        );
-        assert_eq!(
-            most(&Constraints {
-                max_sessions: Some(1),
-                ..Constraints::default()
-            }),
-            1
-        );
+        assert_eq!(most(&Constraints { budget_max_fen: Some(350_000), ..Constraints::default() }), 3);
+        assert_eq!(most(&Constraints { max_days: Some(34), ..Constraints::default() }), 2);
+        assert_eq!(most(&Constraints { max_sessions: Some(1), ..Constraints::default() }), 1);
     }
 
     #[test]
@@ -280,62 +228,16 @@ mod tests {
         let check = |constraints: Constraints| verify(&[(&service, 2)], &constraints, constraints.max_days);
         assert!(check(Constraints::default()).is_ok());
         assert!(
-            check(Constraints {
-                safety: ["pregnancy".to_owned()].into(),
-                ..Constraints::default()
-            })
-            .unwrap_err()
-            .contains("contraindicated")
+            check(Constraints { safety: ["pregnancy".to_owned()].into(), ..Constraints::default() })
+                .unwrap_err()
+                .contains("contraindicated")
         );
-        assert!(
-            check(Constraints {
-                budget_max_fen: Some(199_999),
-                ..Constraints::default()
-            })
-            .is_err()
-        );
-        assert!(
-            check(Constraints {
-                max_sessions: Some(1),
-                ..Constraints::default()
-            })
-            .is_err()
-        );
-        assert!(
-            check(Constraints {
-                max_recovery_days: Some(2),
-                ..Constraints::default()
-            })
-            .is_err()
-        );
-        assert!(
-            check(Constraints {
-                max_days: Some(32),
-                ..Constraints::default()
-            })
-            .is_err()
-        );
-        assert!(
-            check(Constraints {
-                exclude: ["ipl".to_owned()].into(),
-                ..Constraints::default()
-            })
-            .is_err()
-        );
+        assert!(check(Constraints { budget_max_fen: Some(199_999), ..Constraints::default() }).is_err());
+        assert!(check(Constraints { max_sessions: Some(1), ..Constraints::default() }).is_err());
+        assert!(check(Constraints { max_recovery_days: Some(2), ..Constraints::default() }).is_err());
+        assert!(check(Constraints { max_days: Some(32), ..Constraints::default() }).is_err());
+        assert!(check(Constraints { exclude: ["ipl".to_owned()].into(), ..Constraints::default() }).is_err());
         assert!(verify(&[], &Constraints::default(), None).is_err());
-        assert!(
-            verify(
-                &[(
-                    &Service {
-                        enabled: false,
-                        ..service.clone()
-                    },
-                    1
-                )],
-                &Constraints::default(),
-                None
-            )
-            .is_err()
-        );
+        assert!(verify(&[(&Service { enabled: false, ..service.clone() }, 1)], &Constraints::default(), None).is_err());
     }
 }

@@ -27,16 +27,10 @@ pub(crate) fn frequency(chosen: &[(&Service, u32)]) -> String {
 /// What to expect, and how sure that is.
 pub(crate) fn expected(coverage: &[Coverage]) -> String {
     let covered: Vec<&Coverage> = coverage.iter().filter(|covered| covered.expected_percent > 0).collect();
-    let chinese = covered
-        .iter()
-        .map(|covered| format!("{}预计改善约 {}%", covered.concern, covered.expected_percent))
-        .collect::<Vec<_>>()
-        .join("，");
-    let english = covered
-        .iter()
-        .map(|covered| format!("{} about {}%", covered.concern, covered.expected_percent))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let chinese =
+        covered.iter().map(|covered| format!("{}预计改善约 {}%", covered.concern, covered.expected_percent)).collect::<Vec<_>>().join("，");
+    let english =
+        covered.iter().map(|covered| format!("{} about {}%", covered.concern, covered.expected_percent)).collect::<Vec<_>>().join(", ");
     format!(
         "{chinese}（按诊所疗效评分估算，因人而异，不构成承诺）。 / Expected improvement: {english} (estimated from the clinic's efficacy ratings, no promise)."
     )
@@ -51,11 +45,7 @@ pub(crate) fn chosen(service: &Service, count: u32, treats: &[String], constrain
     } else {
         ""
     };
-    let treats = if treats.is_empty() {
-        service.treats.join("、")
-    } else {
-        treats.join("、")
-    };
+    let treats = if treats.is_empty() { service.treats.join("、") } else { treats.join("、") };
     let usual = service.sessions.max(1);
     format!(
         "{wish}针对{treats}，单次疗效评分 {0}/100，安排 {count} 次（常规 {usual} 次），恢复期 {1} 天。 / Treats {treats}; efficacy {0}/100 a session, {count} of usually {usual} sessions, {1} recovery days.",
@@ -68,16 +58,10 @@ pub(crate) fn chosen(service: &Service, count: u32, treats: &[String], constrain
 pub(crate) fn limits(constraints: &Constraints) -> Vec<String> {
     let mut limits = Vec::new();
     if let Some(fen) = constraints.budget_max_fen {
-        limits.push(format!(
-            "预算 ≤ {0}（按最高价计） / budget ≤ {0}, at the highest prices",
-            money::yuan(fen)
-        ));
+        limits.push(format!("预算 ≤ {0}（按最高价计） / budget ≤ {0}, at the highest prices", money::yuan(fen)));
     }
     if let Some(fen) = constraints.budget_min_fen {
-        limits.push(format!(
-            "预算下限 {0}（仅供参考） / lower end of the budget {0}, for information",
-            money::yuan(fen)
-        ));
+        limits.push(format!("预算下限 {0}（仅供参考） / lower end of the budget {0}, for information", money::yuan(fen)));
     }
     if let Some(days) = constraints.max_recovery_days {
         limits.push(format!("每次恢复期 ≤ {days} 天 / recovery ≤ {days} days"));
@@ -116,11 +100,7 @@ mod tests {
     #[test]
     fn only_limits_that_exist_are_told() {
         assert!(limits(&Constraints::default()).is_empty());
-        let some = Constraints {
-            budget_max_fen: Some(500_000),
-            max_recovery_days: Some(0),
-            ..Constraints::default()
-        };
+        let some = Constraints { budget_max_fen: Some(500_000), max_recovery_days: Some(0), ..Constraints::default() };
         assert_eq!(limits(&some).len(), 2);
         assert!(limits(&some)[0].contains("¥5,000"));
     }

@@ -142,10 +142,7 @@ mod tests {
     fn clinic() -> Memory {
         let mut user = customer_account("usr_0001", "张伟", 3);
         user.avatar = Some("/avatars/1.png".into());
-        Memory {
-            users: vec![user],
-            ..Memory::default()
-        }
+        Memory { users: vec![user], ..Memory::default() }
     }
 
     fn tool() -> Tool {

@@ -8,8 +8,5 @@ use crate::tool::Tool;
 
 /// The tools of this set, in a fixed order.
 pub fn tools() -> Vec<Tool> {
-    vec![
-        Tool::native::<get_user_profile::GetUserProfile>(),
-        Tool::native::<search_users::SearchUsers>(),
-    ]
+    vec![Tool::native::<get_user_profile::GetUserProfile>(), Tool::native::<search_users::SearchUsers>()]
 }

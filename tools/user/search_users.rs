@@ -94,10 +94,7 @@ impl NativeTool for SearchUsers {
         let open = ctx.allows("allow_contact");
         let hits = ctx.records.search_users(query, self.limit).await?;
         let result: Vec<FoundUser> = hits.into_iter().map(|hit| found(hit, open)).collect();
-        Ok(FoundUsers {
-            count: result.len(),
-            result,
-        })
+        Ok(FoundUsers { count: result.len(), result })
     }
 }
 
@@ -142,7 +139,10 @@ mod tests {
         let example = tool().definition.example.clone();
         let found = call(&tool(), &clinic(), example).await.unwrap();
         assert_eq!(found["count"], 3);
-        assert_eq!(found["result"][0], json!({"user_id": "usr_2", "username": "张", "email": "u***@example.com", "roles": ["customer"], "match_score": 1.0}));
+        assert_eq!(
+            found["result"][0],
+            json!({"user_id": "usr_2", "username": "张", "email": "u***@example.com", "roles": ["customer"], "match_score": 1.0})
+        );
         assert_eq!(found["result"][1]["match_score"], 0.667);
         assert_eq!(found["result"][2]["match_score"], 0.333);
     }

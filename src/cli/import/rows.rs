@@ -70,7 +70,9 @@ pub(super) fn csv(kind: Kind, text: &str, bar: &ProgressBar) -> Result<Rows, Com
 fn row_error(error: &csv::Error) -> String {
     match error.kind() {
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("the row has {len} cells and the header {expected_len}; expected as many (a comma inside a cell needs \"quotes\" around it)")
+            format!(
+                "the row has {len} cells and the header {expected_len}; expected as many (a comma inside a cell needs \"quotes\" around it)"
+            )
         }
         _ => error.to_string(),
     }
@@ -82,7 +84,9 @@ fn columns(kind: Kind, header: &StringRecord) -> Result<Vec<&'static str>, Compl
     let mut columns = Vec::with_capacity(header.len());
     for column in header {
         match kind.field(column) {
-            Ok(field) if columns.contains(&field.name) => complaints.add(1, Some(field.name), format!("two columns say it, one of them `{column}`; expected one")),
+            Ok(field) if columns.contains(&field.name) => {
+                complaints.add(1, Some(field.name), format!("two columns say it, one of them `{column}`; expected one"));
+            }
             Ok(field) => columns.push(field.name),
             Err(why) => complaints.add(1, None, why),
         }
@@ -114,7 +118,11 @@ pub(super) fn jsonl(kind: Kind, text: &str, bar: &ProgressBar) -> Result<Rows, C
                 Err(problems) => problems.into_iter().for_each(|why| reading.complaints.add(number, None, why)),
             },
             Err(error) => {
-                reading.complaints.add(number, None, format!("it is no JSON object (column {}); expected one object a line", error.column()));
+                reading.complaints.add(
+                    number,
+                    None,
+                    format!("it is no JSON object (column {}); expected one object a line", error.column()),
+                );
             }
         }
     }
@@ -126,7 +134,9 @@ fn cells(kind: Kind, object: Map<String, Value>) -> Result<Vec<(&'static str, Va
     let mut problems = Vec::new();
     for (key, value) in object {
         match kind.field(&key) {
-            Ok(field) if cells.iter().any(|(name, _)| *name == field.name) => problems.push(format!("{}: two keys say it, one of them `{key}`; expected one", field.name)),
+            Ok(field) if cells.iter().any(|(name, _)| *name == field.name) => {
+                problems.push(format!("{}: two keys say it, one of them `{key}`; expected one", field.name));
+            }
             Ok(field) => cells.push((field.name, value)),
             Err(why) => problems.push(why),
         }

@@ -30,7 +30,9 @@ pub(super) fn format_of(file: &Path, asked: Option<Format>) -> anyhow::Result<Fo
     match extension.as_deref() {
         Some("csv") => Ok(Format::Csv),
         Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
-        _ if is_stdin(file) => Err(Fault::new(exit::USAGE, "stdin has no name that says its form; add --format csv or --format jsonl").into()),
+        _ if is_stdin(file) => {
+            Err(Fault::new(exit::USAGE, "stdin has no name that says its form; add --format csv or --format jsonl").into())
+        }
         _ => {
             let text = format!("{} does not end in .csv, .jsonl or .ndjson; rename it, or add --format csv or --format jsonl", label(file));
             Err(Fault::new(exit::USAGE, text).into())

@@ -95,7 +95,12 @@ async fn at_most_twenty_mistakes_are_named() {
     let clinic = Clinic::new();
     let error = clinic.import(Kind::Users, "users.jsonl", "{]\n".repeat(50)).await.unwrap_err();
     assert_eq!(error.lines().count(), 21);
-    assert!(error.starts_with("nothing was imported: users.jsonl has 20 mistakes or more\n  users.jsonl:1: it is no JSON object (column 2); expected"), "{error}");
+    assert!(
+        error.starts_with(
+            "nothing was imported: users.jsonl has 20 mistakes or more\n  users.jsonl:1: it is no JSON object (column 2); expected"
+        ),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -118,7 +123,10 @@ async fn rows_that_point_at_nothing_are_named_by_line() {
     clinic.import(Kind::Users, "users.csv", USERS).await.unwrap();
     let text = "user_id,city\nusr_1,上海\nusr_x,北京\n";
     let error = clinic.import(Kind::Customers, "customers.csv", text).await.unwrap_err();
-    assert_eq!(error, "nothing was imported: customers.csv has 1 mistake\n  customers.csv:3: user_id usr_x is not in users; import users first");
+    assert_eq!(
+        error,
+        "nothing was imported: customers.csv has 1 mistake\n  customers.csv:3: user_id usr_x is not in users; import users first"
+    );
     assert!(clinic.store.customer("usr_1").await.unwrap().is_none());
 }
 
@@ -142,7 +150,8 @@ async fn other_encodings_and_names_are_refused_with_advice() {
     assert!(error.starts_with("users.txt does not end in .csv, .jsonl or .ndjson"), "{error}");
     let options = ImportOptions { format: Some(Format::Csv), ..ImportOptions::default() };
     assert_eq!(clinic.import_with(Kind::Users, "users.txt", USERS, options).await, Ok(summary(2, 0, 0)));
-    let missing = import(&clinic.store, Kind::Users, &clinic.dir.path().join("none.csv"), ImportOptions::default(), &FixedClock::at_ms(0)).await;
+    let missing =
+        import(&clinic.store, Kind::Users, &clinic.dir.path().join("none.csv"), ImportOptions::default(), &FixedClock::at_ms(0)).await;
     assert!(missing.unwrap_err().to_string().starts_with("cannot read "));
 }
 

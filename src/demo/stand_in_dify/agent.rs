@@ -9,11 +9,11 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     Behaviour, McpServer, Shared, ToolEntry, held,
     mcp::{call_tool, list_tools},
+    new_uuid,
     sse::Emitter,
     words::{Facts, welcome},
 };
@@ -133,7 +133,7 @@ impl Run {
 
     async fn begin(&self) {
         if self.shared.kind == AgentKind::Workflow {
-            self.out.event("workflow_started", json!({ "data": { "workflow_id": Uuid::new_v4(), "inputs": {} } })).await;
+            self.out.event("workflow_started", json!({ "data": { "workflow_id": new_uuid(), "inputs": {} } })).await;
         }
     }
 
@@ -176,7 +176,7 @@ impl Run {
             return;
         }
         let mut thought = json!({
-            "id": Uuid::new_v4(), "position": position, "thought": "", "observation": "", "tool": "", "tool_labels": {}, "tool_input": "", "message_files": [],
+            "id": new_uuid(), "position": position, "thought": "", "observation": "", "tool": "", "tool_labels": {}, "tool_input": "", "message_files": [],
         });
         if let (Some(thought), Value::Object(fields)) = (thought.as_object_mut(), fields) {
             thought.extend(fields);
@@ -196,7 +196,8 @@ impl Run {
         self.shared.ledger.change(&self.task_id, |run| run.answer = Some(text.to_owned()));
         let tokens = 400 + text.chars().count();
         if self.shared.kind == AgentKind::Workflow {
-            let data = json!({ "status": "succeeded", "outputs": { "text": text }, "error": null, "elapsed_time": 0.5, "total_tokens": tokens });
+            let data =
+                json!({ "status": "succeeded", "outputs": { "text": text }, "error": null, "elapsed_time": 0.5, "total_tokens": tokens });
             return self.out.event("workflow_finished", json!({ "data": data })).await;
         }
         let usage = json!({
@@ -213,8 +214,12 @@ impl Run {
         let servers = held(&self.shared.mcp).clone();
         for server in servers {
             match list_tools(&self.shared.http, &server).await {
-                Ok(names) => held(&self.shared.tools).extend(names.into_iter().map(|name| (name, server.clone()))),
-                Err(why) => tracing::warn!(server.name = %server.name, %why, "the stand-in for Dify cannot list the tools of an MCP server"),
+                Ok(names) => {
+                    held(&self.shared.tools).extend(names.into_iter().map(|name| (name, server.clone())));
+                }
+                Err(why) => {
+                    tracing::warn!(server.name = %server.name, %why, "the stand-in for Dify cannot list the tools of an MCP server");
+                }
             }
         }
         held(&self.shared.tools).get(tool).cloned()

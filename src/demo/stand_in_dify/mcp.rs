@@ -48,7 +48,12 @@ pub(super) async fn list_tools(http: &HttpClient, server: &McpServer) -> Result<
 }
 
 /// One tool call, with everything Dify does around it.
-pub(super) async fn call_tool(http: &HttpClient, server: &McpServer, tool: &str, arguments: &Map<String, Value>) -> Result<Observation, String> {
+pub(super) async fn call_tool(
+    http: &HttpClient,
+    server: &McpServer,
+    tool: &str,
+    arguments: &Map<String, Value>,
+) -> Result<Observation, String> {
     let mut conversation = Conversation::open(http, server).await?;
     conversation.request(1, "tools/list", None, false).await?;
     let params = json!({ "name": tool, "arguments": arguments });
@@ -93,7 +98,8 @@ impl<'a> Conversation<'a> {
         if let Some(session) = reply.headers.get(SESSION) {
             self.session = Some(session.clone());
         }
-        let mut answer = answer_to(id, &reply).ok_or_else(|| format!("{method} was answered without its response: Dify would wait for ever"))?;
+        let mut answer =
+            answer_to(id, &reply).ok_or_else(|| format!("{method} was answered without its response: Dify would wait for ever"))?;
         match answer.get_mut("result") {
             Some(result) => Ok(result.take()),
             None => Err(format!("{method} failed: {}", answer.get("error").unwrap_or(&Value::Null))),
@@ -123,7 +129,8 @@ impl<'a> Conversation<'a> {
     }
 
     fn headers(&self) -> Result<HeaderMap, String> {
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.server.key.expose())).map_err(|_| "the server's key is no header value".to_owned())?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.server.key.expose()))
+            .map_err(|_| "the server's key is no header value".to_owned())?;
         bearer.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, bearer);

@@ -13,9 +13,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::{Behaviour, RunEntry, Shared, agent::Run, held, sse::Emitter};
+use super::{Behaviour, RunEntry, Shared, agent::Run, held, new_uuid, sse::Emitter};
 use crate::{
     clock::{Clock, SystemClock},
     outbound::dify::AgentKind,
@@ -63,7 +62,8 @@ struct Which {
 }
 
 async fn check_key(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("Bearer "));
+    let given =
+        request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("Bearer "));
     if given.is_some_and(|key| shared.key.matches(key)) {
         return next.run(request).await;
     }
@@ -130,13 +130,12 @@ async fn begin(shared: Arc<Shared>, headers: &HeaderMap, question: Question) -> 
 }
 
 fn entry_for(shared: &Shared, headers: &HeaderMap, inputs: Map<String, Value>, query: String, user: String) -> RunEntry {
-    let id = || Uuid::new_v4().to_string();
     let is_workflow = shared.kind == AgentKind::Workflow;
     RunEntry {
         user,
-        task_id: id(),
-        conversation_id: if is_workflow { String::new() } else { id() },
-        message_id: id(),
+        task_id: new_uuid(),
+        conversation_id: if is_workflow { String::new() } else { new_uuid() },
+        message_id: new_uuid(),
         trace_id: headers.get("x-trace-id").and_then(|value| value.to_str().ok()).map(str::to_owned),
         query,
         inputs,
@@ -203,10 +202,9 @@ async fn messages(State(shared): State<Arc<Shared>>, Query(which): Query<Which>)
 
 /// A message as Dify stores it: the answer comes with the end of the run.
 fn stored(run: &RunEntry) -> Value {
-    let thought = |position: usize, thought: &str, tool: &str, observation: &str| {
-        json!({ "id": Uuid::new_v4(), "message_id": run.message_id, "position": position, "thought": thought, "tool": tool, "tool_input": "", "observation": observation })
-    };
-    let mut thoughts: Vec<Value> = run.tools.iter().enumerate().map(|(at, call)| thought(at + 1, "", &call.tool, &call.observation)).collect();
+    let thought = |position: usize, thought: &str, tool: &str, observation: &str| json!({ "id": new_uuid(), "message_id": run.message_id, "position": position, "thought": thought, "tool": tool, "tool_input": "", "observation": observation });
+    let mut thoughts: Vec<Value> =
+        run.tools.iter().enumerate().map(|(at, call)| thought(at + 1, "", &call.tool, &call.observation)).collect();
     if let Some(answer) = &run.answer {
         thoughts.push(thought(run.tools.len() + 1, answer, "", ""));
     }
@@ -220,7 +218,8 @@ async fn workflow_run(State(shared): State<Arc<Shared>>, Path(run_id): Path<Stri
     match shared.ledger.of_message(&run_id) {
         Some(run) => {
             let status = if run.answer.is_some() { "succeeded" } else { "running" };
-            Json(json!({ "id": run_id, "status": status, "outputs": { "text": run.answer }, "error": null, "total_tokens": 400 })).into_response()
+            Json(json!({ "id": run_id, "status": status, "outputs": { "text": run.answer }, "error": null, "total_tokens": 400 }))
+                .into_response()
         }
         None => error(404, "not_found", "Workflow run not found."),
     }

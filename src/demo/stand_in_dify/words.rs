@@ -42,7 +42,8 @@ pub(super) fn welcome(facts: &Facts) -> String {
         None => "欢迎来到安美智享！",
     };
     let advice: String = facts.recommendations.iter().filter_map(|text| for_the_customer(text)).take(2).collect();
-    let advice = if advice.is_empty() { "有任何关于护肤或医美的问题，都可以直接告诉我。".to_owned() } else { advice };
+    let advice =
+        if advice.is_empty() { "有任何关于护肤或医美的问题，都可以直接告诉我。".to_owned() } else { advice };
     format!("{greeting}{opening}🌟\n\n{advice}\n\n您的专属顾问很快会与您联系，期待与您一起开启美丽之旅。")
 }
 

@@ -8,25 +8,14 @@
 //!
 //! What passes has at most 600 characters, ends at a sentence, and still has to be escaped wherever it is shown.
 
+mod checks;
+
 use serde_json::Value;
-use unicode_normalization::UnicodeNormalization;
+
+use self::checks::refuse;
 
 /// The longest welcome, in characters.
 const LONGEST: usize = 600;
-/// Digits in a row that may be a phone number, an id or a card.
-const DIGITS_IN_A_ROW: usize = 7;
-/// The same with spaces, dots or hyphens between them; a date has fewer, and so has a range of prices.
-const DIGITS_IN_ALL: usize = 11;
-/// The same in three groups or more, as numbers of services are written; a range of prices has two.
-const DIGITS_IN_GROUPS: usize = 10;
-/// The most that can stand between two groups of one number.
-const LONGEST_GAP: usize = 3;
-/// Endings that make a name with a dot an address.
-const DOMAINS: [&str; 28] = [
-    "com", "cn", "net", "org", "io", "co", "me", "cc", "tv", "xyz", "top", "vip", "shop", "site", "club", "info", "biz", "app", "dev", "ru", "hk",
-    "tw", "us", "uk", "ai", "link", "ly", "online",
-];
-
 /// Why a text may not be shown to a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -124,81 +113,6 @@ fn out_of_json(text: &str) -> Option<String> {
     }
 }
 
-/// Refuses links, addresses and long numbers.
-fn refuse(text: &str) -> Result<(), Refusal> {
-    let plain: String = text.nfkc().filter(|c| !is_invisible(*c) && !matches!(c, '\u{fe00}'..='\u{fe0f}')).collect();
-    let lower = plain.to_lowercase();
-    if has_email(&lower) {
-        return Err(Refusal::Email);
-    }
-    if has_link(&lower) {
-        return Err(Refusal::Link);
-    }
-    if has_long_number(&lower) { Err(Refusal::Digits) } else { Ok(()) }
-}
-
-fn has_email(text: &str) -> bool {
-    let mut before = ' ';
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let after = chars.peek().copied().unwrap_or(' ');
-        if c == '@' && before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric() {
-            return true;
-        }
-        before = c;
-    }
-    false
-}
-
-fn has_link(text: &str) -> bool {
-    let marks = ["://", "www.", "](", "![", "javascript:", "data:image", "data:text", "mailto:", "http:", "https:", "href=", "src="];
-    marks.iter().any(|mark| text.contains(mark)) || has_domain(text)
-}
-
-/// `name.com`, also with the dots that browsers take for one.
-fn has_domain(text: &str) -> bool {
-    let dotted: String = text.chars().map(|c| if matches!(c, '。' | '．' | '｡') { '.' } else { c }).collect();
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-    dotted.split(|c| !is_part(c)).any(|word| {
-        let word = word.trim_matches(['.', '-']);
-        let Some((name, _)) = word.split_once('.') else { return false };
-        let mut labels = word.split('.').skip(1);
-        !name.is_empty() && (labels.any(|label| DOMAINS.contains(&label)) || is_ip(word))
-    })
-}
-
-fn is_ip(word: &str) -> bool {
-    word.parse::<std::net::Ipv4Addr>().is_ok()
-}
-
-fn has_long_number(text: &str) -> bool {
-    let (mut in_row, mut in_all, mut groups, mut gap) = (0, 0, 0, 0);
-    for c in text.chars() {
-        if is_digit(c) {
-            groups += usize::from(in_row == 0);
-            in_row += 1;
-            in_all += 1;
-            gap = 0;
-            if in_row >= DIGITS_IN_A_ROW || in_all >= DIGITS_IN_ALL || (in_all >= DIGITS_IN_GROUPS && groups >= 3) {
-                return true;
-            }
-        } else {
-            in_row = 0;
-            gap += 1;
-            let joins = matches!(c, ' ' | '-' | '.' | '·' | '_' | '/' | '(' | ')' | '‐'..='―');
-            if !joins || gap > LONGEST_GAP {
-                (in_all, groups) = (0, 0);
-            }
-        }
-    }
-    false
-}
-
-/// Digits of any script, and the Chinese ones that spell a number out.
-fn is_digit(c: char) -> bool {
-    c.is_numeric() || matches!(c, '零' | '一' | '二' | '三' | '四' | '五' | '六' | '七' | '八' | '九' | '幺')
-}
-
 /// Without tags. Line breaks and paragraphs become line breaks; scripts and what does not parse are refused.
 fn without_tags(text: &str) -> Result<String, Refusal> {
     let mut kept = String::with_capacity(text.len());
@@ -213,9 +127,12 @@ fn without_tags(text: &str) -> Result<String, Refusal> {
             continue;
         }
         let (inside, behind) = after.split_once('>').ok_or(Refusal::Markup)?;
-        let name: String = inside.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        let name: String =
+            inside.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
         match name.as_str() {
-            "script" | "style" | "iframe" | "object" | "embed" | "img" | "svg" | "form" | "a" | "tool" | "function" => return Err(Refusal::Markup),
+            "script" | "style" | "iframe" | "object" | "embed" | "img" | "svg" | "form" | "a" | "tool" | "function" => {
+                return Err(Refusal::Markup);
+            }
             "br" | "p" | "div" | "li" => kept.push('\n'),
             _ => {}
         }
@@ -223,7 +140,9 @@ fn without_tags(text: &str) -> Result<String, Refusal> {
     }
     kept.push_str(rest);
     // What was cut out of the middle may have made a new tag of both ends.
-    let opens = |pair: &str| pair.starts_with('<') && pair.get(1..).is_some_and(|c| c.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!'));
+    let opens = |pair: &str| {
+        pair.starts_with('<') && pair.get(1..).is_some_and(|c| c.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!'))
+    };
     if kept.match_indices('<').any(|(at, _)| kept.get(at..).is_some_and(opens)) { Err(Refusal::Markup) } else { Ok(kept) }
 }
 
@@ -234,8 +153,25 @@ fn without_chatter(text: &str) -> String {
         None => text,
     };
     let traces = [
-        "action:", "action input:", "observation:", "thought:", "tool:", "tool call:", "tool_call", "function:", "function_call", "调用工具", "正在调用", "工具调用", "已调用",
-        "思考：", "思考:", "行动：", "行动:", "观察：", "观察:",
+        "action:",
+        "action input:",
+        "observation:",
+        "thought:",
+        "tool:",
+        "tool call:",
+        "tool_call",
+        "function:",
+        "function_call",
+        "调用工具",
+        "正在调用",
+        "工具调用",
+        "已调用",
+        "思考：",
+        "思考:",
+        "行动：",
+        "行动:",
+        "观察：",
+        "观察:",
     ];
     let is_trace = |line: &str| {
         let line = line.trim_start_matches(['#', '*', '-', '>', ' ', '【', '[', '(', '（']).to_lowercase();
@@ -391,7 +327,15 @@ mod tests {
 
     #[test]
     fn markup_and_data_are_refused() {
-        for text in ["<script>alert(1)</script>", "您好<img onerror=x>", "<<b>script>x", "您好 <b", "<tool_call>{}</tool_call>您好", "<iframe/>", "<SvG/onload=x>"] {
+        for text in [
+            "<script>alert(1)</script>",
+            "您好<img onerror=x>",
+            "<<b>script>x",
+            "您好 <b",
+            "<tool_call>{}</tool_call>您好",
+            "<iframe/>",
+            "<SvG/onload=x>",
+        ] {
             assert_eq!(clean(text), Err(Refusal::Markup), "{text:?}");
         }
         for text in ["{\"a\":1,\"b\":2}", "[1, 2]", "{\"a\":\"x\",\"b\":\"y\"}", "{坏的}"] {

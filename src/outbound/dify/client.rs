@@ -51,7 +51,11 @@ impl DifyClient {
     /// The app behind `key` at `base_url`, which is the installation's root, with or without `/v1`.
     pub fn new(http: HttpClient, base_url: &str, key: SecretText, kind: AgentKind) -> Result<Self, DifyError> {
         let base = parse_base(base_url)?;
-        let bad_key = || DifyError::Settings("the app's key is empty or holds characters that no HTTP header can carry; copy it from Dify's page \"API Access\"".into());
+        let bad_key = || {
+            DifyError::Settings(
+                "the app's key is empty or holds characters that no HTTP header can carry; copy it from Dify's page \"API Access\"".into(),
+            )
+        };
         if key.is_empty() {
             return Err(bad_key());
         }

@@ -121,7 +121,10 @@ impl DifyError {
     pub fn class(&self) -> Class {
         match self {
             Self::Settings(_) => Class::Broken,
-            Self::Http(HttpError::Unreachable { .. } | HttpError::Timeout { .. }) | Self::NotDify { .. } | Self::Cut { .. } | Self::Idle { .. } => Class::Retry,
+            Self::Http(HttpError::Unreachable { .. } | HttpError::Timeout { .. })
+            | Self::NotDify { .. }
+            | Self::Cut { .. }
+            | Self::Idle { .. } => Class::Retry,
             Self::Status { status, .. } => class_of_status(*status),
             Self::Api { status, code, .. } => class_of_code(code).unwrap_or_else(|| class_of_status(*status)),
             Self::RunFailed { .. } => Class::RetryOnce,
@@ -178,11 +181,9 @@ fn class_of_code(code: &str) -> Option<Class> {
         "too_many_requests" => Some(Class::Retry),
         "completion_request_error" => Some(Class::RetryOnce),
         "rate_limit_error" => Some(Class::NextRung),
-        "unauthorized"
-        | "app_unavailable"
-        | "provider_not_initialize"
-        | "provider_quota_exceeded"
-        | "model_currently_not_support" => Some(Class::Broken),
+        "unauthorized" | "app_unavailable" | "provider_not_initialize" | "provider_quota_exceeded" | "model_currently_not_support" => {
+            Some(Class::Broken)
+        }
         _ => None,
     }
 }

@@ -1,9 +1,9 @@
 //! Dify's service API: asking an agent for a welcome, and reading its stream.
 //!
 //! No well-kept Rust client exists, so this is ours, cut into what can be tested alone: `client` asks, `stream` turns
-//! bytes into events, `events` types them, `run` follows them, `answer` decides which text is the answer, [`clean`] decides whether a
-//! customer may see it, `error` says what a failure means for
-//! the caller, `lost` finds the answer of a stream that broke off.
+//! bytes into events, `events` types them, `run` follows them, `answer` decides which text is the answer, [`clean`]
+//! whether a customer may see it, `error` what a failure means for the caller; `lost` finds the answer of a stream that
+//! broke off.
 //!
 //! Always streaming: agent apps refuse to block, and Dify Cloud cuts a blocking request. Dify has no idempotency key:
 //! after a cut stream ask [`DifyClient::find_answer`] first, [`DifyClient::stop`] the old run, and only then ask anew.

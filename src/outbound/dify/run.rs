@@ -52,7 +52,9 @@ impl Run<'_> {
                 return self.finish().map(|answer| Some(Answer { tokens, price, ..answer }));
             }
             // A chatflow sends this too, and then its message_end.
-            Event::WorkflowFinished(finished) if self.client.kind() == AgentKind::Workflow => return self.finish_workflow(&finished).map(Some),
+            Event::WorkflowFinished(finished) if self.client.kind() == AgentKind::Workflow => {
+                return self.finish_workflow(&finished).map(Some);
+            }
             Event::WorkflowFinished(_) | Event::Other => {}
         }
         Ok(None)

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
     outbound::dify::{Answer, Ask, DifyClient, DifyError, Progress, clean},
     queue::JobError,
     registration::{
@@ -31,9 +30,15 @@ pub(in crate::registration) async fn compose_welcome(runner: &Runner, run: &Regi
     let welcome = ladder(runner, run).await;
     let detail = json!({"rung": welcome.rung, "reason": welcome.reason, "tools": tools(&welcome)});
     let user = &run.profile.user_id;
-    match welcome.rung {
-        "agent" => tracing::info!(registration.id = run.id, user.id = user, "Dify Agent欢迎消息生成成功 / the agent wrote the welcome"),
-        _ => tracing::warn!(registration.id = run.id, user.id = user, reason = welcome.reason, "Dify Agent不可用，使用默认欢迎消息 / the default welcome is used"),
+    if welcome.rung == "agent" {
+        tracing::info!(registration.id = run.id, user.id = user, "Dify Agent欢迎消息生成成功 / the agent wrote the welcome");
+    } else {
+        tracing::warn!(
+            registration.id = run.id,
+            user.id = user,
+            reason = welcome.reason,
+            "Dify Agent不可用，使用默认欢迎消息 / the default welcome is used"
+        );
     }
     match runner.store.keep_welcome(&run.id, welcome, this.done(detail)).await {
         Ok(()) => Ok(()),

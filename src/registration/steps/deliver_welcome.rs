@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    clock::{Clock, rfc3339},
+    clock::rfc3339,
     ids::new_id,
     queue::JobError,
     registration::{
@@ -23,7 +23,13 @@ pub(in crate::registration) async fn deliver_welcome(runner: &Runner, run: &Regi
         Ok(message) => {
             runner.wake.notify_one();
             let since_acceptance_ms = runner.clock.now_ms() - run.accepted_at;
-            tracing::info!(registration.id = run.id, user.id = run.profile.user_id, message.id = message, since_acceptance_ms, "欢迎消息已送达会话 / welcome stored");
+            tracing::info!(
+                registration.id = run.id,
+                user.id = run.profile.user_id,
+                message.id = message,
+                since_acceptance_ms,
+                "欢迎消息已送达会话 / welcome stored"
+            );
             Ok(())
         }
         Err(error) => Err(this.failed(runner, &run.id, error.into()).await),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    clock::{Clock, rfc3339},
+    clock::rfc3339,
     queue::JobError,
     registration::run::{Runner, Try},
     store::registrations::Registration,

@@ -1,7 +1,6 @@
 //! Step 1: the user's row and the default conversation (R001).
 
 use crate::{
-    clock::Clock,
     ids::new_id,
     queue::JobError,
     registration::run::{Runner, Try},
@@ -19,7 +18,13 @@ pub(in crate::registration) async fn open_conversation(runner: &Runner, run: &Re
     match opened {
         Ok(conversation) => {
             let since_acceptance_ms = runner.clock.now_ms() - run.accepted_at;
-            tracing::info!(registration.id = run.id, user.id = user, conversation.id = conversation, since_acceptance_ms, "默认会话创建成功 / default conversation opened");
+            tracing::info!(
+                registration.id = run.id,
+                user.id = user,
+                conversation.id = conversation,
+                since_acceptance_ms,
+                "默认会话创建成功 / default conversation opened"
+            );
             Ok(())
         }
         Err(error) => Err(this.failed(runner, &run.id, error.into()).await),

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::{
     Kind,
     records::{
-        ConsultationRecord, ConversationRecord, CustomerRecord, MessageRecord, PlanRecord, PreferencesRecord, Record, ServiceRecord, UserRecord,
+        ConsultationRecord, ConversationRecord, CustomerRecord, MessageRecord, PlanRecord, PreferencesRecord, Record, ServiceRecord,
+        UserRecord,
     },
     values,
 };
@@ -237,7 +238,10 @@ mod tests {
 
     #[test]
     fn a_row_becomes_a_record() {
-        let cells = row(Kind::Users, json!({"userId": "usr_1", "username": " 张伟 ", "phone": "", "email": null, "roles": "doctor;admin", "isActive": "false"}));
+        let cells = row(
+            Kind::Users,
+            json!({"userId": "usr_1", "username": " 张伟 ", "phone": "", "email": null, "roles": "doctor;admin", "isActive": "false"}),
+        );
         let Ok(Record::User(user)) = parse(Kind::Users, cells) else { panic!("a user") };
         assert_eq!((user.id.as_str(), user.username.as_str(), user.phone, user.is_active), ("usr_1", "张伟", None, Some(false)));
         assert_eq!(user.roles.unwrap(), ["doctor", "admin"]);

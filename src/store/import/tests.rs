@@ -4,8 +4,8 @@ use anmei_mcp_tools::Records;
 use serde_json::json;
 
 use super::{
-    ConsultationRecord, ConversationRecord, CustomerRecord, ImportError, ImportSummary, MessageRecord, Mode, PlanRecord, PreferencesRecord, Record,
-    ServiceRecord, UserRecord,
+    ConsultationRecord, ConversationRecord, CustomerRecord, ImportError, ImportSummary, MessageRecord, Mode, PlanRecord, PreferencesRecord,
+    Record, ServiceRecord, UserRecord,
 };
 use crate::{clock::from_ms, store::Store};
 
@@ -66,8 +66,18 @@ fn clinic() -> Vec<Record> {
             created_at: Some(at),
             ..MessageRecord::default()
         }),
-        Record::Plan(PlanRecord { id: "pln_1".into(), customer_id: Some("usr_1".into()), body: json!({"items": []}), ..PlanRecord::default() }),
-        Record::Plan(PlanRecord { id: "pln_2".into(), parent_id: Some("pln_1".into()), body: json!({"items": [1]}), ..PlanRecord::default() }),
+        Record::Plan(PlanRecord {
+            id: "pln_1".into(),
+            customer_id: Some("usr_1".into()),
+            body: json!({"items": []}),
+            ..PlanRecord::default()
+        }),
+        Record::Plan(PlanRecord {
+            id: "pln_2".into(),
+            parent_id: Some("pln_1".into()),
+            body: json!({"items": [1]}),
+            ..PlanRecord::default()
+        }),
     ]
 }
 
@@ -116,7 +126,13 @@ async fn what_a_record_points_at_is_named_by_its_field() {
 async fn a_broken_rule_of_the_schema_is_the_records_fault() {
     let (_dir, store) = open();
     let mut records = clinic();
-    records.push(Record::Service(ServiceRecord { code: "x".into(), price_min_fen: 2, price_max_fen: 1, duration_minutes: 1, ..ServiceRecord::default() }));
+    records.push(Record::Service(ServiceRecord {
+        code: "x".into(),
+        price_min_fen: 2,
+        price_max_fen: 1,
+        duration_minutes: 1,
+        ..ServiceRecord::default()
+    }));
     let Err(ImportError::Records(failures)) = store.import(records, NOW).await else { panic!("refused") };
     assert!(failures[0].index == 9 && failures[0].why.contains("price_max_fen >= price_min_fen"), "{failures:?}");
 }

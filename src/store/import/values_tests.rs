@@ -23,7 +23,10 @@ fn amounts_are_exact_decimals() {
     for value in bad.map(|text| json!(text)).into_iter().chain([json!(1e300), json!(-5), json!(true), json!(0.001)]) {
         assert!(fen(&value).is_err(), "{value}");
     }
-    assert_eq!(fen(&json!("abc")).unwrap_err(), "`abc` is not understood; expected an amount in yuan with at most two decimals, such as 1980 or 1980.50");
+    assert_eq!(
+        fen(&json!("abc")).unwrap_err(),
+        "`abc` is not understood; expected an amount in yuan with at most two decimals, such as 1980 or 1980.50"
+    );
 }
 
 #[test]
@@ -48,7 +51,8 @@ fn times_come_in_four_forms_and_dates_begin_at_the_clinic() {
 #[test]
 fn lists_are_arrays_or_separated_text() {
     let expected = Ok(vec!["色斑".to_owned(), "皱纹".to_owned()]);
-    for value in [json!(["色斑", "皱纹"]), json!("色斑;皱纹"), json!("色斑 | 皱纹 |"), json!("色斑；皱纹"), json!("[\"色斑\", \"皱纹\"]")] {
+    for value in [json!(["色斑", "皱纹"]), json!("色斑;皱纹"), json!("色斑 | 皱纹 |"), json!("色斑；皱纹"), json!("[\"色斑\", \"皱纹\"]")]
+    {
         assert_eq!(list(&value), expected, "{value}");
     }
     assert_eq!(list(&json!([])), Ok(vec![]));
@@ -69,7 +73,10 @@ fn ids_addresses_and_numbers_are_checked() {
     }
     assert_eq!(phone(&json!(13_812_348_888_i64)), Ok("13812348888".into()));
     assert_eq!(phone(&json!("+86 138-1234-8888")), Ok("+8613812348888".into()));
-    assert_eq!(phone(&json!("ask")).unwrap_err(), "`ask` is not understood; expected 3 to 20 digits, such as 13812348888 or +86 138-1234-8888");
+    assert_eq!(
+        phone(&json!("ask")).unwrap_err(),
+        "`ask` is not understood; expected 3 to 20 digits, such as 13812348888 or +86 138-1234-8888"
+    );
     assert_eq!(number(&json!("3"), 1, 5), Ok(3));
     assert!(number(&json!(6), 1, 5).is_err());
     assert!(number(&json!(1.5), 1, 5).is_err());

@@ -181,7 +181,10 @@ async fn services_are_ordered_and_count_bookings_of_a_year() {
     ])
     .await;
     let found = store.services().await.unwrap();
-    assert_eq!(found.iter().map(|one| (one.code.as_str(), one.bookings_year)).collect::<Vec<_>>(), [("botox", 0), ("aqua", 0), ("peel", 1)]);
+    assert_eq!(
+        found.iter().map(|one| (one.code.as_str(), one.bookings_year)).collect::<Vec<_>>(),
+        [("botox", 0), ("aqua", 0), ("peel", 1)]
+    );
     assert_eq!((found[0].sessions, found[0].efficacy, found[0].enabled), (1, 50, true));
     assert_eq!(found[0].contraindications, ["pregnancy"]);
 }

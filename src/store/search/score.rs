@@ -38,9 +38,7 @@ pub(super) fn rank(candidates: Vec<Candidate>, terms: &Terms, limit: usize) -> V
         .collect();
     scored.sort_by(|(a, a_length, a_row), (b, b_length, b_row)| {
         let order = |length: usize, row: &Candidate| (length, Reverse(row.registered_at));
-        b.total_cmp(a)
-            .then_with(|| order(*a_length, a_row).cmp(&order(*b_length, b_row)))
-            .then_with(|| a_row.id.cmp(&b_row.id))
+        b.total_cmp(a).then_with(|| order(*a_length, a_row).cmp(&order(*b_length, b_row))).then_with(|| a_row.id.cmp(&b_row.id))
     });
     scored.into_iter().take(limit).map(|(score, _, candidate)| (candidate.seq, score)).collect()
 }
@@ -105,7 +103,14 @@ mod tests {
 
     fn person(seq: i64, username: &str, phone: &str, registered_at: i64) -> Candidate {
         let id = format!("usr_{seq}");
-        Candidate { seq, id, username: username.into(), email: Some(format!("u{seq}@example.com")), phone: Some(phone.into()), registered_at }
+        Candidate {
+            seq,
+            id,
+            username: username.into(),
+            email: Some(format!("u{seq}@example.com")),
+            phone: Some(phone.into()),
+            registered_at,
+        }
     }
 
     fn order(query: &str, people: Vec<Candidate>) -> Vec<i64> {
@@ -114,7 +119,15 @@ mod tests {
 
     #[test]
     fn whole_then_beginning_then_word_then_inside() {
-        let people = || vec![person(1, "Marianna", "1", 0), person(2, "Li Anna", "2", 0), person(3, "Annabel", "3", 0), person(4, "Anna", "4", 0), person(5, "Bob", "5", 0)];
+        let people = || {
+            vec![
+                person(1, "Marianna", "1", 0),
+                person(2, "Li Anna", "2", 0),
+                person(3, "Annabel", "3", 0),
+                person(4, "Anna", "4", 0),
+                person(5, "Bob", "5", 0),
+            ]
+        };
         assert_eq!(order("anna", people()), [4, 3, 2, 1]);
         let scores: Vec<f64> = rank(people(), &Terms::new("ANNA").unwrap(), 10).into_iter().map(|(_, score)| score).collect();
         assert!((scores[0] - 1.0).abs() < f64::EPSILON && scores.windows(2).all(|pair| pair[0] > pair[1]) && scores[3] > 0.0, "{scores:?}");

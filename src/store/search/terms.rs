@@ -160,10 +160,17 @@ enum Class {
 fn class(c: char) -> Class {
     match c {
         '0'..='9' | 'a'..='z' | 'A'..='Z' => Class::Letter,
-        '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{3400}'..='\u{4db5}' | '\u{4e00}'..='\u{9fcb}'
-        | '\u{ac00}'..='\u{d7a3}' | '\u{20000}'..='\u{2a6d6}' => Class::Ideograph,
+        '\u{3005}'..='\u{3007}'
+        | '\u{3041}'..='\u{3096}'
+        | '\u{30a1}'..='\u{30fa}'
+        | '\u{3400}'..='\u{4db5}'
+        | '\u{4e00}'..='\u{9fcb}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{20000}'..='\u{2a6d6}' => Class::Ideograph,
         // Latin, Greek and Cyrillic, as far as the engine's tables know them as letters.
-        '\u{00c0}'..='\u{024f}' | '\u{0370}'..='\u{0373}' | '\u{0386}'..='\u{03ff}' | '\u{0400}'..='\u{0527}' if c.is_alphabetic() => Class::Letter,
+        '\u{00c0}'..='\u{024f}' | '\u{0370}'..='\u{0373}' | '\u{0386}'..='\u{03ff}' | '\u{0400}'..='\u{0527}' if c.is_alphabetic() => {
+            Class::Letter
+        }
         _ => Class::Other,
     }
 }
@@ -219,7 +226,10 @@ mod tests {
         assert_eq!(Terms::new("a\"b OR c*").unwrap().trigrams().unwrap(), "\"a\"\"b OR c*\" OR (\"a\"\"b\")");
         assert_eq!(Terms::new("OR").unwrap().characters().unwrap(), "\"or\"");
         assert_eq!(Terms::new("Wei 欧阳娜").unwrap().characters().unwrap(), "\"wei\"* AND \"欧阳\" AND \"阳娜\"");
-        assert_eq!(Terms::new("Emily emily Annabel of Nowhereland").unwrap().trigrams().unwrap(), "\"Emily emily \" OR (\"Nowhereland\" AND \"Annabel\")");
+        assert_eq!(
+            Terms::new("Emily emily Annabel of Nowhereland").unwrap().trigrams().unwrap(),
+            "\"Emily emily \" OR (\"Nowhereland\" AND \"Annabel\")"
+        );
         assert!(Terms::new(" \0\t ").is_none());
         assert!(Terms::new("\u{301}").is_none());
     }
@@ -239,7 +249,10 @@ mod tests {
         let mut ask = db.prepare("SELECT count(*) FROM t WHERE t MATCH ?1").unwrap();
         assert!(ask.query_row(["\"a-b\""], |row| row.get::<_, i64>(0)).is_err());
         let ours = ('\0'..='\u{2ffff}').filter(|c| class(*c) != Class::Other);
-        let bad: Vec<String> = ours.filter(|c| ask.query_row([format!("\"a{c}b\"")], |row| row.get::<_, i64>(0)).is_err()).map(|c| format!("{:x}", u32::from(c))).collect();
+        let bad: Vec<String> = ours
+            .filter(|c| ask.query_row([format!("\"a{c}b\"")], |row| row.get::<_, i64>(0)).is_err())
+            .map(|c| format!("{:x}", u32::from(c)))
+            .collect();
         assert!(bad.is_empty(), "{bad:?}");
     }
 }

@@ -114,8 +114,41 @@ async fn nothing_typed_is_syntax() {
     assert_eq!(names(&store, "O\"Neil").await, ["O\"Neil (VIP)"]);
     assert_eq!(names(&store, "(vip)").await, ["O\"Neil (VIP)"]);
     let hostile = [
-        "\"", "\"\"", "'", "*", "a*", "-", "^a", "a OR b", "NOT", "AND", "NEAR(a b)", "username:a", "{a}", "+", "(", "a\0b", "\0", "🌸", "é", "\u{301}", "a\u{301}b\u{301}c",
-        "ß", "ǆ", "Ⓐ🅐", "a🅐b", "कि", "ไทย", "한글", "が", "\u{10ffff}", "\u{feff}", "\u{202e}abc", "%' OR 1=1 --", "\\", "漢\u{fe00}字",
+        "\"",
+        "\"\"",
+        "'",
+        "*",
+        "a*",
+        "-",
+        "^a",
+        "a OR b",
+        "NOT",
+        "AND",
+        "NEAR(a b)",
+        "username:a",
+        "{a}",
+        "+",
+        "(",
+        "a\0b",
+        "\0",
+        "🌸",
+        "é",
+        "\u{301}",
+        "a\u{301}b\u{301}c",
+        "ß",
+        "ǆ",
+        "Ⓐ🅐",
+        "a🅐b",
+        "कि",
+        "ไทย",
+        "한글",
+        "が",
+        "\u{10ffff}",
+        "\u{feff}",
+        "\u{202e}abc",
+        "%' OR 1=1 --",
+        "\\",
+        "漢\u{fe00}字",
     ];
     for query in hostile {
         store.search_users(query, 10).await.unwrap_or_else(|error| panic!("{query:?}: {error}"));
@@ -137,7 +170,10 @@ fn every_tier_is_answered_by_an_index_without_sorting() {
     assert_eq!(plan(BY_PHONE, &|s| steps(s, range("a"))), "SEARCH users USING INDEX users_by_phone (phone>? AND phone<?)");
     for sql in [BY_TRIGRAMS, BY_CHARACTERS] {
         let plan = plan(sql, &|s| steps(s, ["\"abc\""]));
-        assert!(plan.starts_with("SCAN f VIRTUAL TABLE INDEX ") && plan.ends_with(" / SEARCH u USING INTEGER PRIMARY KEY (rowid=?)"), "{plan}");
+        assert!(
+            plan.starts_with("SCAN f VIRTUAL TABLE INDEX ") && plan.ends_with(" / SEARCH u USING INTEGER PRIMARY KEY (rowid=?)"),
+            "{plan}"
+        );
     }
 }
 

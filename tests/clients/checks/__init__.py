@@ -1,0 +1,1 @@
+"""The checks with real clients: see ../run.py."""

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Runs real, unmodified MCP clients against a built binary, and says what each saw.
+
+    python3 tests/clients/run.py --binary target/debug/anmei-mcp [--only NAME …]
+
+MCP Inspector's CLI (both eras, --strict), the Python SDK 2.x and 1.x and the TypeScript SDK 1.x list and call every tool
+of every group over HTTP and stdio; the conformance suite runs every scenario that applies to any server, in every
+revision. What the clients need is installed below target/clients at the versions pinned beside this file: it takes
+Python 3.11, npm and a package registry for each. The last line is `N passed, N failed`; the exit code is 1 if any failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from checks import conformance, inspector, sdks, toolchain  # noqa: E402
+from checks.daemon import Daemon  # noqa: E402
+from checks.report import Report  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "debug" / "anmei-mcp", help="what to check [default: target/debug/anmei-mcp]")
+    parser.add_argument("--work", type=Path, default=ROOT / "target" / "clients", help="where clients are installed [default: target/clients]")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only stages whose title contains this (repeatable)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    binary = options.binary.resolve()
+    if not binary.is_file():
+        raise SystemExit(f"there is no {binary}; build it first")
+    tools = toolchain.install(options.work.resolve())
+    report = Report()
+    stages = [
+        ("MCP Inspector", inspector.run),
+        *((sdk.name, partial(sdks.run, sdk)) for sdk in sdks.SDKS),
+        ("conformance suite", conformance.run),
+    ]
+    wanted = [stage for stage in stages if not options.only or any(name.lower() in stage[0].lower() for name in options.only)]
+    with tempfile.TemporaryDirectory(prefix="anmei-mcp-clients-") as directory, Daemon(binary, Path(directory)) as daemon:
+        for title, work in wanted:
+            report.stage(title, partial(work, tools, daemon, report))
+        report.check("the daemon stops in order, and its log is clean", daemon.stop())
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
