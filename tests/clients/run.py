@@ -12,6 +12,7 @@ Python 3.11, npm and a package registry for each. The last line is `N passed, N 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from functools import partial
@@ -35,6 +36,8 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    # Told to stop, it still stops the daemon.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments()
     binary = options.binary.resolve()
     if not binary.is_file():

@@ -16,12 +16,15 @@ from .proxy import KeyProxy
 from .report import Report
 from .toolchain import Toolchain
 
-SECONDS = 120
+SECONDS = 60
 
 SCENARIOS: dict[str, list[str]] = {
     "2026-07-28": [
         "server-stateless",
         "tools-list",
+        "resources-list",
+        "prompts-list",
+        "caching",
         "server-sse-multiple-streams",
         "dns-rebinding-protection",
         "http-header-validation",
@@ -31,8 +34,18 @@ SCENARIOS: dict[str, list[str]] = {
         "input-required-result-ignore-extra-params",
         "input-required-result-missing-input-response",
     ],
-    "2025-11-25": ["server-initialize", "ping", "tools-list", "dns-rebinding-protection", "server-session-lifecycle", "server-sse-polling", "server-sse-multiple-streams"],
-    "2025-06-18": ["server-initialize", "ping", "tools-list", "server-session-lifecycle"],
+    "2025-11-25": [
+        "server-initialize",
+        "ping",
+        "tools-list",
+        "resources-list",
+        "prompts-list",
+        "dns-rebinding-protection",
+        "server-session-lifecycle",
+        "server-sse-polling",
+        "server-sse-multiple-streams",
+    ],
+    "2025-06-18": ["server-initialize", "ping", "tools-list", "resources-list", "prompts-list", "server-session-lifecycle"],
 }
 
 #: Checks that need a fixture. They pass only by saying that they could not be made.

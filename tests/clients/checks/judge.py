@@ -8,7 +8,7 @@ from typing import Any
 
 from .sample import Case
 
-#: Keywords that clients of providers' "portable" subset cannot follow.
+#: Keywords that some hosts cannot follow: everything is inlined.
 NOT_PORTABLE = ("$ref", "$defs", "definitions")
 
 

@@ -14,8 +14,8 @@ from .report import Report
 from .sample import Case, for_group
 from .toolchain import HERE, Toolchain
 
-TARGET_SECONDS = 60
-ADAPTER_SECONDS = 900
+TARGET_SECONDS = 30
+ADAPTER_SECONDS = 400
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+# One verb per task; CI runs the same stages (.ci/run).
+
+# Lists the recipes
+default:
+    @just --list
+
+# Formatting, the compiler's and the linter's opinion
+check:
+    bash .ci/run lint
+
+# All tests of both crates
+test:
+    bash .ci/run test
+
+# Takes the tests' new snapshots: look at the difference before committing it
+snap:
+    INSTA_UPDATE=always cargo test --workspace
+
+# Writes man/ and examples/anmei-mcp.toml anew
+docs:
+    cargo build
+    bash .ci/generate target/debug/anmei-mcp
+
+# The daemon, from the working tree
+run *ARGS:
+    cargo run -- serve {{ ARGS }}
+
+# The main job on sample data
+demo *ARGS:
+    cargo run --release -- demo {{ ARGS }}
+
+# Calls, intake, memory and start, against the same work done on bare hyper; figures in target/bench/summary.json
+bench *ARGS:
+    cargo bench --bench load -- {{ ARGS }}
+
+# Real, unmodified clients against this build, such as: just clients --only inspector
+clients *ARGS:
+    cargo build
+    python3 tests/clients/run.py --binary target/debug/anmei-mcp {{ ARGS }}
+
+# Everything that CI runs
+ci:
+    bash .ci/run
