@@ -33,6 +33,11 @@ pub(super) enum AgentCommand {
         /// Name of the agent
         name: String,
     },
+    /// Replaces the agent's key by the one read from stdin
+    SetKey {
+        /// Name of the agent
+        name: String,
+    },
     /// Lets an agent be chosen
     Enable {
         /// Name of the agent
@@ -71,6 +76,7 @@ pub(super) async fn run(command: AgentCommand, core: &Core) -> anyhow::Result<u8
         AgentCommand::List { json } => list(core, json)?,
         AgentCommand::Add(args) => add(core, args).await?,
         AgentCommand::Check { name } => check(core, &name).await?,
+        AgentCommand::SetKey { name } => set_key(core, &name).await?,
         AgentCommand::Enable { name } => switch(core, &name, true).await?,
         AgentCommand::Disable { name } => switch(core, &name, false).await?,
     }
@@ -91,14 +97,10 @@ fn list(core: &Core, as_json: bool) -> anyhow::Result<()> {
 }
 
 async fn add(core: &Core, args: AddArgs) -> anyhow::Result<()> {
-    let mut key = String::new();
-    std::io::stdin().lock().read_to_string(&mut key)?;
     let kind: AgentKind = args.kind.parse().map_err(|error| Fault::new(exit::USAGE, format!("--kind: {error}")))?;
+    let key = read_key()?;
+    usable(&args.base_url, &key, kind)?;
     let id = new_id(core.clock.as_ref());
-    let key = SecretText::new(key.trim());
-    // Says at once what is wrong with address or key, before anything is stored.
-    let http = HttpClient::new(ProxyUse::System)?;
-    DifyClient::new(http, &args.base_url, key.clone(), kind).map_err(|error| Fault::new(exit::USAGE, error.to_string()))?;
     let sealed_key = core.master.seal(&agent_key_purpose(&id), key.expose().as_bytes())?;
     let agent = Agent {
         id,
@@ -116,9 +118,35 @@ async fn add(core: &Core, args: AddArgs) -> anyhow::Result<()> {
     output::say(format_args!("added the agent {}; `anmei-mcp agent check {}` asks it", args.name, args.name))
 }
 
-async fn check(core: &Core, name: &str) -> anyhow::Result<()> {
+/// The key a person pasted or piped in.
+fn read_key() -> anyhow::Result<SecretText> {
+    let mut key = String::new();
+    std::io::stdin().lock().read_to_string(&mut key)?;
+    Ok(SecretText::new(key.trim()))
+}
+
+fn find(core: &Core, name: &str) -> anyhow::Result<Agent> {
     let agent = core.store.agents()?.into_iter().find(|agent| agent.app_name == name);
-    let agent = agent.ok_or_else(|| Fault::new(exit::NOT_FOUND, format!("there is no agent {name}; `anmei-mcp agent list` shows them")))?;
+    Ok(agent.ok_or_else(|| Fault::new(exit::NOT_FOUND, format!("there is no agent {name}; `anmei-mcp agent list` shows them")))?)
+}
+
+/// A client proves that address and key can be used at all, before anything is stored.
+fn usable(base_url: &str, key: &SecretText, kind: AgentKind) -> anyhow::Result<()> {
+    let client = DifyClient::new(HttpClient::new(ProxyUse::System)?, base_url, key.clone(), kind);
+    client.map(drop).map_err(|error| Fault::new(exit::USAGE, error.to_string()).into())
+}
+
+async fn set_key(core: &Core, name: &str) -> anyhow::Result<()> {
+    let agent = find(core, name)?;
+    let key = read_key()?;
+    usable(&agent.base_url, &key, agent.kind.parse()?)?;
+    let sealed = core.master.seal(&agent_key_purpose(&agent.id), key.expose().as_bytes())?;
+    core.store.set_agent_key(&agent.id, sealed, core.clock.now_ms()).await?;
+    output::say(format_args!("{name} has the new key; `anmei-mcp agent check {name}` asks it"))
+}
+
+async fn check(core: &Core, name: &str) -> anyhow::Result<()> {
+    let agent = find(core, name)?;
     let agents = Agents::new(core.store.clone(), HttpClient::new(ProxyUse::System)?, core.master.clone());
     let client = agents.client(&agent)?;
     let info = client.info().await?;

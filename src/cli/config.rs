@@ -1,6 +1,6 @@
 //! `config check` and `config dump`: is the configuration right, and where does each value come from.
 //!
-//! An error of the configuration is returned as it is, with every line of it; the caller prints it and exits with 1.
+//! An error of the configuration is returned as it is, with every line of it; the caller prints it and exits with 2.
 
 use std::io::{self, Write};
 

@@ -9,10 +9,10 @@ use clap::Args;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Common, Fault, Logs, clock, exit, output, register, timeline};
+use super::{Common, Fault, Logs, clock, exit, output, register, serve::in_language, timeline};
 use crate::{
     app::{self, Core, Daemon, Parts, Setup},
-    config::Config,
+    config::{Config, Language},
     demo::{
         sample,
         stand_in_dify::{Behaviour, McpServer, StandIn, StandInHandle},
@@ -53,10 +53,12 @@ async fn run(args: &DemoArgs, config: Config, stop: CancellationToken) -> anyhow
     let core = Core::open(config, clock()).await?;
     let setup = core.set_up().await?;
     let summary = fill(&core).await?;
-    output::say(format_args!("样例数据 / sample data: {} 条记录 / records in {}\n", summary.added, core.dir.path().display()))?;
+    let language = core.config.language;
+    let sample = in_language(language, "样例数据（条）：", "sample records:");
+    output::say(format_args!("{sample} {}  {}\n", summary.added, core.dir.path().display()))?;
     let daemon = app::serve(core.clone(), Parts { stop: stop.clone() }).await?;
     let dify = start_stand_in(&core, &setup, &daemon).await?;
-    output::say(format_args!("注册 / registering {NEW_CUSTOMER} …"))?;
+    output::say(format_args!("{} {NEW_CUSTOMER} …", in_language(language, "注册新客户", "registering")))?;
     let hook = timeline::Hook::new(&daemon.addresses.hook, daemon.hook_key.clone())?;
     let user_id = format!("usr_{}", new_id(core.clock.as_ref()).replace('-', ""));
     let path = hook.send(&register::body(&user_id, NEW_CUSTOMER)).await?;
@@ -65,7 +67,7 @@ async fn run(args: &DemoArgs, config: Config, stop: CancellationToken) -> anyhow
     if args.once {
         stop.cancel();
     } else {
-        show_how_to_go_on(&setup, &daemon, &user_id)?;
+        show_how_to_go_on(&setup, &daemon, &user_id, language)?;
     }
     daemon.run().await.map_err(anyhow::Error::msg)?;
     dify.shutdown().await;
@@ -124,7 +126,7 @@ async fn start_stand_in(core: &Core, setup: &Setup, daemon: &Daemon) -> anyhow::
     Ok(handle)
 }
 
-fn show_how_to_go_on(setup: &Setup, daemon: &Daemon, user_id: &str) -> anyhow::Result<()> {
+fn show_how_to_go_on(setup: &Setup, daemon: &Daemon, user_id: &str, language: Language) -> anyhow::Result<()> {
     let addresses = &daemon.addresses;
     output::table(
         &["GROUP", "URL", "KEY"],
@@ -132,13 +134,15 @@ fn show_how_to_go_on(setup: &Setup, daemon: &Daemon, user_id: &str) -> anyhow::R
             vec![new.server_code.clone(), format!("{}/server/{}/mcp", addresses.mcp, new.server_code), new.key.expose().to_owned()]
         }),
     )?;
+    let try_it = in_language(language, "试一试：", "Try:");
+    let end = in_language(language, "按 Ctrl-C 结束，并删除这些数据", "Ctrl-C ends the demo and removes its data");
     let key = setup.keys.first().map(|new| new.key.expose()).unwrap_or_default();
     output::say(format_args!(
-        "\n试一试 / Try:\n\ncurl -s {}/mcp -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n  -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"get_user_profile\",\"arguments\":{{\"user_id\":\"{user_id}\"}}}}}}'\n",
+        "\n{try_it}\n\ncurl -s {}/mcp -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n  -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"get_user_profile\",\"arguments\":{{\"user_id\":\"{user_id}\"}}}}}}'\n",
         addresses.mcp
     ))?;
     output::say(format_args!(
-        "curl -s {}/hooks/registration -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\\n  -d '{{\"user_id\":\"usr_me\",\"username\":\"小明\",\"roles\":[\"customer\"]}}'\n\nCtrl-C 结束 / ends the demo and removes its data",
+        "curl -s {}/hooks/registration -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\\n  -d '{{\"user_id\":\"usr_me\",\"username\":\"小明\",\"roles\":[\"customer\"]}}'\n\n{end}",
         addresses.hook,
         daemon.hook_key.expose()
     ))

@@ -40,16 +40,17 @@ pub mod exit {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool or file · 130 interrupted
+Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool or file · 130 ended by a second signal
 
 First steps:
   anmei-mcp demo                       try everything on sample data
   anmei-mcp serve                      start; the first start prints the keys
   anmei-mcp tool call system_tools search_users --arguments '{\"query\":\"张\"}'";
 
-/// 医美咨询的 MCP 工具服务与注册自动化 / MCP tools and registration automation for a medical-aesthetics clinic
+const ABOUT: &str = "医美咨询的 MCP 工具服务与注册自动化\nMCP tools and registration automation for a medical-aesthetics clinic";
+
 #[derive(Debug, Parser)]
-#[command(name = "anmei-mcp", version, about, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "anmei-mcp", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 110)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -145,7 +146,7 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
             core.start_recording();
             // A database that was never served has no groups yet; whoever comes first makes them.
             let setup = core.set_up().await?;
-            if let Some(keys) = serve::new_keys(&setup) {
+            if let Some(keys) = serve::new_keys(&setup, core.config.language) {
                 output::aside(keys);
             }
             let code = on_core(command, &core).await;

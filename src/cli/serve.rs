@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::{clock, exit, output};
 use crate::{
     app::{self, Core, Daemon, Parts, Setup},
-    config::Loaded,
+    config::{Language, Loaded, Mcp},
     lifecycle,
 };
 
@@ -23,7 +23,7 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     let core = Core::open(loaded.config, clock()).await?;
     let setup = core.set_up().await?;
     let daemon = app::serve(core.clone(), Parts { stop }).await?;
-    if let Some(keys) = new_keys(&setup) {
+    if let Some(keys) = new_keys(&setup, core.config.language) {
         output::say(keys)?;
     }
     if !args.quiet {
@@ -33,21 +33,36 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     Ok(exit::OK)
 }
 
+/// The text for the person at the terminal.
+pub(super) fn in_language(language: Language, zh: &'static str, en: &'static str) -> &'static str {
+    match language {
+        Language::ZhCn => zh,
+        Language::En => en,
+    }
+}
+
 /// The keys of a first start, to be shown once; nothing at every later start.
-pub(super) fn new_keys(setup: &Setup) -> Option<String> {
+pub(super) fn new_keys(setup: &Setup, language: Language) -> Option<String> {
     let rows = setup.keys.iter().map(|new| vec![new.server_code.clone(), new.key.expose().to_owned()]);
     let table = output::table_text(&["GROUP", "KEY"], rows);
-    (!setup.keys.is_empty())
-        .then(|| format!("首次启动，已创建分组与密钥（仅显示这一次） / First start: groups and their keys (shown once)\n\n{table}\n"))
+    let first = in_language(language, "首次启动，已创建分组与密钥（仅显示这一次）：", "First start: groups and their keys, shown once:");
+    (!setup.keys.is_empty()).then(|| format!("{first}\n\n{table}\n"))
 }
 
 fn show_ready(core: &Core, daemon: &Daemon) -> anyhow::Result<()> {
-    let addresses = &daemon.addresses;
-    output::say(format_args!("MCP    {}/mcp   {}/server/<server-code>/mcp", addresses.mcp, addresses.mcp))?;
+    let (addresses, language) = (&daemon.addresses, core.config.language);
+    let mcp = &core.config.mcp;
+    // Behind a proxy the address of the socket is of no use to anybody else.
+    let local = mcp.public_url == Mcp::default().public_url;
+    let root = if local { &addresses.mcp } else { &mcp.public_url };
+    let root = root.trim_end_matches('/');
+    output::say(format_args!("MCP    {root}/mcp   {root}/server/<server-code>/mcp"))?;
     output::say(format_args!("Hook   {}/hooks/registration", addresses.hook))?;
     if daemon.hook_key_is_new {
-        output::say(format_args!("       key {} (kept in hook.key)", daemon.hook_key.expose()))?;
+        let kept = in_language(language, "（保存在 hook.key）", "(kept in hook.key)");
+        output::say(format_args!("       key {} {kept}", daemon.hook_key.expose()))?;
     }
     output::say(format_args!("Data   {}", core.dir.path().display()))?;
-    output::say("\n下一步 / Next: anmei-mcp group list · anmei-mcp key show <server-code> · anmei-mcp agent add --help")
+    let next = in_language(language, "下一步", "Next");
+    output::say(format_args!("\n{next}: anmei-mcp group list · anmei-mcp key show <server-code> · anmei-mcp agent add --help"))
 }

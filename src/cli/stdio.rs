@@ -21,7 +21,7 @@ pub(super) struct StdioArgs {
 
 pub(super) async fn stdio(args: &StdioArgs, loaded: Loaded) -> anyhow::Result<u8> {
     let core = Core::open(loaded.config, clock()).await?;
-    if let Some(keys) = serve::new_keys(&core.set_up().await?) {
+    if let Some(keys) = serve::new_keys(&core.set_up().await?, core.config.language) {
         output::aside(keys);
     }
     let admitted = admit(&core, &args.server_code);

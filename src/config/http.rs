@@ -21,7 +21,7 @@ pub struct Http {
     /// Time for a request's body to arrive. A tool's own time is set per tool.
     #[schemars(extend("minimum" = "1s", "maximum" = "1h"))]
     pub request_timeout: HumanDuration,
-    /// Time that running requests and jobs have to finish when the daemon is told to stop.
+    /// Time that running requests have to finish when the daemon is told to stop. Jobs are put back at once and go on at the next start.
     #[schemars(extend("minimum" = "0s", "maximum" = "10m"))]
     pub shutdown_timeout: HumanDuration,
 }

@@ -12,7 +12,7 @@ use crate::secret::SecretText;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Reveal {
-    /// A copy is kept, sealed under the master key; each view is recorded.
+    /// A copy is kept, sealed under the master key; each view is logged.
     #[default]
     Sealed,
     /// No copy is kept: a key is shown once, when it is made.

@@ -77,7 +77,7 @@ pub(super) fn load(sources: Sources, environment: &Environment) -> Result<Loaded
     let warnings = merged.findings(warnings::warnings(&merged.config));
     let path = found.map(|found| found.path);
     if merged.problems.is_empty() {
-        let warnings = warnings.into_iter().chain(exposed_file(path.as_ref(), &merged.origins)).collect();
+        let warnings = warnings.into_iter().chain(exposed_file(path.as_ref(), &merged.config, &merged.origins)).collect();
         return Ok(Loaded { config: merged.config, file: path, origins: merged.origins, warnings });
     }
     merged.problems.sort_by_key(|problem| place(&problem.origin));
@@ -174,12 +174,17 @@ impl Merged {
 }
 
 /// A warning when the file holds secrets and everyone can read it.
-fn exposed_file(path: Option<&PathBuf>, origins: &BTreeMap<String, Origin>) -> Option<Problem> {
+fn exposed_file(path: Option<&PathBuf>, config: &Config, origins: &BTreeMap<String, Origin>) -> Option<Problem> {
     let path = path?;
     secrets::exposed_mode(path).ok().flatten()?;
     let catalogue = Catalogue::new();
+    // `signing_secrets = []` gives nothing away.
+    let empty = |key: &str| key == "hook.signing_secrets" && config.hook.signing_secrets.is_empty();
     let inside = |info: &&super::KeyInfo| {
-        info.secret && matches!(origins.get(&info.key), Some(Origin::File { .. })) && !origins.contains_key(&format!("{}_file", info.key))
+        info.secret
+            && !empty(&info.key)
+            && matches!(origins.get(&info.key), Some(Origin::File { .. }))
+            && !origins.contains_key(&format!("{}_file", info.key))
     };
     let info = catalogue.keys().find(inside)?;
     let message = format!("{} can be read by everyone and holds a secret: run `chmod 600` on it", path.display());

@@ -28,6 +28,6 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Auto, filter: "info,rmcp=warn".to_owned() }
+        Self { format: LogFormat::Auto, filter: "info,rmcp=warn,rmcp::service=off".to_owned() }
     }
 }

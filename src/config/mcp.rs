@@ -14,8 +14,8 @@ pub struct Mcp {
     /// Address and port on which MCP clients are served. Sections given the same address share one listener.
     #[schemars(extend("format" = "socket-address"))]
     pub listen: SocketAddr,
-    /// URL under which clients reach this listener, without a path: used in printed URLs and in generated client
-    /// configuration. Its host is always allowed, whatever `allowed_hosts` says.
+    /// URL under which clients reach this listener, without a path: what `serve` prints when it is not this machine's
+    /// own. Its host is always allowed, whatever `allowed_hosts` says.
     #[schemars(extend("format" = "http-url"))]
     pub public_url: String,
     /// Values of the `Host` header that are answered: a name or address (any port), or one with its port; anything

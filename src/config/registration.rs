@@ -31,10 +31,10 @@ pub struct Registration {
     pub welcome_deadline: HumanDuration,
     /// Title of the conversation opened for a new customer.
     pub conversation_title: String,
-    /// Waits before the second, third, … attempt of a failed step; after the last one the run is given up and
-    /// administrators are told.
+    /// Waits before the second, third, … attempt of a failed run or event; after the last one it is given up, and the
+    /// log says so.
     pub retry_delays: Vec<HumanDuration>,
-    /// Share by which each wait is randomly lengthened or shortened, so that retries do not come all at once.
+    /// Largest share by which each wait is randomly lengthened, so that retries do not come all at once.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub retry_jitter: f64,
     /// Runs worked on at a time.

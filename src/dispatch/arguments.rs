@@ -3,6 +3,8 @@
 //! Dify and others send integers as `3.0` or `"3"` and booleans as `"true"`, and drop empty values. Those are
 //! understood; everything else must be valid as it is. Errors name field, reason and an accepted example.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value};
 
 use super::catalogue::Known;
@@ -43,18 +45,25 @@ fn explain(known: &Known, value: &Value) -> String {
 fn field_of(error: &jsonschema::ValidationError<'_>) -> String {
     use jsonschema::error::ValidationErrorKind as Kind;
     let at = error.instance_path().to_string();
-    let at = at.trim_start_matches('/').replace('/', ".");
+    let at = at.trim_start_matches('/').split('/').map(plain_name).collect::<Vec<_>>().join(".");
     let inner = match error.kind() {
         Kind::Required { property } => property.as_str().map(str::to_owned),
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => unexpected.first().cloned(),
         _ => None,
     };
-    match (at.is_empty(), inner) {
-        (true, Some(inner)) => inner,
+    match (at.is_empty(), inner.as_deref().map(plain_name)) {
+        (true, Some(inner)) => inner.into_owned(),
         (false, Some(inner)) => format!("{at}.{inner}"),
         (true, None) => "arguments".into(),
         (false, None) => at,
     }
+}
+
+/// A name as it may be repeated and logged: what is no plain word may be data in the wrong place.
+pub(super) fn plain_name(name: &str) -> Cow<'_, str> {
+    let number = name.len() > 6 && name.starts_with(|c: char| c.is_ascii_digit());
+    let plain = !number && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if plain { Cow::Borrowed(name) } else { Cow::Owned(format!("[{} characters]", name.chars().count())) }
 }
 
 fn reason(error: &jsonschema::ValidationError<'_>) -> String {
@@ -62,8 +71,8 @@ fn reason(error: &jsonschema::ValidationError<'_>) -> String {
     match error.kind() {
         Kind::Required { .. } => "缺少必填参数 / is required and missing".into(),
         Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => "没有这个参数 / there is no such argument".into(),
-        // The text of the kind names limits and allowed values; the value itself is cut, since it is the caller's own.
-        _ => cut(&error.to_string(), 300),
+        // Names limits and allowed values; the value itself is masked, since these words also reach the call log.
+        _ => cut(&error.masked().to_string(), 300),
     }
 }
 

@@ -197,10 +197,15 @@ async fn one(state: &McpState, caller: &Caller, parts: Parts, text: &str, body: 
     {
         return json(answer);
     }
+    if kind == Kind::Answer {
+        let why = RpcError::invalid_request("this server sent no request that could be answered");
+        return json(error_answer(StatusCode::BAD_REQUEST, None, why.code, &why.message));
+    }
     if let Some(error) = misshapen(&message) {
         return json(error_answer(StatusCode::BAD_REQUEST, message.id, error.code, &error.message));
     }
-    through_rmcp(state, parts, body.clone()).await
+    let response = through_rmcp(state, parts, body.clone()).await;
+    in_json_rpc(response, message.id).await
 }
 
 /// Parameters that rmcp would take for an unknown method.
@@ -224,6 +229,17 @@ async fn through_rmcp(state: &McpState, mut parts: Parts, body: Bytes) -> Respon
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     let request = http::Request::from_parts(parts, http_body_util::Full::new(body));
     state.service.handle(request).await.map(Body::new)
+}
+
+/// rmcp refuses some headers in plain text; a client reads JSON-RPC.
+async fn in_json_rpc(response: Response, id: Option<&RawValue>) -> Response {
+    let status = response.status();
+    if !status.is_client_error() || response.headers().contains_key(header::CONTENT_TYPE) {
+        return response;
+    }
+    let text = json_of(response).await.unwrap_or_default();
+    let why = RpcError::invalid_request(text.trim_start_matches("Bad Request: "));
+    json(error_answer(status, id, why.code, &why.message))
 }
 
 /// A JSON-RPC batch: part of 2025-03-26 and of no other revision.

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Implementation,
-        InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-        MetaObject, PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult, DiscoverResult,
+        ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ReadResourceRequestParams,
+        ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -42,10 +43,16 @@ impl ServerSettings {
     fn capabilities(&self) -> ServerCapabilities {
         let experimental = [("anmei_smart".to_owned(), json!({"version": self.version}).as_object().cloned().unwrap_or_default())];
         ServerCapabilities::builder()
+            .enable_prompts()
+            .enable_resources()
             .enable_tools()
             .enable_tool_list_changed()
             .enable_experimental_with(experimental.into_iter().collect())
             .build()
+    }
+
+    fn meta_for(&self, protocol: &str) -> Option<MetaObject> {
+        (protocol == fast::MODERN).then(|| self.meta())
     }
 
     /// `_meta` of every result: 2026-07-28 asks for the server's name on each.
@@ -89,7 +96,7 @@ impl Handler {
     }
 
     fn client(&self, ctx: &RequestContext<RoleServer>) -> Client {
-        let protocol = ctx.protocol_version().map(|version| version.to_string()).unwrap_or_default();
+        let protocol = protocol(ctx);
         let said = ctx.client_info().map(|info| client_text(&info.name, &info.version));
         match (&self.scope, ctx.extensions.get::<http::request::Parts>()) {
             (Scope::Request, Some(parts)) => fast::http_client(&parts.headers, &protocol, said),
@@ -144,13 +151,15 @@ impl ServerHandler for Handler {
         let mut result = ListToolsResult::with_all_items(listing.tools.clone());
         result.ttl_ms = Some(self.settings.list_ttl_ms);
         result.cache_scope = Some(CacheScope::Private);
-        result.meta = Some(self.settings.meta());
+        result.meta = self.settings.meta_for(&protocol(&ctx));
         Ok(result)
     }
 
     async fn call_tool(&self, request: CallToolRequestParams, ctx: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
         let caller = self.caller(&ctx)?;
-        let call = Call { caller: &caller, tool: &request.name, arguments: request.arguments, client: self.client(&ctx) };
+        let client = self.client(&ctx);
+        let meta = self.settings.meta_for(&client.protocol);
+        let call = Call { caller: &caller, tool: &request.name, arguments: request.arguments, client };
         // rmcp does not drop the handler of a cancelled request: without this the tool would run to its end.
         let outcome = tokio::select! {
             outcome = self.dispatch.call(call) => outcome,
@@ -166,7 +175,7 @@ impl ServerHandler for Handler {
             Outcome::Failed(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
             Outcome::UnknownTool(text) => return Err(ErrorData::invalid_params(text, None)),
         };
-        Ok(result.with_meta(Some(self.settings.meta())).into())
+        Ok(result.with_meta(meta).into())
     }
 
     async fn list_resources(
@@ -196,6 +205,31 @@ impl ServerHandler for Handler {
         Ok(ListPromptsResult::default())
     }
 
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        ctx: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let message = "there is no such resource: this server offers tools only";
+        let data = Some(json!({"uri": request.uri}));
+        // The code of its own that handshake revisions had ended with 2026-07-28.
+        Err(if protocol(&ctx) == fast::MODERN {
+            ErrorData::invalid_params(message, data)
+        } else {
+            ErrorData::resource_not_found(message, data)
+        })
+    }
+
+    async fn get_prompt(&self, request: GetPromptRequestParams, _: RequestContext<RoleServer>) -> Result<GetPromptResponse, ErrorData> {
+        let message = format!("there is no prompt {}: this server offers tools only", request.name);
+        Err(ErrorData::invalid_params(message, None))
+    }
+
+    async fn on_custom_request(&self, request: CustomRequest, _: RequestContext<RoleServer>) -> Result<CustomResult, ErrorData> {
+        let method: String = request.method.chars().take(100).collect();
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {method}"), None))
+    }
+
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         let mut accepted = SubscriptionFilter::new();
         accepted.tools_list_changed = requested.tools_list_changed.filter(|wanted| *wanted);
@@ -220,6 +254,11 @@ impl ServerHandler for Handler {
             }
         }
     }
+}
+
+/// The revision a request is in; empty before the handshake.
+fn protocol(ctx: &RequestContext<RoleServer>) -> String {
+    ctx.protocol_version().map(|version| version.to_string()).unwrap_or_default()
 }
 
 /// Every list fits one page, so no cursor was ever given out.

@@ -143,7 +143,7 @@ impl Queue {
         // Nobody writes to look: an idle queue costs no commit.
         let now = clock.now_ms();
         match store.next_job()? {
-            (Some(due), _) if due <= now => {}
+            Some(due) if due <= now => {}
             _ => return Ok(None),
         }
         let claim = Claim { boot_id: boot_id.clone(), lease_token: new_id(clock.as_ref()), now, lease_until: now + ms(settings.lease) };
@@ -152,7 +152,7 @@ impl Queue {
 
     /// Time to the next due job, at most [`IDLE`].
     fn until_next(&self) -> Duration {
-        let due = self.shared.store.next_job().ok().and_then(|(due, _)| due);
+        let due = self.shared.store.next_job().ok().flatten();
         let wait = due.map_or(IDLE, |due| Duration::from_millis(u64::try_from(due - self.shared.clock.now_ms()).unwrap_or(0)));
         wait.clamp(Duration::from_millis(5), IDLE)
     }

@@ -18,7 +18,7 @@ pub enum AgentKeyError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The key does not open.
-    #[error("the key of the agent {0} was sealed under another master key; set it again with `anmei-mcp agent add`")]
+    #[error("the key of the agent {0} was sealed under another master key; set it again with `anmei-mcp agent set-key {0}`")]
     OtherMasterKey(String),
     /// The client cannot be built.
     #[error(transparent)]

@@ -65,6 +65,16 @@ impl Store {
         .await
     }
 
+    /// Replaces an agent's key, by id.
+    pub async fn set_agent_key(&self, agent_id: &str, sealed_key: Vec<u8>, now: i64) -> Result<(), StoreError> {
+        let id = agent_id.to_owned();
+        self.write(move |db| {
+            db.execute("UPDATE dify_configs SET sealed_key = ?2, updated_at = ?3 WHERE id = ?1", params![id, sealed_key, now])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Switches an agent on or off, by name.
     pub async fn set_agent_enabled(&self, app_name: &str, enabled: bool, now: i64) -> Result<(), StoreError> {
         let name = app_name.to_owned();

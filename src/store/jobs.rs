@@ -139,11 +139,12 @@ impl Store {
         .await
     }
 
-    /// When the next waiting job is due, and how many wait.
-    pub fn next_job(&self) -> Result<(Option<i64>, i64), StoreError> {
+    /// When the next waiting job is due.
+    pub fn next_job(&self) -> Result<Option<i64>, StoreError> {
         self.point(|db| {
-            db.prepare_cached("SELECT min(run_at), count(*) FROM jobs WHERE state = 'ready'")?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            db.prepare_cached("SELECT run_at FROM jobs WHERE state = 'ready' ORDER BY run_at LIMIT 1")?
+                .query_row([], |row| row.get(0))
+                .optional()
         })
     }
 }

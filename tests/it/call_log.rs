@@ -92,6 +92,8 @@ async fn a_call_whose_client_goes_away_is_cancelled_and_logged_as_such() {
 async fn nothing_secret_or_personal_is_logged() {
     let mut app = App::with_records(&[("log.filter", "debug")]).await;
     let key = app.key("system_tools");
+    let bad = json!({"query": "x", "limit": "张伟 13800138000", "zhang.wei@example.com": 1});
+    app.rpc(Era::Modern, &app.root_url(), Some(&key), "tools/call", json!({"name": "search_users", "arguments": bad})).await;
     for query in ["13800138000", "zhang.wei@example.com", "张伟"] {
         app.rpc(Era::Modern, &app.root_url(), Some(&key), "tools/call", json!({"name": "search_users", "arguments": {"query": query}}))
             .await;
@@ -113,7 +115,7 @@ async fn nothing_secret_or_personal_is_logged() {
         .prepare("SELECT coalesce(request_data, '') || coalesce(response_data, '') || coalesce(error_message, '') FROM mcp_call_logs")
         .unwrap();
     let rows: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 7);
     let kept = rows.join("\n") + &app.log();
     for secret in [key.as_str(), HOOK_KEY, "13800138000", "zhang.wei@example.com", "张伟", "canary@example.com", "13712341234", "金丝雀"]
     {

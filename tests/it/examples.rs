@@ -140,7 +140,7 @@ impl Receiver {
     }
 
     fn line(&self) -> String {
-        self.lines.recv_timeout(Duration::from_secs(20)).expect("a line of webhook_receiver.py")
+        self.lines.recv_timeout(Duration::from_secs(20)).unwrap()
     }
 }
 

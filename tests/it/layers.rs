@@ -94,7 +94,13 @@ fn part(path: &Path) -> String {
 /// The code without comments and without its tests: those may look anywhere.
 fn code(text: &str) -> String {
     let product = text.split("#[cfg(test)]").next().unwrap();
-    product.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+    product.lines().map(|line| without_texts(line).split("//").next().unwrap().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// A line without what stands between its quotes; lines in the midst of a longer text stay as they are.
+fn without_texts(line: &str) -> String {
+    let parts: Vec<&str> = line.split('"').collect();
+    if parts.len() % 2 == 0 { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
 }
 
 /// Parts named behind `crate::`, in paths and in grouped imports.

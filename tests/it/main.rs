@@ -7,6 +7,7 @@
 mod bad_input;
 mod call_log;
 mod cli;
+mod examples;
 mod groups;
 mod harness;
 mod layers;

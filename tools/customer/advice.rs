@@ -11,9 +11,9 @@ use super::{
     segment::Segment,
 };
 use crate::{
+    clinic::{concerns, tags},
     money,
     port::{Customer, Preferences, Service},
-    treatment::{concerns, tags},
 };
 
 /// More recommendations than these are read by nobody.

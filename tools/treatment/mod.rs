@@ -27,7 +27,6 @@ mod text;
 #[cfg(test)]
 mod fixture;
 
-pub(crate) use crate::clinic::{concerns, tags};
 use crate::tool::Tool;
 
 /// The tools of this set, in a fixed order.
