@@ -16,7 +16,7 @@ CREATE TABLE meta (
 
 CREATE TABLE policy_revision (
     id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), -- there is one row
-    revision INTEGER NOT NULL                             -- counts every change of groups, keys and tools; triggers below
+    revision INTEGER NOT NULL                             -- counts every change of groups, keys, tools and settings; triggers below
 ) STRICT;
 INSERT INTO policy_revision (id, revision) VALUES (1, 1);
 
@@ -28,6 +28,7 @@ CREATE TABLE mcp_tool_groups (
     user_tier_access TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(user_tier_access)), -- tiers: internal, external, public, premium
     allowed_roles    TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(allowed_roles)),  -- roles: admin, consultant, doctor, operator, customer
     enabled          INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),             -- 0 refuses every key of the group
+    subject_scoped   INTEGER NOT NULL DEFAULT 0 CHECK (subject_scoped IN (0, 1)),      -- 1: its tools see only the customers of registrations in progress, by subject id
     created_by       TEXT    NOT NULL,                                                 -- who created it: setup, cli, or an account
     created_at       INTEGER NOT NULL,                                                 -- when it was created
     updated_at       INTEGER NOT NULL                                                  -- when it last changed
@@ -71,6 +72,16 @@ CREATE TRIGGER policy_tool_added    AFTER INSERT ON mcp_tools BEGIN UPDATE polic
 CREATE TRIGGER policy_tool_changed  AFTER UPDATE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_tool_removed  AFTER DELETE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 
+CREATE TABLE system_settings (
+    name       TEXT    NOT NULL PRIMARY KEY,              -- section.name, as `anmei-mcp settings list` shows it
+    value      TEXT    NOT NULL CHECK (json_valid(value)), -- its value; a setting without a row has its default
+    updated_by TEXT    NOT NULL,                          -- who changed it last: cli, guard, or an account
+    updated_at INTEGER NOT NULL                           -- when it last changed
+) STRICT;
+CREATE TRIGGER policy_setting_added   AFTER INSERT ON system_settings BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_setting_changed AFTER UPDATE ON system_settings BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_setting_removed AFTER DELETE ON system_settings BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+
 CREATE TABLE mcp_call_logs (
     id            INTEGER NOT NULL PRIMARY KEY,                      -- order of arrival; cursor of the log
     call_id       TEXT    NOT NULL UNIQUE,                           -- UUID v7 of the call
@@ -78,6 +89,7 @@ CREATE TABLE mcp_call_logs (
     group_id      TEXT,                                              -- group asked for; NULL when a stranger knocked. No foreign key: the log outlives the group
     key_id        TEXT,                                              -- key used; NULL for stdio, CLI and strangers
     caller_app_id TEXT,                                              -- id the caller gives itself (header X-App-Id), such as a Dify app
+    registration_id TEXT,                                            -- run whose subject the call was about
     client_name   TEXT,                                              -- name and version from clientInfo or User-Agent
     channel       TEXT    NOT NULL,                                  -- http, stdio or cli
     protocol      TEXT    NOT NULL,                                  -- protocol revision spoken, or empty
@@ -91,6 +103,7 @@ CREATE TABLE mcp_call_logs (
 ) STRICT;
 CREATE INDEX mcp_call_logs_by_tool   ON mcp_call_logs (tool_name, success, created_at);
 CREATE INDEX mcp_call_logs_by_group  ON mcp_call_logs (group_id, created_at);
+CREATE INDEX mcp_call_logs_by_run    ON mcp_call_logs (registration_id, created_at) WHERE registration_id IS NOT NULL;
 CREATE INDEX mcp_call_logs_by_caller ON mcp_call_logs (caller_app_id, created_at) WHERE caller_app_id IS NOT NULL;
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -154,6 +167,14 @@ CREATE TABLE preferences (
     price_sensitivity   TEXT    CHECK (price_sensitivity IN ('low', 'medium', 'high')), -- how much price matters
     brand_loyalty       TEXT    CHECK (brand_loyalty IN ('low', 'medium', 'high')),  -- how loyal to brands
     updated_at          INTEGER NOT NULL                                             -- when the row last changed
+) STRICT;
+
+CREATE TABLE consultants (
+    user_id       TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE, -- the account; without a row here a consultant has the defaults
+    tags          TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(tags)),            -- what the person is good at: concerns, categories, service codes
+    is_supervisor INTEGER NOT NULL DEFAULT 0 CHECK (is_supervisor IN (0, 1)),        -- hears of customers nobody claims
+    is_available  INTEGER NOT NULL DEFAULT 1 CHECK (is_available IN (0, 1)),         -- takes new customers
+    updated_at    INTEGER NOT NULL                                                   -- when the row last changed
 ) STRICT;
 
 CREATE TABLE services (
@@ -245,23 +266,29 @@ CREATE TABLE registrations (
     user_id            TEXT    NOT NULL UNIQUE,                                      -- the app's user: one registration each, for ever
     body_hash          BLOB    NOT NULL,                                             -- SHA-256 of the body; another body under the same event id is refused
     profile            TEXT    NOT NULL CHECK (json_valid(profile)),                 -- what the app sent, normalised
-    state              TEXT    NOT NULL CHECK (state IN ('accepted', 'done', 'done_with_fallback', 'dead_letter')), -- how far it came
+    state              TEXT    NOT NULL CHECK (state IN ('accepted', 'skipped', 'done', 'done_with_fallback', 'dead_letter', 'cancelled')), -- how far it came
+    skip_reason        TEXT,                                                         -- why nothing was done, when a switch was off
     accepted_at        INTEGER NOT NULL,                                             -- when the webhook was committed
     deadline_at        INTEGER NOT NULL,                                             -- when the welcome must be there
     conversation_id    TEXT,                                                         -- the conversation opened for it
+    segment            TEXT,                                                         -- what kind of new customer it is; chooses the template
+    agent_id           TEXT,                                                         -- the agent chosen first: the variant of this run
     welcome_text       TEXT,                                                         -- the welcome, once composed
-    welcome_rung       TEXT    CHECK (welcome_rung IN ('agent', 'static')),          -- which rung of the ladder wrote it
+    welcome_rung       TEXT    CHECK (welcome_rung IN ('agent', 'fallback_agent', 'segment', 'static')), -- which rung of the ladder wrote it
     welcome_reason     TEXT,                                                         -- why that rung
     welcome_message_id TEXT,                                                         -- the stored message
-    agent_id           TEXT,                                                         -- the agent asked
-    agent_run          TEXT    CHECK (json_valid(agent_run)),                        -- Dify's ids, thoughts and tools called, tokens, latency
+    welcome_at         INTEGER,                                                      -- when it was stored
+    welcome_read_at    INTEGER,                                                      -- when the customer's client said it was shown
+    late_outcome       TEXT    CHECK (late_outcome IN ('appended', 'replaced', 'dropped', 'failed')), -- what became of an answer after the deadline
+    assigned_to        TEXT,                                                         -- consultant the rule offered the customer to first
     finished_at        INTEGER                                                       -- when the last step was done
 ) STRICT;
 CREATE INDEX registrations_by_time ON registrations (accepted_at);
+CREATE INDEX registrations_by_agent ON registrations (agent_id, accepted_at);
 
 CREATE TABLE registration_steps (
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
-    step            TEXT    NOT NULL,                                                -- open_conversation, compose_welcome, deliver_welcome, notify_consultants
+    step            TEXT    NOT NULL,                                                -- open_conversation, compose_welcome, deliver_welcome, notify_consultants, late_answer
     attempt         INTEGER NOT NULL,                                                -- 1 for the first try
     state           TEXT    NOT NULL CHECK (state IN ('done', 'failed')),            -- how the try ended
     started_at      INTEGER NOT NULL,                                                -- when the try began
@@ -270,33 +297,144 @@ CREATE TABLE registration_steps (
     error           TEXT,                                                            -- why it failed
     PRIMARY KEY (registration_id, step, attempt)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX registration_steps_by_time ON registration_steps (step, started_at);
+
+CREATE TABLE subjects (
+    id              TEXT    NOT NULL PRIMARY KEY,                                    -- sub_ + 22 random characters: what the agent is told instead of the user id
+    registration_id TEXT    NOT NULL UNIQUE REFERENCES registrations (id) ON DELETE CASCADE, -- the run it lives in
+    user_id         TEXT    NOT NULL,                                                -- who it stands for
+    expires_at      INTEGER NOT NULL                                                 -- when it stops standing for anybody
+) STRICT;
+
+CREATE TABLE agent_calls (
+    id                   TEXT    NOT NULL PRIMARY KEY,                               -- UUID v7
+    registration_id      TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
+    agent_id             TEXT    NOT NULL,                                           -- who was asked. No foreign key: the figures outlive the agent
+    rung                 TEXT    NOT NULL CHECK (rung IN ('agent', 'fallback_agent')), -- as which rung of the ladder
+    state                TEXT    NOT NULL CHECK (state IN ('asked', 'answered', 'late', 'failed', 'refused', 'stopped', 'unknown')), -- how it ended; asked while it goes on
+    started_at           INTEGER NOT NULL,                                           -- when it was asked
+    first_byte_ms        INTEGER,                                                    -- time to the first event
+    duration_ms          INTEGER,                                                    -- time to the end
+    task_id              TEXT,                                                       -- Dify's id of the run, to stop it
+    dify_conversation_id TEXT,                                                       -- Dify's conversation, to find a lost answer
+    dify_message_id      TEXT,                                                       -- Dify's message, for feedback
+    tools                TEXT    CHECK (json_valid(tools)),                          -- tools it called, with input sizes
+    thoughts             INTEGER,                                                    -- rounds of thought
+    tokens               INTEGER,                                                    -- tokens used
+    price                TEXT,                                                       -- what it cost, as Dify's decimal text
+    currency             TEXT,                                                       -- in what
+    error_kind           TEXT,                                                       -- class of the error
+    error                TEXT                                                        -- why it failed or was refused
+) STRICT;
+CREATE INDEX agent_calls_by_run ON agent_calls (registration_id, started_at);
+CREATE INDEX agent_calls_by_agent ON agent_calls (agent_id, started_at);
+
+CREATE TABLE claims (
+    registration_id TEXT    NOT NULL PRIMARY KEY REFERENCES registrations (id) ON DELETE CASCADE, -- the customer's run: one winner
+    conversation_id TEXT    NOT NULL,                                                -- the conversation taken over
+    customer_id     TEXT    NOT NULL,                                                -- the customer
+    consultant_id   TEXT    NOT NULL,                                                -- who won
+    via             TEXT    NOT NULL CHECK (via IN ('live', 'rest', 'mcp', 'cli')),  -- by which door
+    claimed_at      INTEGER NOT NULL                                                 -- when
+) STRICT;
+CREATE INDEX claims_by_consultant ON claims (consultant_id, claimed_at);
+
+CREATE TABLE escalations (
+    registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the unclaimed customer's run
+    level           INTEGER NOT NULL,                                                -- 1 for the first
+    target          TEXT    NOT NULL CHECK (target IN ('again', 'supervisors', 'administrator')), -- who was told
+    escalated_at    INTEGER NOT NULL,                                                -- when
+    PRIMARY KEY (registration_id, level)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE notifications (
     id              TEXT    NOT NULL PRIMARY KEY,                                    -- UUID v7; receivers drop a repeated one by it
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
-    consultant_id   TEXT    NOT NULL,                                                -- the consultant's user id; empty for everybody when none is known
+    kind            TEXT    NOT NULL,                                                -- new_customer, customer_claimed, escalation, message
+    level           INTEGER NOT NULL DEFAULT 0,                                      -- escalation level; 0 for the first notice
+    recipient_id    TEXT    NOT NULL,                                                -- the user it is for; empty for everybody when no consultant is known
     payload         TEXT    NOT NULL CHECK (json_valid(payload)),                    -- PRD 4.4.1
     created_at      INTEGER NOT NULL,                                                -- when it was made
-    UNIQUE (registration_id, consultant_id)
+    sent_at         INTEGER,                                                         -- when it first went over a live connection
+    acked_at        INTEGER,                                                         -- when the receiver said it has it
+    UNIQUE (registration_id, kind, level, recipient_id)
 ) STRICT;
-CREATE INDEX notifications_by_consultant ON notifications (consultant_id, created_at);
+CREATE INDEX notifications_waiting ON notifications (recipient_id, id) WHERE acked_at IS NULL;
+
+CREATE TABLE pushes (
+    id              TEXT    NOT NULL PRIMARY KEY,                                    -- UUID v7; the id receivers drop repetitions by
+    channel         TEXT    NOT NULL,                                                -- name of the channel in the settings
+    reason          TEXT    NOT NULL CHECK (reason IN ('new_customer', 'escalation', 'alert', 'resolved')), -- what it is about
+    subject_id      TEXT    NOT NULL,                                                -- the registration or the alert
+    level           INTEGER NOT NULL DEFAULT 0,                                      -- escalation level
+    payload         TEXT    NOT NULL CHECK (json_valid(payload)),                    -- title, body, link, data
+    created_at      INTEGER NOT NULL,                                                -- when it was decided
+    delivered_at    INTEGER,                                                         -- when the channel took it
+    last_error      TEXT,                                                            -- why the last try failed
+    UNIQUE (reason, subject_id, level, channel)
+) STRICT;
 
 CREATE TABLE outgoing_events (
     id              TEXT    NOT NULL PRIMARY KEY,                                    -- webhook-id: msg_ + UUID v7, the same on every attempt
-    kind            TEXT    NOT NULL,                                                -- welcome.sent
+    kind            TEXT    NOT NULL,                                                -- conversation.created, message.created, customer.waiting, customer.claimed, registration.completed, registration.failed
+    subject_id      TEXT    NOT NULL,                                                -- what it tells of: conversation, message or registration
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
     payload         TEXT    NOT NULL CHECK (json_valid(payload)),                    -- the body that is signed and sent
     created_at      INTEGER NOT NULL,                                                -- when it was made
     delivered_at    INTEGER,                                                         -- when the receiver answered 2xx
-    last_status     INTEGER,                                                         -- HTTP status of the last attempt
-    UNIQUE (kind, registration_id)
+    given_up_at     INTEGER,                                                         -- when the last attempt had failed
+    UNIQUE (kind, subject_id)
 ) STRICT;
+CREATE INDEX outgoing_events_by_run ON outgoing_events (registration_id);
+CREATE INDEX outgoing_events_by_time ON outgoing_events (created_at);
+
+CREATE TABLE event_attempts (
+    event_id     TEXT    NOT NULL REFERENCES outgoing_events (id) ON DELETE CASCADE, -- the event
+    attempt      INTEGER NOT NULL,                                                   -- 1 for the first; counts on after a replay
+    attempted_at INTEGER NOT NULL,                                                   -- when it was sent
+    duration_ms  INTEGER NOT NULL,                                                   -- how long the receiver took
+    status       INTEGER,                                                            -- its HTTP status, when it answered
+    error        TEXT,                                                               -- what went wrong
+    PRIMARY KEY (event_id, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE event_endpoint (
+    id            INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),                       -- there is one receiver
+    failing_since INTEGER,                                                           -- first failure after the last success
+    disabled_at   INTEGER,                                                           -- when it was taken out of use; events wait
+    reason        TEXT                                                               -- why
+) STRICT;
+INSERT INTO event_endpoint (id) VALUES (1);
+
+CREATE TABLE feedback (
+    registration_id TEXT    NOT NULL PRIMARY KEY REFERENCES registrations (id) ON DELETE CASCADE, -- the welcome that is rated; a later rating replaces an earlier one
+    rating          INTEGER NOT NULL CHECK (rating BETWEEN 1 AND 5),                 -- 1 bad … 5 good
+    comment         TEXT,                                                            -- the customer's words
+    source          TEXT    NOT NULL CHECK (source IN ('live', 'hook')),             -- by which door it came
+    created_at      INTEGER NOT NULL,                                                -- when it came
+    forwarded_at    INTEGER                                                          -- when Dify had it
+) STRICT;
+
+CREATE TABLE alerts (
+    id          TEXT    NOT NULL PRIMARY KEY,                                        -- UUID v7
+    condition   TEXT    NOT NULL,                                                    -- dead_letter, breaker_open, success_rate, no_success, disk_low, backlog_old, events_disabled, rolled_back
+    subject     TEXT    NOT NULL DEFAULT '',                                         -- what it is about, when there can be several
+    severity    TEXT    NOT NULL CHECK (severity IN ('warning', 'critical')),        -- how bad
+    summary     TEXT    NOT NULL,                                                    -- one line for people
+    detail      TEXT    NOT NULL CHECK (json_valid(detail)),                         -- the figures behind it
+    opened_at   INTEGER NOT NULL,                                                    -- when the condition was first seen
+    seen_at     INTEGER NOT NULL,                                                    -- when it was last seen
+    resolved_at INTEGER                                                              -- when it was no longer so
+) STRICT;
+CREATE UNIQUE INDEX alerts_open ON alerts (condition, subject) WHERE resolved_at IS NULL;
+CREATE INDEX alerts_by_time ON alerts (opened_at);
 
 CREATE TABLE jobs (
     id           TEXT    NOT NULL PRIMARY KEY,                                       -- UUID v7
     kind         TEXT    NOT NULL,                                                   -- name of its handler
     subject_id   TEXT    NOT NULL,                                                   -- what it is about; the payload is this id
-    state        TEXT    NOT NULL CHECK (state IN ('ready', 'running', 'done', 'dead')), -- how it stands
+    state        TEXT    NOT NULL CHECK (state IN ('ready', 'running', 'done', 'dead', 'cancelled')), -- how it stands
+    priority     INTEGER NOT NULL DEFAULT 5 CHECK (priority BETWEEN 0 AND 9),        -- 0 goes first among those that are due
     attempt      INTEGER NOT NULL DEFAULT 0,                                         -- tries begun that count
     run_at       INTEGER NOT NULL,                                                   -- not before
     lease_token  TEXT,                                                               -- proof of the worker that holds it
@@ -309,17 +447,27 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'ready';
 CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
+CREATE INDEX jobs_ended ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE dify_configs (
-    id              TEXT    NOT NULL PRIMARY KEY,                                    -- UUID v7
-    environment     TEXT    NOT NULL DEFAULT 'production',                           -- where it is used
-    app_name        TEXT    NOT NULL UNIQUE,                                         -- name shown to people
-    app_id          TEXT,                                                            -- Dify's own app id, when known
-    kind            TEXT    NOT NULL CHECK (kind IN ('chat', 'agent', 'workflow')),  -- kind of Dify app
-    base_url        TEXT    NOT NULL,                                                -- root of the installation's API, without /v1
-    sealed_key      BLOB    NOT NULL,                                                -- the app's key under the master key
-    timeout_seconds INTEGER NOT NULL DEFAULT 60 CHECK (timeout_seconds BETWEEN 1 AND 600), -- limit of one run
-    enabled         INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),            -- whether it may be chosen
-    created_at      INTEGER NOT NULL,                                                -- when it was added
-    updated_at      INTEGER NOT NULL                                                 -- when it last changed
+    id                 TEXT    NOT NULL PRIMARY KEY,                                 -- UUID v7
+    environment        TEXT    NOT NULL DEFAULT 'production',                        -- where it is used
+    app_name           TEXT    NOT NULL UNIQUE,                                      -- name shown to people
+    app_id             TEXT,                                                         -- Dify's own app id, when known
+    kind               TEXT    NOT NULL CHECK (kind IN ('chat', 'agent', 'workflow')), -- kind of Dify app
+    version            TEXT    NOT NULL DEFAULT '1',                                 -- version of the prompt, for people and figures
+    part               TEXT    NOT NULL DEFAULT 'stable' CHECK (part IN ('stable', 'candidate', 'fallback')), -- its part: usual, being rolled out, or asked when the first fails
+    weight             INTEGER NOT NULL DEFAULT 100 CHECK (weight BETWEEN 0 AND 10000), -- share among those of the same part
+    rollout_percent    INTEGER NOT NULL DEFAULT 0 CHECK (rollout_percent BETWEEN 0 AND 100), -- share of all users a candidate gets
+    rollout_since      INTEGER,                                                      -- when that share was last set; the guard compares from there
+    base_url           TEXT    NOT NULL,                                             -- root of the installation's API, without /v1
+    sealed_key         BLOB    NOT NULL,                                             -- the app's key under the master key
+    inputs             TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(inputs)),     -- the app's input name → our fact, or a constant as {"value": …}
+    timeout_seconds    INTEGER NOT NULL DEFAULT 60 CHECK (timeout_seconds BETWEEN 1 AND 600), -- limit of one run
+    first_byte_ms      INTEGER NOT NULL DEFAULT 2000 CHECK (first_byte_ms BETWEEN 50 AND 600000), -- limit until the first event
+    stall_ms           INTEGER NOT NULL DEFAULT 15000 CHECK (stall_ms BETWEEN 50 AND 600000), -- longest silence within a stream
+    max_concurrent     INTEGER NOT NULL DEFAULT 8 CHECK (max_concurrent BETWEEN 1 AND 1000), -- runs at once
+    enabled            INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),         -- whether it may be chosen
+    created_at         INTEGER NOT NULL,                                             -- when it was added
+    updated_at         INTEGER NOT NULL                                              -- when it last changed
 ) STRICT;

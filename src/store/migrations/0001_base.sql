@@ -16,6 +16,7 @@ CREATE TABLE mcp_tool_groups (
     user_tier_access TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(user_tier_access)),
     allowed_roles    TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(allowed_roles)),
     enabled          INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    subject_scoped   INTEGER NOT NULL DEFAULT 0 CHECK (subject_scoped IN (0, 1)),
     created_by       TEXT    NOT NULL,
     created_at       INTEGER NOT NULL,
     updated_at       INTEGER NOT NULL
@@ -55,6 +56,15 @@ CREATE TRIGGER policy_key_removed   AFTER DELETE ON mcp_keys BEGIN UPDATE policy
 CREATE TRIGGER policy_tool_added    AFTER INSERT ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_tool_changed  AFTER UPDATE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_tool_removed  AFTER DELETE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TABLE system_settings (
+    name       TEXT    NOT NULL PRIMARY KEY,
+    value      TEXT    NOT NULL CHECK (json_valid(value)),
+    updated_by TEXT    NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER policy_setting_added   AFTER INSERT ON system_settings BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_setting_changed AFTER UPDATE ON system_settings BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_setting_removed AFTER DELETE ON system_settings BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TABLE mcp_call_logs (
     id            INTEGER NOT NULL PRIMARY KEY,
     call_id       TEXT    NOT NULL UNIQUE,
@@ -62,6 +72,7 @@ CREATE TABLE mcp_call_logs (
     group_id      TEXT,
     key_id        TEXT,
     caller_app_id TEXT,
+    registration_id TEXT,
     client_name   TEXT,
     channel       TEXT    NOT NULL,
     protocol      TEXT    NOT NULL,
@@ -75,6 +86,7 @@ CREATE TABLE mcp_call_logs (
 ) STRICT;
 CREATE INDEX mcp_call_logs_by_tool   ON mcp_call_logs (tool_name, success, created_at);
 CREATE INDEX mcp_call_logs_by_group  ON mcp_call_logs (group_id, created_at);
+CREATE INDEX mcp_call_logs_by_run    ON mcp_call_logs (registration_id, created_at) WHERE registration_id IS NOT NULL;
 CREATE INDEX mcp_call_logs_by_caller ON mcp_call_logs (caller_app_id, created_at) WHERE caller_app_id IS NOT NULL;
 CREATE TABLE users (
     seq           INTEGER NOT NULL PRIMARY KEY,
@@ -131,6 +143,13 @@ CREATE TABLE preferences (
     price_sensitivity   TEXT    CHECK (price_sensitivity IN ('low', 'medium', 'high')),
     brand_loyalty       TEXT    CHECK (brand_loyalty IN ('low', 'medium', 'high')),
     updated_at          INTEGER NOT NULL
+) STRICT;
+CREATE TABLE consultants (
+    user_id       TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    tags          TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(tags)),
+    is_supervisor INTEGER NOT NULL DEFAULT 0 CHECK (is_supervisor IN (0, 1)),
+    is_available  INTEGER NOT NULL DEFAULT 1 CHECK (is_available IN (0, 1)),
+    updated_at    INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE services (
     code              TEXT    NOT NULL PRIMARY KEY,
@@ -212,19 +231,25 @@ CREATE TABLE registrations (
     user_id            TEXT    NOT NULL UNIQUE,
     body_hash          BLOB    NOT NULL,
     profile            TEXT    NOT NULL CHECK (json_valid(profile)),
-    state              TEXT    NOT NULL CHECK (state IN ('accepted', 'done', 'done_with_fallback', 'dead_letter')),
+    state              TEXT    NOT NULL CHECK (state IN ('accepted', 'skipped', 'done', 'done_with_fallback', 'dead_letter', 'cancelled')),
+    skip_reason        TEXT,
     accepted_at        INTEGER NOT NULL,
     deadline_at        INTEGER NOT NULL,
     conversation_id    TEXT,
+    segment            TEXT,
+    agent_id           TEXT,
     welcome_text       TEXT,
-    welcome_rung       TEXT    CHECK (welcome_rung IN ('agent', 'static')),
+    welcome_rung       TEXT    CHECK (welcome_rung IN ('agent', 'fallback_agent', 'segment', 'static')),
     welcome_reason     TEXT,
     welcome_message_id TEXT,
-    agent_id           TEXT,
-    agent_run          TEXT    CHECK (json_valid(agent_run)),
+    welcome_at         INTEGER,
+    welcome_read_at    INTEGER,
+    late_outcome       TEXT    CHECK (late_outcome IN ('appended', 'replaced', 'dropped', 'failed')),
+    assigned_to        TEXT,
     finished_at        INTEGER
 ) STRICT;
 CREATE INDEX registrations_by_time ON registrations (accepted_at);
+CREATE INDEX registrations_by_agent ON registrations (agent_id, accepted_at);
 CREATE TABLE registration_steps (
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
     step            TEXT    NOT NULL,
@@ -236,30 +261,132 @@ CREATE TABLE registration_steps (
     error           TEXT,
     PRIMARY KEY (registration_id, step, attempt)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX registration_steps_by_time ON registration_steps (step, started_at);
+CREATE TABLE subjects (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    registration_id TEXT    NOT NULL UNIQUE REFERENCES registrations (id) ON DELETE CASCADE,
+    user_id         TEXT    NOT NULL,
+    expires_at      INTEGER NOT NULL
+) STRICT;
+CREATE TABLE agent_calls (
+    id                   TEXT    NOT NULL PRIMARY KEY,
+    registration_id      TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
+    agent_id             TEXT    NOT NULL,
+    rung                 TEXT    NOT NULL CHECK (rung IN ('agent', 'fallback_agent')),
+    state                TEXT    NOT NULL CHECK (state IN ('asked', 'answered', 'late', 'failed', 'refused', 'stopped', 'unknown')),
+    started_at           INTEGER NOT NULL,
+    first_byte_ms        INTEGER,
+    duration_ms          INTEGER,
+    task_id              TEXT,
+    dify_conversation_id TEXT,
+    dify_message_id      TEXT,
+    tools                TEXT    CHECK (json_valid(tools)),
+    thoughts             INTEGER,
+    tokens               INTEGER,
+    price                TEXT,
+    currency             TEXT,
+    error_kind           TEXT,
+    error                TEXT
+) STRICT;
+CREATE INDEX agent_calls_by_run ON agent_calls (registration_id, started_at);
+CREATE INDEX agent_calls_by_agent ON agent_calls (agent_id, started_at);
+CREATE TABLE claims (
+    registration_id TEXT    NOT NULL PRIMARY KEY REFERENCES registrations (id) ON DELETE CASCADE,
+    conversation_id TEXT    NOT NULL,
+    customer_id     TEXT    NOT NULL,
+    consultant_id   TEXT    NOT NULL,
+    via             TEXT    NOT NULL CHECK (via IN ('live', 'rest', 'mcp', 'cli')),
+    claimed_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX claims_by_consultant ON claims (consultant_id, claimed_at);
+CREATE TABLE escalations (
+    registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
+    level           INTEGER NOT NULL,
+    target          TEXT    NOT NULL CHECK (target IN ('again', 'supervisors', 'administrator')),
+    escalated_at    INTEGER NOT NULL,
+    PRIMARY KEY (registration_id, level)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE notifications (
     id              TEXT    NOT NULL PRIMARY KEY,
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
-    consultant_id   TEXT    NOT NULL,
+    kind            TEXT    NOT NULL,
+    level           INTEGER NOT NULL DEFAULT 0,
+    recipient_id    TEXT    NOT NULL,
     payload         TEXT    NOT NULL CHECK (json_valid(payload)),
     created_at      INTEGER NOT NULL,
-    UNIQUE (registration_id, consultant_id)
+    sent_at         INTEGER,
+    acked_at        INTEGER,
+    UNIQUE (registration_id, kind, level, recipient_id)
 ) STRICT;
-CREATE INDEX notifications_by_consultant ON notifications (consultant_id, created_at);
+CREATE INDEX notifications_waiting ON notifications (recipient_id, id) WHERE acked_at IS NULL;
+CREATE TABLE pushes (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    channel         TEXT    NOT NULL,
+    reason          TEXT    NOT NULL CHECK (reason IN ('new_customer', 'escalation', 'alert', 'resolved')),
+    subject_id      TEXT    NOT NULL,
+    level           INTEGER NOT NULL DEFAULT 0,
+    payload         TEXT    NOT NULL CHECK (json_valid(payload)),
+    created_at      INTEGER NOT NULL,
+    delivered_at    INTEGER,
+    last_error      TEXT,
+    UNIQUE (reason, subject_id, level, channel)
+) STRICT;
 CREATE TABLE outgoing_events (
     id              TEXT    NOT NULL PRIMARY KEY,
     kind            TEXT    NOT NULL,
+    subject_id      TEXT    NOT NULL,
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
     payload         TEXT    NOT NULL CHECK (json_valid(payload)),
     created_at      INTEGER NOT NULL,
     delivered_at    INTEGER,
-    last_status     INTEGER,
-    UNIQUE (kind, registration_id)
+    given_up_at     INTEGER,
+    UNIQUE (kind, subject_id)
 ) STRICT;
+CREATE INDEX outgoing_events_by_run ON outgoing_events (registration_id);
+CREATE INDEX outgoing_events_by_time ON outgoing_events (created_at);
+CREATE TABLE event_attempts (
+    event_id     TEXT    NOT NULL REFERENCES outgoing_events (id) ON DELETE CASCADE,
+    attempt      INTEGER NOT NULL,
+    attempted_at INTEGER NOT NULL,
+    duration_ms  INTEGER NOT NULL,
+    status       INTEGER,
+    error        TEXT,
+    PRIMARY KEY (event_id, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE event_endpoint (
+    id            INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    failing_since INTEGER,
+    disabled_at   INTEGER,
+    reason        TEXT
+) STRICT;
+INSERT INTO event_endpoint (id) VALUES (1);
+CREATE TABLE feedback (
+    registration_id TEXT    NOT NULL PRIMARY KEY REFERENCES registrations (id) ON DELETE CASCADE,
+    rating          INTEGER NOT NULL CHECK (rating BETWEEN 1 AND 5),
+    comment         TEXT,
+    source          TEXT    NOT NULL CHECK (source IN ('live', 'hook')),
+    created_at      INTEGER NOT NULL,
+    forwarded_at    INTEGER
+) STRICT;
+CREATE TABLE alerts (
+    id          TEXT    NOT NULL PRIMARY KEY,
+    condition   TEXT    NOT NULL,
+    subject     TEXT    NOT NULL DEFAULT '',
+    severity    TEXT    NOT NULL CHECK (severity IN ('warning', 'critical')),
+    summary     TEXT    NOT NULL,
+    detail      TEXT    NOT NULL CHECK (json_valid(detail)),
+    opened_at   INTEGER NOT NULL,
+    seen_at     INTEGER NOT NULL,
+    resolved_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX alerts_open ON alerts (condition, subject) WHERE resolved_at IS NULL;
+CREATE INDEX alerts_by_time ON alerts (opened_at);
 CREATE TABLE jobs (
     id           TEXT    NOT NULL PRIMARY KEY,
     kind         TEXT    NOT NULL,
     subject_id   TEXT    NOT NULL,
-    state        TEXT    NOT NULL CHECK (state IN ('ready', 'running', 'done', 'dead')),
+    state        TEXT    NOT NULL CHECK (state IN ('ready', 'running', 'done', 'dead', 'cancelled')),
+    priority     INTEGER NOT NULL DEFAULT 5 CHECK (priority BETWEEN 0 AND 9),
     attempt      INTEGER NOT NULL DEFAULT 0,
     run_at       INTEGER NOT NULL,
     lease_token  TEXT,
@@ -272,16 +399,26 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'ready';
 CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
+CREATE INDEX jobs_ended ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE TABLE dify_configs (
-    id              TEXT    NOT NULL PRIMARY KEY,
-    environment     TEXT    NOT NULL DEFAULT 'production',
-    app_name        TEXT    NOT NULL UNIQUE,
-    app_id          TEXT,
-    kind            TEXT    NOT NULL CHECK (kind IN ('chat', 'agent', 'workflow')),
-    base_url        TEXT    NOT NULL,
-    sealed_key      BLOB    NOT NULL,
-    timeout_seconds INTEGER NOT NULL DEFAULT 60 CHECK (timeout_seconds BETWEEN 1 AND 600),
-    enabled         INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
-    created_at      INTEGER NOT NULL,
-    updated_at      INTEGER NOT NULL
+    id                 TEXT    NOT NULL PRIMARY KEY,
+    environment        TEXT    NOT NULL DEFAULT 'production',
+    app_name           TEXT    NOT NULL UNIQUE,
+    app_id             TEXT,
+    kind               TEXT    NOT NULL CHECK (kind IN ('chat', 'agent', 'workflow')),
+    version            TEXT    NOT NULL DEFAULT '1',
+    part               TEXT    NOT NULL DEFAULT 'stable' CHECK (part IN ('stable', 'candidate', 'fallback')),
+    weight             INTEGER NOT NULL DEFAULT 100 CHECK (weight BETWEEN 0 AND 10000),
+    rollout_percent    INTEGER NOT NULL DEFAULT 0 CHECK (rollout_percent BETWEEN 0 AND 100),
+    rollout_since      INTEGER,
+    base_url           TEXT    NOT NULL,
+    sealed_key         BLOB    NOT NULL,
+    inputs             TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(inputs)),
+    timeout_seconds    INTEGER NOT NULL DEFAULT 60 CHECK (timeout_seconds BETWEEN 1 AND 600),
+    first_byte_ms      INTEGER NOT NULL DEFAULT 2000 CHECK (first_byte_ms BETWEEN 50 AND 600000),
+    stall_ms           INTEGER NOT NULL DEFAULT 15000 CHECK (stall_ms BETWEEN 50 AND 600000),
+    max_concurrent     INTEGER NOT NULL DEFAULT 8 CHECK (max_concurrent BETWEEN 1 AND 1000),
+    enabled            INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    created_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL
 ) STRICT;
