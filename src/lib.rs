@@ -11,21 +11,25 @@
 //! {ids, clock, secret, problem}`; `config` is read by `cli` and `app`, `demo` stands beside `cli`. `tests/it/layers.rs`
 //! reads the `use` lines and fails on a breach. `ARCHITECTURE.md` walks through both flows.
 
+pub mod alerts;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod dispatch;
+pub mod drill;
 pub mod gate;
 pub mod http;
 pub mod ids;
 pub mod lifecycle;
+pub mod live;
 pub mod mcp;
 pub mod outbound;
 pub mod problem;
 pub mod queue;
 pub mod registration;
 pub mod secret;
+pub mod settings;
 pub mod store;
 pub mod telemetry;

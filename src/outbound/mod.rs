@@ -9,6 +9,7 @@
 //! tell an administrator. Deciding when to try again is the caller's: nothing here retries by itself, sleeps, or
 //! remembers a failure. Nothing secret is in an error's text.
 
+pub mod channels;
 pub mod dify;
 pub mod http_client;
 pub mod standard_webhooks;

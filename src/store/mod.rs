@@ -25,6 +25,7 @@ pub mod registrations;
 mod rows;
 pub mod search;
 pub mod services;
+pub mod settings;
 pub mod users;
 
 use std::{
