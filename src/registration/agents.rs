@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::choice::pick::{self, Candidate};
 use crate::{
     outbound::{
         dify::{AgentKind, DifyClient, DifyError},
@@ -43,11 +44,15 @@ impl Agents {
         Self { store, http, master }
     }
 
-    /// The agent that writes welcomes: the oldest one that is enabled.
-    pub(super) fn chosen(&self) -> Result<Option<(Agent, DifyClient)>, AgentKeyError> {
-        let Some(agent) = self.store.agents()?.into_iter().find(|agent| agent.enabled) else { return Ok(None) };
-        let client = self.client(&agent)?;
-        Ok(Some((agent, client)))
+    /// Who writes the welcome of this user, and who else could.
+    pub(super) fn for_user(&self, user_id: &str) -> Result<Chosen, StoreError> {
+        let agents: Vec<Agent> = self.store.agents()?.into_iter().filter(|agent| agent.enabled).collect();
+        let candidates: Vec<Candidate> = agents.iter().map(candidate).collect();
+        let picked = pick::pick(&candidates, user_id);
+        let find = |id: Option<&str>| id.and_then(|id| agents.iter().position(|agent| agent.id == id));
+        let first = find(picked.first.as_deref());
+        let fallback = find(picked.fallback.as_deref());
+        Ok(Chosen { agents, first, fallback })
     }
 
     /// A client for `agent`.
@@ -57,5 +62,38 @@ impl Agents {
         let key = String::from_utf8(key).map(SecretText::new).map_err(|_| other())?;
         let kind: AgentKind = agent.kind.parse()?;
         Ok(DifyClient::new(self.http.clone(), &agent.base_url, key, kind)?)
+    }
+}
+
+/// The agents of one user's welcome.
+pub(super) struct Chosen {
+    agents: Vec<Agent>,
+    first: Option<usize>,
+    fallback: Option<usize>,
+}
+
+impl Chosen {
+    /// The one that is asked first: the variant of the run.
+    pub(super) fn first(&self) -> Option<&Agent> {
+        self.agents.get(self.first?)
+    }
+
+    /// The one that is asked when the first fails.
+    pub(super) fn fallback(&self) -> Option<&Agent> {
+        self.agents.get(self.fallback?)
+    }
+
+    /// The id of an enabled agent, by name.
+    pub(super) fn named(&self, name: &str) -> Option<String> {
+        self.agents.iter().find(|agent| agent.app_name == name).map(|agent| agent.id.clone())
+    }
+}
+
+fn candidate(agent: &Agent) -> Candidate {
+    Candidate {
+        id: agent.id.clone(),
+        part: agent.part.parse().unwrap_or_default(),
+        weight: agent.weight,
+        rollout_percent: agent.rollout_percent,
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     secret::SecretText,
     store::{
         Store, StoreError,
+        agent_calls::AgentCall,
         registrations::{Accepted, NewRegistration, Registration, StepRecord},
     },
 };
@@ -185,11 +186,12 @@ fn shown(hook: &Shared, id: &str, request: &Request) -> Result<Value, Problem> {
     let run = hook.store.registration(id).map_err(|error| unavailable(&error))?;
     let run = run.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "unknown-registration", "There is no registration with this id."))?;
     let steps = hook.store.registration_steps(id).map_err(|error| unavailable(&error))?;
-    Ok(timeline(&run, &steps))
+    let calls = hook.store.agent_calls(id).map_err(|error| unavailable(&error))?;
+    Ok(timeline(&run, &steps, &calls))
 }
 
 /// A run as the app sees it: how far it came, and each step.
-fn timeline(run: &Registration, steps: &[StepRecord]) -> Value {
+fn timeline(run: &Registration, steps: &[StepRecord], agent_calls: &[AgentCall]) -> Value {
     let steps: Vec<Value> = steps
         .iter()
         .map(|step| {
@@ -209,8 +211,12 @@ fn timeline(run: &Registration, steps: &[StepRecord]) -> Value {
         "conversation_id": run.conversation_id,
         "welcome": run.welcome_message_id.as_ref().map(|message| json!({
             "message_id": message, "rung": run.welcome_rung, "reason": run.welcome_reason, "text": run.welcome_text,
+            "stored_at": run.welcome_at.map(rfc3339), "late_answer": run.late_outcome,
         })),
-        "agent_run": run.agent_run,
+        "skip_reason": run.skip_reason,
+        "segment": run.segment,
+        "assigned_to": run.assigned_to,
+        "agent_calls": agent_calls,
         "steps": steps,
     })
 }
