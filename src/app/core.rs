@@ -11,6 +11,7 @@ use crate::{
     dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder},
     gate::Gate,
     secret::{MasterKey, MasterKeyError, NoRandomness, SealError},
+    settings::Book,
     store::{OpenError, Store, StoreError},
 };
 
@@ -64,6 +65,8 @@ pub struct Core {
     pub clock: SharedClock,
     /// The key that seals secrets.
     pub master: Arc<MasterKey>,
+    /// The settings.
+    pub book: Book,
     /// Who may do what.
     pub gate: Arc<Gate>,
     /// The tools.
@@ -82,7 +85,8 @@ impl Core {
         let recorder = Recorder::new(record_settings(&config));
         let limits = Limits { concurrent_calls: CONCURRENT_CALLS };
         let dispatch = Dispatch::new(catalogue, Arc::new(store.clone()), Arc::clone(&clock), recorder, limits);
-        Ok(Self { config: Arc::new(config), dir, store, clock, master: Arc::new(master), gate, dispatch: Arc::new(dispatch) })
+        let book = Book::new(store.clone());
+        Ok(Self { config: Arc::new(config), dir, book, store, clock, master: Arc::new(master), gate, dispatch: Arc::new(dispatch) })
     }
 
     /// Writes the call log in the background, until [`Self::close`].

@@ -19,7 +19,6 @@ use crate::{
     },
     ids::new_id,
     lifecycle,
-    outbound::dify::AgentKind,
     registration::agent_key_purpose,
     store::{agents::Agent, import::ImportSummary},
 };
@@ -110,18 +109,8 @@ async fn start_stand_in(core: &Core, setup: &Setup, daemon: &Daemon) -> anyhow::
     };
     let handle = StandIn::start(([127, 0, 0, 1], 0).into(), stand_in).await?;
     let id = new_id(core.clock.as_ref());
-    let agent = Agent {
-        sealed_key: core.master.seal(&agent_key_purpose(&id), handle.key.expose().as_bytes())?,
-        id,
-        environment: "demo".into(),
-        app_name: "管家智能体".into(),
-        app_id: None,
-        kind: AgentKind::Agent.as_str().into(),
-        base_url: handle.base_url.clone(),
-        timeout_seconds: 60,
-        enabled: true,
-        created_at: core.clock.now_ms(),
-    };
+    let sealed_key = core.master.seal(&agent_key_purpose(&id), handle.key.expose().as_bytes())?;
+    let agent = Agent::new(id, "管家智能体".into(), handle.base_url.clone(), sealed_key, core.clock.now_ms());
     core.store.add_agent(agent).await?;
     Ok(handle)
 }

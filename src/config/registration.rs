@@ -37,8 +37,10 @@ pub struct Registration {
     /// Largest share by which each wait is randomly lengthened, so that retries do not come all at once.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub retry_jitter: f64,
+    /// Environment of this installation: only agents of the same one are asked.
+    pub environment: String,
     /// Runs worked on at a time.
-    #[schemars(range(min = 1, max = 1024))]
+    #[schemars(range(min = 1, max = 10000))]
     pub workers: usize,
     /// Time after which the run of a worker that no longer reports is taken over by another.
     #[schemars(extend("minimum" = "1s", "maximum" = "1h"))]
@@ -62,7 +64,8 @@ impl Default for Registration {
             conversation_title: "欢迎咨询".to_owned(),
             retry_delays: [5, 15, 60].map(HumanDuration::from_secs).to_vec(),
             retry_jitter: 0.1,
-            workers: 16,
+            environment: "production".to_owned(),
+            workers: 2048,
             lease: HumanDuration::from_secs(30),
             static_welcome: STATIC_WELCOME.to_owned(),
             expected_response: HumanDuration::from_secs(300),

@@ -6,7 +6,7 @@ use super::profile::safe_name;
 use crate::store::{agents::Agent, registrations::Registration};
 
 /// The facts there are, by the names under which an agent's inputs may ask for them.
-pub(crate) const FACTS: [&str; 7] = ["user_id", "customer_id", "username", "is_new_user", "roles", "segment", "source"];
+pub const FACTS: [&str; 7] = ["user_id", "customer_id", "username", "is_new_user", "roles", "segment", "source"];
 
 /// The inputs for `agent`: as its mapping says, or every fact under its own name.
 pub(super) fn inputs(run: &Registration, subject: &str, agent: &Agent) -> Map<String, Value> {

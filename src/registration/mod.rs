@@ -17,6 +17,7 @@
 
 mod agents;
 mod announce;
+mod assignment;
 pub mod choice;
 mod desk;
 mod events;
@@ -30,6 +31,7 @@ mod webhook;
 
 pub use agents::{AgentKeyError, Agents, agent_key_purpose};
 pub use desk::Desk;
+pub use facts::FACTS;
 pub use events::{EventReceiver, EventSender};
 pub use notices::{NoticeWatch, PushSender};
 pub use run::{Runner, RunnerParts};

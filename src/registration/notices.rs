@@ -10,10 +10,11 @@ use crate::{
     clock::SharedClock,
     drill,
     outbound::{
-        channels::{self, Channels, Push, Recipient},
+        channels::{self, ChannelConfig, Next, Push, Recipient, Severity, Tools},
         http_client::HttpClient,
     },
     queue::{Handler, JobError, nth_delay},
+    secret::SecretText,
     settings::{Book, Channel},
     store::{
         Store,
@@ -124,12 +125,18 @@ impl Handler for PushSender {
             title: text("title").unwrap_or_default(),
             body: text("body").unwrap_or_default(),
             link: text("link"),
-            severity: text("severity").unwrap_or_default(),
+            severity: match push.payload.get("severity").and_then(serde_json::Value::as_str) {
+                Some("critical") => Severity::Critical,
+                Some("warning") => Severity::Warning,
+                _ => Severity::Info,
+            },
             data: push.payload.clone(),
             recipients: self.recipients(&push).await?,
         };
         drill::point("push.before_send");
-        let sent = Channels::new(self.http.clone()).send(&channel_config(&channel), &message, SEND_TIMEOUT).await;
+        let tools = Tools { http: self.http.clone(), clock: std::sync::Arc::clone(&self.clock), timeout: SEND_TIMEOUT };
+        let channel = channels::Channel::new(&config(&channel), tools).map_err(|error| JobError::Fatal(error.to_string()))?;
+        let sent = channel.send(&message).await;
         drill::point("push.after_send");
         let outcome = sent.as_ref().map(|_| self.clock.now_ms()).map_err(ToString::to_string);
         self.store.note_push(&push.id, outcome).await?;
@@ -139,10 +146,9 @@ impl Handler for PushSender {
                 tracing::info!(push.id = push.id, channel = push.channel, reason = push.reason, "push delivered");
                 Ok(())
             }
-            Err(error) => Err(if error.is_worth_retrying() {
-                JobError::Retry { after: error.retry_after(), why: error.to_string() }
-            } else {
-                JobError::Fatal(error.to_string())
+            Err(error) => Err(match error.next() {
+                Next::Retry { after } => JobError::Retry { after, why: error.to_string() },
+                Next::Never => JobError::Fatal(error.to_string()),
             }),
         }
     }
@@ -153,5 +159,27 @@ impl Handler for PushSender {
 
     async fn given_up(&self, subject_id: &str, error: &JobError) {
         tracing::error!(push.id = subject_id, %error, "a push was given up");
+    }
+}
+
+/// The setting as the channel wants it.
+fn config(channel: &Channel) -> ChannelConfig {
+    let secret = |text: &String| SecretText::new(text.clone());
+    match channel {
+        Channel::Webhook { name, url, secret: key } => ChannelConfig::Webhook { name: name.clone(), url: secret(url), secret: secret(key) },
+        Channel::Email { name, url, from, to } => {
+            ChannelConfig::Email { name: name.clone(), url: secret(url), from: from.clone(), to: to.clone() }
+        }
+        Channel::Wecom { name, url } => ChannelConfig::Wecom { name: name.clone(), url: secret(url) },
+        Channel::Dingtalk { name, url, secret: key } => {
+            ChannelConfig::Dingtalk { name: name.clone(), url: secret(url), secret: key.as_ref().map(secret) }
+        }
+        Channel::Feishu { name, url, secret: key } => {
+            ChannelConfig::Feishu { name: name.clone(), url: secret(url), secret: key.as_ref().map(secret) }
+        }
+        Channel::Ntfy { name, url, token } => {
+            ChannelConfig::Ntfy { name: name.clone(), url: secret(url), token: token.as_ref().map(secret) }
+        }
+        Channel::Redis { name, url } => ChannelConfig::Redis { name: name.clone(), url: secret(url) },
     }
 }

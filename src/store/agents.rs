@@ -50,6 +50,33 @@ pub struct Agent {
     pub created_at: i64,
 }
 
+impl Agent {
+    /// An enabled agent with the usual settings.
+    pub fn new(id: String, app_name: String, base_url: String, sealed_key: Vec<u8>, created_at: i64) -> Self {
+        Self {
+            id,
+            environment: "production".into(),
+            app_name,
+            app_id: None,
+            kind: "agent".into(),
+            version: "1".into(),
+            part: "stable".into(),
+            weight: 100,
+            rollout_percent: 0,
+            rollout_since: None,
+            base_url,
+            sealed_key,
+            inputs: Map::new(),
+            timeout_seconds: 60,
+            first_byte_ms: 2_000,
+            stall_ms: 15_000,
+            max_concurrent: 8,
+            enabled: true,
+            created_at,
+        }
+    }
+}
+
 impl Store {
     /// All agents, oldest first.
     pub fn agents(&self) -> Result<Vec<Agent>, StoreError> {

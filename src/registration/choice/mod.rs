@@ -1,0 +1,5 @@
+pub mod breaker;
+pub mod pick;
+pub mod segment;
+#[cfg(test)]
+mod random_for_tests;
