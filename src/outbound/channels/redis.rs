@@ -4,7 +4,7 @@
 //! `{"target_user_id", "payload", "instance_id", "timestamp"}` to the instances of the app, which hand it on. Whether
 //! a socket got it nobody says: this reaches people who look at the app, it proves nothing.
 
-use redis::{Client, ErrorKind, RedisError, aio::MultiplexedConnection, pipe};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, aio::MultiplexedConnection, pipe};
 use serde_json::json;
 use url::Url;
 
@@ -44,7 +44,10 @@ impl Bridge {
     }
 
     async fn publish(&self, push: &Push, now_ms: i64) -> Result<Sent, ChannelError> {
-        let mut connection = self.client.get_multiplexed_async_connection().await.map_err(|error| self.explain(&error))?;
+        // The limit of the whole send holds for its parts.
+        let patient = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&patient);
+        let mut connection = connecting.await.map_err(|error| self.explain(error))?;
         let online = self.online(&mut connection, &push.recipients).await?;
         let (there, away): (Vec<_>, Vec<_>) = push.recipients.iter().zip(online).partition(|(_, online)| *online);
         if there.is_empty() {
@@ -54,7 +57,7 @@ impl Bridge {
         for (recipient, _) in &there {
             commands.cmd("PUBLISH").arg(BROADCAST).arg(message(push, &recipient.user_id, now_ms));
         }
-        let listeners: Vec<i64> = commands.query_async(&mut connection).await.map_err(|error| self.explain(&error))?;
+        let listeners: Vec<i64> = commands.query_async(&mut connection).await.map_err(|error| self.explain(error))?;
         if listeners.iter().all(|count| *count == 0) {
             return Err(ChannelError::NotNow {
                 host: self.host.clone(),
@@ -70,22 +73,33 @@ impl Bridge {
         for recipient in recipients {
             commands.cmd("SISMEMBER").arg(ONLINE).arg(&recipient.user_id);
         }
-        commands.query_async(connection).await.map_err(|error| self.explain(&error))
+        commands.query_async(connection).await.map_err(|error| self.explain(error))
     }
 
-    /// By the kind alone: the words may repeat what was sent.
-    fn explain(&self, error: &RedisError) -> ChannelError {
+    /// By the code alone: the words may repeat what was sent.
+    fn explain(&self, error: RedisError) -> ChannelError {
         let host = self.host.clone();
         if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
             return ChannelError::NoAnswer(format!("cannot reach {host}: {}", error.category()));
         }
-        let answer = error.code().unwrap_or_else(|| error.category()).to_owned();
-        if error.kind() == ErrorKind::AuthenticationFailed || matches!(answer.as_str(), "NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE") {
+        let refused_login = error.kind() == ErrorKind::AuthenticationFailed;
+        let answer = code(error);
+        if refused_login || matches!(answer.as_str(), "NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE") {
             let advice = "check the user, the password and what they may do: SISMEMBER ws:online_users and PUBLISH ws:broadcast";
             return ChannelError::Refused { host, answer, advice };
         }
         ChannelError::NotNow { host, answer, retry_after: None }
     }
+}
+
+/// The first word of Redis's answer, such as `NOAUTH`. For several commands at once, that of the first that failed.
+fn code(error: RedisError) -> String {
+    if let Some(code) = error.code() {
+        return code.to_owned();
+    }
+    let category = error.category().to_owned();
+    let failed = error.into_server_errors();
+    failed.and_then(|failed| failed.first().map(|(_, error)| error.code().to_owned())).unwrap_or(category)
 }
 
 fn message(push: &Push, user_id: &str, now_ms: i64) -> String {

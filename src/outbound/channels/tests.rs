@@ -32,11 +32,12 @@ pub(in crate::outbound::channels) fn push() -> Push {
 }
 
 pub(in crate::outbound::channels) fn tools() -> Tools {
-    Tools {
-        http: HttpClient::new(ProxyUse::Direct).unwrap(),
-        clock: Arc::new(FixedClock::at_ms(NOW_MS)),
-        timeout: Duration::from_millis(500),
-    }
+    Tools { http: HttpClient::new(ProxyUse::Direct).unwrap(), clock: Arc::new(FixedClock::at_ms(NOW_MS)), timeout: Duration::from_secs(10) }
+}
+
+/// For those that never answer.
+pub(in crate::outbound::channels) fn impatient() -> Tools {
+    Tools { timeout: Duration::from_millis(300), ..tools() }
 }
 
 fn name() -> String {

@@ -3,7 +3,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use crate::outbound::channels::{
     Channel, ChannelConfig, ChannelError, Next, Push, Recipient, Sent,
     stand_ins::{Answers, Lines},
-    tests::{push, tools},
+    tests::{impatient, push, tools},
 };
 
 const GREETING: &str = "220 mail.test ESMTP\r\n";
@@ -27,9 +27,13 @@ fn mail_server(line: &str) -> Option<String> {
 }
 
 fn config(host: &str, query: &str, to: &[&str]) -> ChannelConfig {
+    config_over("smtp", host, query, to)
+}
+
+fn config_over(scheme: &str, host: &str, query: &str, to: &[&str]) -> ChannelConfig {
     ChannelConfig::Email {
         name: "邮件".into(),
-        url: format!("smtp://user%40a.cn:t0ps3cret@{host}{query}").into(),
+        url: format!("{scheme}://user%40a.cn:t0ps3cret@{host}{query}").into(),
         from: "安美智享 <notice@example.cn>".into(),
         to: to.iter().map(|to| (*to).to_owned()).collect(),
     }
@@ -128,8 +132,10 @@ async fn each_refusal_says_what_to_do() {
 
 #[tokio::test]
 async fn silence_and_absence_are_tried_again() {
-    let (result, _) = send(|_| None, &[], &push()).await;
-    assert!(result.unwrap_err().to_string().ends_with("took more than 500 ms"));
+    let server = Lines::speaking(GREETING, |_| None).await;
+    let error = Channel::new(&config(&server.host, "", &["a@example.cn"]), impatient()).unwrap().send(&push()).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("no answer: {} took more than 300 ms", server.host));
+    assert_eq!(error.next(), Next::Retry { after: None });
     // A server that has taken the message may keep silent at the end.
     let (result, _) = send(|line| if line == "QUIT" { None } else { mail_server(line) }, &["a@example.cn"], &push()).await;
     assert_eq!(result, Ok(Sent::default()));
@@ -146,4 +152,14 @@ async fn nothing_is_said_in_the_clear_where_tls_is_required() {
     assert_eq!(error.next(), Next::Never, "{error}");
     let lines = server.lines().await;
     assert!(lines.iter().all(|line| line.starts_with("EHLO") || line == "QUIT"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn smtps_speaks_tls_from_the_first_byte() {
+    let server = Lines::speaking(GREETING, mail_server).await;
+    let channel = Channel::new(&config_over("smtps", &server.host, "", &["a@example.cn"]), tools()).unwrap();
+    let error = channel.send(&push()).await.unwrap_err().to_string();
+    // On a machine without certificate authorities it does not even begin.
+    assert!(error.contains("InvalidContentType") || error.contains("ca-certificates"), "{error}");
+    assert!(server.lines().await.iter().all(|line| !line.contains("EHLO") && !line.contains("AUTH")));
 }
