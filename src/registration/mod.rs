@@ -5,6 +5,7 @@
 //! profile    the app's body, in whatever spelling, as one shape
 //! run        the job: which steps are left, and what failure means
 //! steps/     open_conversation, compose_welcome, deliver_welcome, notify_consultants
+//! choice/    which agent is asked, whether it may be, and the template when none can
 //! events     the signed event for other systems, sent by a job of its own
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! is killed (I1); effects outside carry an id by which the receiver drops a repetition.
 
 mod agents;
+pub mod choice;
 mod events;
 mod profile;
 mod run;
