@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::profile::safe_name;
-use crate::store::{agents::Agent, registrations::Registration};
+use super::{choice::segment, profile::safe_name};
+use crate::store::{Store, StoreError, agents::Agent, registrations::Registration};
 
 /// The facts there are, by the names under which an agent's inputs may ask for them.
 pub const FACTS: [&str; 7] = ["user_id", "customer_id", "username", "is_new_user", "roles", "segment", "source"];
@@ -37,4 +37,15 @@ fn facts(run: &Registration, subject: &str) -> Map<String, Value> {
         Value::Object(facts) => facts,
         _ => Map::new(),
     }
+}
+
+/// What is on record about the customer, besides what this registration itself made.
+pub(super) fn known(store: &Store, run: &Registration) -> Result<segment::Facts, StoreError> {
+    let facts = store.known_facts(&run.profile.user_id)?;
+    Ok(segment::Facts {
+        username: run.profile.username.clone(),
+        concerns: facts.concerns,
+        consultations: usize::try_from(facts.consultations).unwrap_or_default(),
+        conversations: usize::try_from(facts.conversations).unwrap_or_default(),
+    })
 }

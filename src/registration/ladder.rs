@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     choice::segment,
     desk::{Answered, NoAnswer, Question},
-    profile::safe_name,
+    facts,
     run::Job,
 };
 use crate::{
@@ -112,12 +112,9 @@ fn by_agent(answered: Answered, reason: &str) -> Climbed<'static> {
 fn template<'a>(job: &Job<'_>, run: &Registration, reason: String, pending: Option<Pending<'a>>) -> Result<Climbed<'a>, JobError> {
     let welcome = &job.settings.welcome;
     let template = run.segment.as_ref().and_then(|segment| welcome.segment_templates.get(segment));
-    let welcome = match template {
-        Some(template) => {
-            let facts = job.runner.store.known_facts(&run.profile.user_id)?;
-            let text = segment::render(template, &safe_name(&run.profile.username), facts.concerns.first().map(String::as_str));
-            Welcome { text, rung: "segment", reason }
-        }
+    let facts = facts::known(&job.runner.store, run)?;
+    let welcome = match template.and_then(|template| segment::welcome(template, &facts)) {
+        Some(text) => Welcome { text, rung: "segment", reason },
         None => Welcome { text: welcome.static_text.clone(), rung: "static", reason },
     };
     Ok(Climbed { welcome, pending })

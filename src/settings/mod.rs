@@ -4,6 +4,7 @@
 //! of a piece of work, so that one run sees one set of values and the next run sees the change.
 
 mod book;
+pub mod template;
 mod values;
 
 pub use book::Book;

@@ -76,8 +76,10 @@ pub struct LateText {
 pub struct KnownFacts {
     /// Concerns on record, in the customer's words.
     pub concerns: Vec<String>,
-    /// Conversations that no registration opened, and consultations.
-    pub earlier: i64,
+    /// Consultations.
+    pub consultations: i64,
+    /// Conversations that no registration opened.
+    pub conversations: i64,
 }
 
 impl Store {
@@ -86,13 +88,13 @@ impl Store {
         self.point(|db| {
             let concerns: Option<Vec<String>> =
                 rows::one(db, "SELECT concerns FROM customers WHERE user_id = ?1", [user_id], |row| rows::json(row, 0))?;
-            let earlier = db
+            let (consultations, conversations) = db
                 .prepare_cached(
-                    "SELECT (SELECT count(*) FROM conversations WHERE customer_id = ?1 AND registration_id IS NULL)
-                          + (SELECT count(*) FROM consultations WHERE customer_id = ?1)",
+                    "SELECT (SELECT count(*) FROM consultations WHERE customer_id = ?1),
+                            (SELECT count(*) FROM conversations WHERE customer_id = ?1 AND registration_id IS NULL)",
                 )?
-                .query_row([user_id], |row| row.get(0))?;
-            Ok(KnownFacts { concerns: concerns.unwrap_or_default(), earlier })
+                .query_row([user_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(KnownFacts { concerns: concerns.unwrap_or_default(), consultations, conversations })
         })
     }
 

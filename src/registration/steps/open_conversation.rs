@@ -1,18 +1,19 @@
 //! Step 1: the user's row, the default conversation (R001), and the id that stands for the user towards agents.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use crate::{
     drill,
     ids::new_id,
     queue::JobError,
     registration::{
-        choice::segment,
+        choice::segment::Segment,
+        facts,
         run::{Job, Try},
     },
     secret::random_bytes,
     store::{registrations::Registration, runs::Opening},
 };
-
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 const STEP: &str = "open_conversation";
 /// How much longer than the run an agent may still ask about its customer.
@@ -44,7 +45,7 @@ pub(in crate::registration) async fn open_conversation(job: &Job<'_>, run: &Regi
 fn opening(job: &Job<'_>, run: &Registration) -> Result<Opening, JobError> {
     let (runner, settings) = (job.runner, &job.settings);
     let clock = runner.clock.as_ref();
-    let facts = runner.store.known_facts(&run.profile.user_id)?;
+    let facts = facts::known(&runner.store, run)?;
     let chosen = runner.desk.agents().for_user(&run.profile.user_id)?;
     let assigned = settings.conversation.agent.as_ref().and_then(|name| chosen.named(name));
     let subject = random_bytes::<16>().map_err(|error| JobError::Retry { why: error.to_string(), after: None })?;
@@ -55,7 +56,7 @@ fn opening(job: &Job<'_>, run: &Registration) -> Result<Opening, JobError> {
         ai_controlled: settings.conversation.ai_controlled,
         assigned_agent: assigned.or_else(|| agent_id.clone()),
         agent_id,
-        segment: segment::of(&facts).to_owned(),
+        segment: Segment::of(&facts).as_str().to_owned(),
         subject_id: format!("sub_{}", URL_SAFE_NO_PAD.encode(subject)),
         subject_expires_at: clock.now_ms() + settings.welcome.total_limit.as_ms() + SUBJECT_GRACE_MS,
         event: runner.announcer.event(clock, run, "conversation.created", serde_json::json!({"title": settings.conversation.title})),
