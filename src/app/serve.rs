@@ -23,6 +23,7 @@ use crate::{
     queue::{Handler, Queue, QueueSettings},
     registration::{self, Agents, EVENT_JOB, EventReceiver, EventSender, HookSettings, HookState, RUN_JOB, Runner, RunnerSettings},
     secret::{SecretText, random_bytes},
+    settings::Retry,
 };
 
 /// How often the last uses of keys are written down.
@@ -144,7 +145,7 @@ fn hook_state(core: &Core, key: SecretText, wake: &Arc<Notify>) -> Result<HookSt
         origins: Origins::new(&hook.hosts(), &[], "hook"),
         max_body: hook.max_body.as_usize(),
         body_timeout: core.config.http.request_timeout.into(),
-        welcome_deadline: core.config.registration.welcome_deadline.into(),
+        settings: core.settings.clone(),
     };
     Ok(HookState::new(core.store.clone(), Arc::clone(&core.clock), Arc::clone(wake), settings))
 }
@@ -160,8 +161,9 @@ fn secrets(texts: &[SecretText], setting: &str) -> Result<Vec<WebhookSecret>, St
 /// caller should not wait for them.
 fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), StartError> {
     let receiver = receiver(core)?;
-    if !core.config.registration.enabled {
-        tracing::warn!("registration.enabled is false: registrations are accepted and kept, and wait");
+    let settings = core.settings.current()?;
+    if !settings.registration_automation.enabled {
+        tracing::warn!("registration_automation.enabled is false: registrations are accepted and kept, and wait");
         return Ok(());
     }
     let (core, wake, stop) = (core.clone(), Arc::clone(wake), stop.clone());
@@ -175,7 +177,7 @@ fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks:
                 return;
             }
         };
-        let queue = queue(&core, http, receiver, wake);
+        let queue = queue(&core, &settings.retry, (http, receiver), wake);
         match queue.rescue().await {
             Ok(0) => {}
             Ok(rescued) => tracing::warn!(rescued, "jobs of a process that was killed go on"),
@@ -186,27 +188,21 @@ fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks:
     Ok(())
 }
 
-fn queue(core: &Core, http: HttpClient, receiver: Option<EventReceiver>, wake: Arc<Notify>) -> Queue {
+fn queue(core: &Core, retry: &Retry, (http, receiver): (HttpClient, Option<EventReceiver>), wake: Arc<Notify>) -> Queue {
     let config = &core.config.registration;
     let runner = Runner::new(
         core.store.clone(),
         Arc::clone(&core.clock),
         Agents::new(core.store.clone(), http.clone(), Arc::clone(&core.master)),
-        RunnerSettings {
-            conversation_title: config.conversation_title.clone(),
-            static_welcome: config.static_welcome.clone(),
-            expected_response: config.expected_response.into(),
-            link_template: config.link_template.clone(),
-            events: receiver.is_some(),
-        },
+        RunnerSettings { book: core.settings.clone(), events: receiver.is_some() },
         Arc::clone(&wake),
     );
     let events = EventSender::new(core.store.clone(), Arc::clone(&core.clock), http, receiver);
     let handlers: HashMap<&'static str, Arc<dyn Handler>> =
         HashMap::from([(RUN_JOB, Arc::new(runner) as _), (EVENT_JOB, Arc::new(events) as _)]);
     let settings = QueueSettings {
-        retry_delays: config.retry_delays.iter().map(|delay| (*delay).into()).collect(),
-        jitter: config.retry_jitter,
+        retry_delays: retry.delays.iter().map(|delay| (*delay).into()).collect(),
+        jitter: retry.jitter,
         workers: config.workers,
         lease: config.lease.into(),
     };

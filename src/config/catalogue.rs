@@ -182,7 +182,10 @@ impl KeyInfo {
             default,
             example: property.get("examples").and_then(|list| list.get(0)).cloned(),
             range: (property.get("minimum").cloned(), property.get("maximum").cloned()),
-            length: (count(property, ["minItems", "minLength", "minProperties"]), count(property, ["maxItems", "maxLength", "maxProperties"])),
+            length: (
+                count(property, ["minItems", "minLength", "minProperties"]),
+                count(property, ["maxItems", "maxLength", "maxProperties"]),
+            ),
             unit: Bilingual { en: text(property, "x-unit"), zh: text(property, "x-unit-zh") },
             secret: property.get("writeOnly") == Some(&Value::Bool(true)),
         }

@@ -41,7 +41,7 @@ impl Page {
         }
         if let Kind::Choice(words) = &info.kind {
             for Word { word, doc } in words {
-                self.text(&format!("\"{word}\": {} {}", doc.en, doc.zh).trim_end());
+                self.text(format!("\"{word}\": {} {}", doc.en, doc.zh).trim_end());
                 self.line_break();
             }
         }

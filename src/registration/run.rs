@@ -1,9 +1,6 @@
 //! One registration's job: look at what is done, do what is left.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -12,23 +9,18 @@ use super::{agents::Agents, steps};
 use crate::{
     clock::SharedClock,
     queue::{Handler, JobError},
+    settings::Book,
     store::{
         Store,
         registrations::{Registration, StepRecord},
     },
 };
 
-/// What the automation says and does, from the configuration.
+/// What the automation says and does.
 #[derive(Debug, Clone)]
 pub struct RunnerSettings {
-    /// Title of the default conversation.
-    pub conversation_title: String,
-    /// The last rung of the ladder.
-    pub static_welcome: String,
-    /// When consultants are expected to answer.
-    pub expected_response: Duration,
-    /// Link to a conversation, with `{conversation_id}`.
-    pub link_template: Option<String>,
+    /// The runtime settings.
+    pub book: Book,
     /// Whether events are sent to other systems.
     pub events: bool,
 }

@@ -139,7 +139,8 @@ impl Book {
             let (now, _) = in_force(&self.rows()?);
             let changes = checked(changes, &now).map_err(SettingsError::Refused)?;
             let names: Vec<String> = changes.iter().map(|(info, _)| info.key.clone()).collect();
-            let sealed = changes.into_iter().map(|(info, value)| Ok((info.key.clone(), value.map(|value| self.seal(info, value)).transpose()?)));
+            let sealed =
+                changes.into_iter().map(|(info, value)| Ok((info.key.clone(), value.map(|value| self.seal(info, value)).transpose()?)));
             let sealed = sealed.collect::<Result<Vec<_>, SealError>>()?;
             if self.store.put_settings(sealed, by, self.clock.now_ms(), seen).await? {
                 tracing::info!(settings = names.join(" "), by, "设置已更新，立即生效 / settings changed, in force at once");
@@ -259,5 +260,4 @@ fn checked(changes: &[(String, Given)], now: &Value) -> Result<Checked, Vec<Refu
 }
 
 #[cfg(test)]
-#[path = "book_tests.rs"]
 mod tests;

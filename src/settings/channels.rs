@@ -117,7 +117,8 @@ fn masked_url(kind: &str, text: &str) -> String {
         let _no_host = url.set_username(MASK);
     }
     if !account && url.query().is_some_and(|query| !query.is_empty()) {
-        let names: Vec<String> = url.query_pairs().map(|(name, value)| if value.is_empty() { MASK.into() } else { name.into_owned() }).collect();
+        let names: Vec<String> =
+            url.query_pairs().map(|(name, value)| if value.is_empty() { MASK.into() } else { name.into_owned() }).collect();
         url.query_pairs_mut().clear().extend_pairs(names.iter().map(|name| (name, MASK)));
     }
     if kind == "feishu"
@@ -156,7 +157,11 @@ mod tests {
     #[test]
     fn what_proves_who_is_calling_is_masked() {
         for (kind, url, shown) in [
-            ("wecom", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=abc", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***"),
+            (
+                "wecom",
+                "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=abc",
+                "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***",
+            ),
             ("dingtalk", "https://oapi.dingtalk.com/robot/send?access_token=abc", "https://oapi.dingtalk.com/robot/send?access_token=***"),
             ("feishu", "https://open.feishu.cn/open-apis/bot/v2/hook/abc", "https://open.feishu.cn/open-apis/bot/v2/hook/***"),
             ("email", "smtps://ops:abc@mail.example.com:465?tls=required", "smtps://ops:***@mail.example.com:465?tls=required"),
@@ -216,7 +221,10 @@ mod tests {
             (json!({"kind": "email", "name": "a", "url": "smtp://a.cn", "from": "a@b", "to": ["b@c\r\nBcc: d@e"]}), "the sender"),
             (json!({"kind": "dingtalk", "name": "a", "url": "https://a.cn", "secret": "a b"}), "the secret"),
             (json!({"kind": "ntfy", "name": "a", "url": "https://ntfy.sh/"}), "the address"),
-            (json!({"kind": "redis", "name": "a", "url": "http://cache"}), if cfg!(feature = "redis") { "the address" } else { "this build" }),
+            (
+                json!({"kind": "redis", "name": "a", "url": "http://cache"}),
+                if cfg!(feature = "redis") { "the address" } else { "this build" },
+            ),
         ];
         for (channel, start) in bad {
             let (wrong, _) = check(&serde_json::from_value(channel.clone()).unwrap()).unwrap_err();

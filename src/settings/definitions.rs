@@ -135,8 +135,12 @@ mod tests {
                 kind => kind,
             };
             match counted {
-                Kind::Integer | Kind::Number | Kind::Duration => assert!(info.range.0.is_some() && info.range.1.is_some(), "{name} has no range"),
-                Kind::Choice(words) => assert!(words.iter().all(|word| !word.doc.zh.is_empty() && !word.doc.en.is_empty()), "{name}: {words:?}"),
+                Kind::Integer | Kind::Number | Kind::Duration => {
+                    assert!(info.range.0.is_some() && info.range.1.is_some(), "{name} has no range");
+                }
+                Kind::Choice(words) => {
+                    assert!(words.iter().all(|word| !word.doc.zh.is_empty() && !word.doc.en.is_empty()), "{name}: {words:?}");
+                }
                 Kind::Text | Kind::Json => assert!(info.length.1.is_some(), "{name} may be of any length"),
                 Kind::Bool => {}
                 other => panic!("{name} is {other:?}, which settings have no words for"),

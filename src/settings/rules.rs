@@ -130,7 +130,11 @@ fn escalation(escalation: &Escalation) -> Vec<Broken> {
             broken.push(one(&"escalation.levels", format!("level {} comes after {}", at + 1, level.after), allowed));
         }
         if before.is_some_and(|before| level.after <= before) {
-            broken.push(one(&"escalation.levels", format!("level {} comes after {}, not later than the one before it", at + 1, level.after), allowed));
+            broken.push(one(
+                &"escalation.levels",
+                format!("level {} comes after {}, not later than the one before it", at + 1, level.after),
+                allowed,
+            ));
         }
         before = Some(level.after);
     }
@@ -175,7 +179,8 @@ fn offset_minutes(text: &str) -> Option<i32> {
 /// `HH:MM` in minutes since midnight; `24:00` is the end of the day.
 fn minute_of_day(text: &str) -> Option<u32> {
     let (hours, minutes) = text.split_once(':')?;
-    let number = |text: &str| (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse::<u32>().ok()).flatten();
+    let number =
+        |text: &str| (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse::<u32>().ok()).flatten();
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     (minutes < 60 && hours * 60 + minutes <= 24 * 60).then_some(hours * 60 + minutes)
 }

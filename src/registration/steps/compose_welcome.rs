@@ -27,7 +27,8 @@ const QUERY: &str = "请为这位新注册的客户写一段欢迎语：先用�
 
 pub(in crate::registration) async fn compose_welcome(runner: &Runner, run: &Registration, attempt: u32) -> Result<(), JobError> {
     let this = Try::begin(runner, STEP, attempt);
-    let welcome = ladder(runner, run).await;
+    let settings = runner.settings.book.current()?;
+    let welcome = ladder(runner, run, &settings.welcome.static_text).await;
     let detail = json!({"rung": welcome.rung, "reason": welcome.reason, "tools": tools(&welcome)});
     let user = &run.profile.user_id;
     if welcome.rung == "agent" {
@@ -52,9 +53,9 @@ fn tools(welcome: &Welcome) -> Value {
 }
 
 /// The agent, else the static welcome; and why.
-async fn ladder(runner: &Runner, run: &Registration) -> Welcome {
+async fn ladder(runner: &Runner, run: &Registration, static_text: &str) -> Welcome {
     let fallback = |agent_id: Option<String>, reason: String| Welcome {
-        text: runner.settings.static_welcome.clone(),
+        text: static_text.to_owned(),
         rung: "static",
         reason,
         agent_id,

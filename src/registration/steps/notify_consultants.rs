@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use crate::{
     clock::rfc3339,
     queue::JobError,
-    registration::run::{Runner, Try},
+    registration::{
+        profile::safe_name,
+        run::{Runner, Try},
+    },
+    settings::Notice,
     store::registrations::Registration,
 };
 
@@ -16,7 +20,8 @@ pub(in crate::registration) async fn notify_consultants(runner: &Runner, run: &R
         return Ok(());
     }
     let this = Try::begin(runner, STEP, attempt);
-    match runner.store.notify_consultants(&run.id, payload(runner, run), this.done(json!({}))).await {
+    let payload = payload(runner, run, &runner.settings.book.current()?.notice);
+    match runner.store.notify_consultants(&run.id, payload, this.done(json!({}))).await {
         Ok(consultants) => {
             tracing::info!(registration.id = run.id, user.id = run.profile.user_id, consultants, "顾问通知发送完成 / consultants notified");
             Ok(())
@@ -26,17 +31,17 @@ pub(in crate::registration) async fn notify_consultants(runner: &Runner, run: &R
 }
 
 /// The PRD's payload. Names and contact data stay out: the conversation shows them to those who may see them.
-fn payload(runner: &Runner, run: &Registration) -> Value {
+fn payload(runner: &Runner, run: &Registration, notice: &Notice) -> Value {
     let conversation = run.conversation_id.as_deref().unwrap_or_default();
-    let link = runner.settings.link_template.as_ref().map(|link| link.replace("{conversation_id}", conversation));
+    let link = notice.link_template.as_ref().map(|link| link.replace("{conversation_id}", conversation));
     json!({
         "type": "new_customer",
-        "title": "新客户注册",
-        "message": "新客户已注册并开始咨询，等待顾问认领",
+        "title": notice.title,
+        "message": notice.message.replace("{username}", &safe_name(&run.profile.username)),
         "customer_id": run.profile.user_id,
         "conversation_id": conversation,
         "conversation_link": link,
-        "expected_response_seconds": runner.settings.expected_response.as_secs(),
+        "expected_response_seconds": notice.expected_response.as_secs(),
         "timestamp": rfc3339(runner.clock.now_ms()),
         "action": "claim_customer",
     })

@@ -14,7 +14,8 @@ pub(in crate::registration) async fn open_conversation(runner: &Runner, run: &Re
     let user = &run.profile.user_id;
     tracing::info!(registration.id = run.id, user.id = user, "用户注册自动化开始 / registration automation begins");
     let id = new_id(runner.clock.as_ref());
-    let opened = runner.store.open_conversation(run, id, &runner.settings.conversation_title, this.done(serde_json::json!({}))).await;
+    let settings = runner.settings.book.current()?;
+    let opened = runner.store.open_conversation(run, id, &settings.conversation.title, this.done(serde_json::json!({}))).await;
     match opened {
         Ok(conversation) => {
             let since_acceptance_ms = runner.clock.now_ms() - run.accepted_at;

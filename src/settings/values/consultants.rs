@@ -14,29 +14,37 @@ pub struct Notice {
     #[schemars(extend("x-zh" = "是否通知顾问。"))]
     pub enabled: bool,
     /// Time in which a consultant should answer: shown in the notice.
-    #[schemars(extend("x-zh" = "期望顾问应答的时间，显示在通知里。", "minimum" = "1s", "maximum" = "168h"))]
+    #[schemars(extend("x-zh" = "期望顾问应答的时间，显示在通知里。"))]
+    #[schemars(extend("minimum" = "1s", "maximum" = "168h"))]
     pub expected_response: HumanDuration,
     /// Link to a conversation; `{conversation_id}` stands for its id. Unset, the notice has no link.
-    #[schemars(extend("x-zh" = "会话链接；{conversation_id} 代表会话编号。不设置时通知不带链接。", "maxLength" = 2000, "examples" = ["https://app.example.com/conversations/{conversation_id}"]))]
+    #[schemars(extend("x-zh" = "会话链接；{conversation_id} 代表会话编号。不设置时通知不带链接。"))]
+    #[schemars(extend("maxLength" = 2000, "examples" = ["https://app.example.com/conversations/{conversation_id}"]))]
     pub link_template: Option<String>,
     /// Title of the notice.
-    #[schemars(extend("x-zh" = "通知标题。", "minLength" = 1, "maxLength" = 100))]
+    #[schemars(extend("x-zh" = "通知标题。"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 100))]
     pub title: String,
     /// Text of the notice; `{username}` stands for the customer's name.
-    #[schemars(extend("x-zh" = "通知正文；{username} 代表客户姓名。", "minLength" = 1, "maxLength" = 1000))]
+    #[schemars(extend("x-zh" = "通知正文；{username} 代表客户姓名。"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 1000))]
     pub message: String,
     /// Time for a connected consultant to acknowledge before the channels are used as well.
-    #[schemars(extend("x-zh" = "在线顾问确认通知的时限；超过后同时使用推送渠道。", "minimum" = "10ms", "maximum" = "1h"))]
+    #[schemars(extend("x-zh" = "在线顾问确认通知的时限；超过后同时使用推送渠道。"))]
+    #[schemars(extend("minimum" = "10ms", "maximum" = "1h"))]
     pub ack_timeout: HumanDuration,
     /// Channels that reach consultants who are not connected: webhook, email, wecom, dingtalk, feishu, ntfy, redis. Their
     /// secrets are stored sealed.
-    #[schemars(extend("x-zh" = "通知不在线顾问的推送渠道：webhook、email、wecom（企业微信）、dingtalk（钉钉）、feishu（飞书）、ntfy、redis。密钥加密保存。", "maxItems" = 20, "writeOnly" = true, "examples" = [[{"kind": "wecom", "name": "前台群", "url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY"}]]))]
+    #[schemars(extend("x-zh" = "通知不在线顾问的推送渠道：webhook、email、wecom（企业微信）、dingtalk（钉钉）、feishu（飞书）、ntfy、redis。密钥加密保存。"))]
+    #[schemars(extend("maxItems" = 20, "writeOnly" = true, "examples" = [[{"kind": "wecom", "name": "前台群", "url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY"}]]))]
     pub channels: Vec<Channel>,
     /// Title of a push over the channels.
-    #[schemars(extend("x-zh" = "推送标题。", "minLength" = 1, "maxLength" = 100))]
+    #[schemars(extend("x-zh" = "推送标题。"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 100))]
     pub push_title: String,
     /// Text of a push over the channels; `{username}` stands for the customer's name.
-    #[schemars(extend("x-zh" = "推送正文；{username} 代表客户姓名。", "minLength" = 1, "maxLength" = 1000))]
+    #[schemars(extend("x-zh" = "推送正文；{username} 代表客户姓名。"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 1000))]
     pub push_body: String,
 }
 
@@ -123,7 +131,8 @@ pub struct Escalation {
     pub enabled: bool,
     /// The levels, by growing time: `after` is working time since the notice, `target` is again, supervisors or
     /// administrator.
-    #[schemars(extend("x-zh" = "升级的各级，按时间递增：after 为自通知起的工作时间，target 为 again、supervisors 或 administrator。", "minItems" = 1, "maxItems" = 10))]
+    #[schemars(extend("x-zh" = "升级的各级，按时间递增：after 为自通知起的工作时间，target 为 again、supervisors 或 administrator。"))]
+    #[schemars(extend("minItems" = 1, "maxItems" = 10))]
     pub levels: Vec<EscalationLevel>,
 }
 
@@ -173,16 +182,20 @@ pub enum Weekday {
 #[serde(default, deny_unknown_fields)]
 pub struct WorkingHours {
     /// Offset from UTC, such as `+08:00`.
-    #[schemars(extend("x-zh" = "与 UTC 的时差，例如 +08:00。", "maxLength" = 6))]
+    #[schemars(extend("x-zh" = "与 UTC 的时差，例如 +08:00。"))]
+    #[schemars(extend("maxLength" = 6))]
     pub utc_offset: String,
     /// Days with working hours.
-    #[schemars(extend("x-zh" = "有工作时间的日子。", "minItems" = 1, "maxItems" = 7))]
+    #[schemars(extend("x-zh" = "有工作时间的日子。"))]
+    #[schemars(extend("minItems" = 1, "maxItems" = 7))]
     pub days: Vec<Weekday>,
     /// Beginning of the working hours, `HH:MM`.
-    #[schemars(extend("x-zh" = "开始时刻，HH:MM。", "maxLength" = 5))]
+    #[schemars(extend("x-zh" = "开始时刻，HH:MM。"))]
+    #[schemars(extend("maxLength" = 5))]
     pub from: String,
     /// End of the working hours, `HH:MM`; `24:00` is midnight.
-    #[schemars(extend("x-zh" = "结束时刻，HH:MM；24:00 为午夜。", "maxLength" = 5))]
+    #[schemars(extend("x-zh" = "结束时刻，HH:MM；24:00 为午夜。"))]
+    #[schemars(extend("maxLength" = 5))]
     pub to: String,
 }
 

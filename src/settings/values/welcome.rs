@@ -27,13 +27,15 @@ const STATIC_TEXT: &str = "\
 #[serde(default, deny_unknown_fields)]
 pub struct Conversation {
     /// Title of the conversation opened for a new customer.
-    #[schemars(extend("x-zh" = "为新客户开启的默认会话的标题。", "minLength" = 1, "maxLength" = 100))]
+    #[schemars(extend("x-zh" = "为新客户开启的默认会话的标题。"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 100))]
     pub title: String,
     /// Whether the AI answers in the default conversation.
     #[schemars(extend("x-zh" = "默认会话是否由 AI 接待。"))]
     pub ai_controlled: bool,
     /// Name of the agent assigned to the default conversation; unset, the agent that writes the welcome.
-    #[schemars(extend("x-zh" = "分配给默认会话的智能体名称；不设置时，为撰写欢迎消息的那个智能体。", "minLength" = 1, "maxLength" = 100, "examples" = ["欢迎助手"]))]
+    #[schemars(extend("x-zh" = "分配给默认会话的智能体名称；不设置时，为撰写欢迎消息的那个智能体。"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 100, "examples" = ["欢迎助手"]))]
     pub agent: Option<String>,
 }
 
@@ -63,26 +65,31 @@ pub enum LateAnswer {
 #[serde(default, deny_unknown_fields)]
 pub struct Welcome {
     /// Time from acceptance within which the customer has a welcome, whatever wrote it.
-    #[schemars(extend("x-zh" = "从受理起到客户收到欢迎消息的时限，无论由谁撰写。", "minimum" = "100ms", "maximum" = "10m"))]
+    #[schemars(extend("x-zh" = "从受理起到客户收到欢迎消息的时限，无论由谁撰写。"))]
+    #[schemars(extend("minimum" = "100ms", "maximum" = "10m"))]
     pub deadline: HumanDuration,
     /// Time from acceptance for which an agent's answer is waited for; not shorter than `welcome.deadline`.
-    #[schemars(extend("x-zh" = "从受理起最多等待智能体回答多久；不得短于 welcome.deadline。", "minimum" = "100ms", "maximum" = "1h"))]
+    #[schemars(extend("x-zh" = "从受理起最多等待智能体回答多久；不得短于 welcome.deadline。"))]
+    #[schemars(extend("minimum" = "100ms", "maximum" = "1h"))]
     pub total_limit: HumanDuration,
     /// What becomes of an agent's answer that comes after the deadline.
     #[schemars(extend("x-zh" = "时限之后才到的智能体回答如何处理。"))]
     pub late_answer: LateAnswer,
     /// Longest welcome; a longer answer is cut at a sentence.
-    #[schemars(extend("x-zh" = "欢迎消息的最大长度；更长的回答在句末截断。", "minimum" = 20, "maximum" = 10000, "x-unit" = "characters", "x-unit-zh" = "字"))]
+    #[schemars(extend("x-zh" = "欢迎消息的最大长度；更长的回答在句末截断。"))]
+    #[schemars(extend("minimum" = 20, "maximum" = 10_000, "x-unit" = "characters", "x-unit-zh" = "字"))]
     pub max_chars: u32,
     /// Whether agents are asked for a welcome at all.
     #[schemars(extend("x-zh" = "是否请智能体撰写欢迎消息。"))]
     pub ask_agents: bool,
     /// Template of each segment: `{username}` stands for the customer's name, `{concern}` for what the customer asks
     /// about. A segment without one goes to the last rung.
-    #[schemars(extend("x-zh" = "各客群的欢迎模板：{username} 代表客户姓名，{concern} 代表客户关注的项目。没有模板的客群使用最后一级。", "maxProperties" = 50))]
+    #[schemars(extend("x-zh" = "各客群的欢迎模板：{username} 代表客户姓名，{concern} 代表客户关注的项目。没有模板的客群使用最后一级。"))]
+    #[schemars(extend("maxProperties" = 50))]
     pub segment_templates: BTreeMap<String, String>,
     /// The last rung: the welcome when nothing else is in time, sent as it is.
-    #[schemars(extend("x-zh" = "最后一级：其他方式都来不及时发送的欢迎消息，原样发送。", "minLength" = 1, "maxLength" = 10000))]
+    #[schemars(extend("x-zh" = "最后一级：其他方式都来不及时发送的欢迎消息，原样发送。"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 10_000))]
     pub static_text: String,
 }
 
