@@ -148,7 +148,7 @@ fn hook_state(core: &Core, key: SecretText, wake: &Arc<Notify>) -> Result<HookSt
         origins: Origins::new(&hook.hosts(), &[], "hook"),
         max_body: hook.max_body.as_usize(),
         body_timeout: core.config.http.request_timeout.into(),
-        welcome_deadline: core.config.registration.welcome_deadline.into(),
+        settings: core.settings.clone(),
     };
     Ok(HookState::new(core.store.clone(), Arc::clone(&core.clock), Arc::clone(wake), settings))
 }
@@ -164,8 +164,9 @@ fn secrets(texts: &[SecretText], setting: &str) -> Result<Vec<WebhookSecret>, St
 /// caller should not wait for them.
 fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), StartError> {
     let receiver = receiver(core)?;
-    if !core.config.registration.enabled {
-        tracing::warn!("registration.enabled is false: registrations are accepted and kept, and wait");
+    let settings = core.settings.current()?;
+    if !settings.registration_automation.enabled {
+        tracing::warn!("registration_automation.enabled is false: registrations are accepted and kept, and wait");
         return Ok(());
     }
     let (core, wake, stop) = (core.clone(), Arc::clone(wake), stop.clone());
@@ -181,7 +182,7 @@ fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks:
         };
         let desk = desk(&core, &clients);
         let queue = queue(&core, clients.usual, receiver, (Arc::clone(&desk), wake));
-        let healing = desk.heal(core.book.clone(), stop.clone());
+        let healing = desk.heal(core.settings.clone(), stop.clone());
         match queue.rescue().await {
             Ok(0) => {}
             Ok(rescued) => tracing::warn!(rescued, "jobs of a process that was killed go on"),
@@ -211,7 +212,7 @@ fn desk(core: &Core, clients: &Clients) -> Arc<Desk> {
 }
 
 fn queue(core: &Core, http: HttpClient, receiver: Option<EventReceiver>, (desk, wake): (Arc<Desk>, Arc<Notify>)) -> Queue {
-    let (store, clock, book) = (core.store.clone(), Arc::clone(&core.clock), core.book.clone());
+    let (store, clock, book) = (core.store.clone(), Arc::clone(&core.clock), core.settings.clone());
     let runner = Runner::new(RunnerParts {
         store: store.clone(),
         clock: Arc::clone(&clock),

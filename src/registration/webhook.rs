@@ -26,6 +26,7 @@ use crate::{
     outbound::standard_webhooks::{self, Signed, WebhookSecret},
     problem::Problem,
     secret::SecretText,
+    settings::Book,
     store::{
         Store, StoreError,
         agent_calls::AgentCall,
@@ -45,8 +46,8 @@ pub struct HookSettings {
     pub max_body: usize,
     /// Longest a body may take to arrive.
     pub body_timeout: Duration,
-    /// Time from acceptance to the welcome.
-    pub welcome_deadline: Duration,
+    /// The runtime settings: how soon the welcome is due.
+    pub settings: Book,
 }
 
 /// What the hook works with.
@@ -86,13 +87,14 @@ async fn accepted(hook: &Shared, request: Request) -> Result<Response, Problem> 
     let event_id = authenticate(hook, &parts.headers, &body)?;
     let now = hook.clock.now_ms();
     let profile = profile::read(&body, now)?;
+    let settings = hook.settings.settings.current().map_err(|error| unavailable(&error))?;
     let new = NewRegistration {
         id: new_id(hook.clock.as_ref()),
         job_id: new_id(hook.clock.as_ref()),
         job_kind: RUN_JOB,
         event_id,
         body_hash: Sha256::digest(&body).into(),
-        deadline_at: now + i64::try_from(hook.settings.welcome_deadline.as_millis()).unwrap_or(i64::MAX / 2),
+        deadline_at: now + settings.welcome.deadline.as_ms(),
         profile,
         now,
     };

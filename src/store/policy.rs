@@ -270,7 +270,7 @@ const KEYS: &str = "SELECT id, group_id, name, hash, sealed, hint, created_at, e
 const TOOLS: &str = "SELECT id, tool_name, group_id, version, description, enabled, timeout_seconds, config_data, created_at, updated_at
     FROM mcp_tools ORDER BY created_at, id";
 
-fn revision(db: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn revision(db: &Connection) -> rusqlite::Result<i64> {
     db.prepare_cached("SELECT revision FROM policy_revision WHERE id = 1")?.query_row([], |row| row.get(0))
 }
 
