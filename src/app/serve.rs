@@ -22,8 +22,8 @@ use crate::{
     },
     queue::{Handler, Handlers, Queue, QueueSettings},
     registration::{
-        self, Agents, Desk, EventReceiver, EventSender, HookSettings, HookState, NOTICE_JOB, Nobody, NoticeWatch, PushSender, RUN_JOB, Runner,
-        RunnerParts,
+        self, Agents, Desk, EventReceiver, EventSender, HookSettings, HookState, NOTICE_JOB, Nobody, NoticeWatch, PushSender, RUN_JOB,
+        Runner, RunnerParts,
     },
     secret::{SecretText, random_bytes},
     store::{events::EVENT_JOB, pushes::PUSH_JOB},

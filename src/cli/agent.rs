@@ -270,12 +270,18 @@ async fn check(core: &Core, name: &str) -> anyhow::Result<()> {
     let kind: AgentKind = agent.kind.parse()?;
     output::say(format_args!("address and key are right: {} ({})", info.name, info.mode))?;
     if !kind.fits(&info.mode) {
-        let fault = format!("the app is of the kind {}, and {name} is set up as {}; `anmei-mcp agent set {name} --kind …`", info.mode, agent.kind);
+        let fault =
+            format!("the app is of the kind {}, and {name} is set up as {}; `anmei-mcp agent set {name} --kind …`", info.mode, agent.kind);
         return Err(Fault::new(exit::FAILURE, fault).into());
     }
     let inputs = client.parameters().await?.inputs;
     for field in &inputs {
-        output::say(format_args!("input {}{}: {}", field.variable, if field.required { " (required)" } else { "" }, source(&agent, field)))?;
+        output::say(format_args!(
+            "input {}{}: {}",
+            field.variable,
+            if field.required { " (required)" } else { "" },
+            source(&agent, field)
+        ))?;
     }
     let missing: Vec<&str> =
         inputs.iter().filter(|field| field.required && !is_given(&agent, field)).map(|field| field.variable.as_str()).collect();

@@ -31,8 +31,8 @@ mod webhook;
 
 pub use agents::{AgentKeyError, Agents, agent_key_purpose};
 pub use desk::Desk;
-pub use facts::FACTS;
 pub use events::{EventReceiver, EventSender};
+pub use facts::FACTS;
 pub use notices::{NoticeWatch, PushSender};
 pub use run::{Runner, RunnerParts};
 pub use webhook::{HookSettings, HookState, router};

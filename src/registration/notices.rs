@@ -68,7 +68,11 @@ impl Handler for NoticeWatch {
         if added > 0 {
             self.wake.notify_one();
         }
-        tracing::info!(registration.id = run.id, channels = added, "无顾问确认，已改用离线推送 / no consultant has seen the notice; channels are used");
+        tracing::info!(
+            registration.id = run.id,
+            channels = added,
+            "无顾问确认，已改用离线推送 / no consultant has seen the notice; channels are used"
+        );
         Ok(())
     }
 

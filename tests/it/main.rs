@@ -8,6 +8,7 @@ mod bad_input;
 mod call_log;
 mod cli;
 mod examples;
+mod flow_registration;
 mod groups;
 mod harness;
 mod layers;
