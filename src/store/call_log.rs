@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 use serde::Serialize;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, rows};
 
 /// One call or refusal, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +18,8 @@ pub struct CallRow {
     pub key_id: Option<String>,
     /// Id the caller gives itself.
     pub caller_app_id: Option<String>,
+    /// Run whose subject it was about.
+    pub registration_id: Option<String>,
     /// Name and version of the client.
     pub client_name: Option<String>,
     /// `http`, `stdio` or `cli`.
@@ -40,14 +42,29 @@ pub struct CallRow {
     pub created_at: i64,
 }
 
+/// A call that an agent made for a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunCall {
+    /// UUID v7 of the call.
+    pub call_id: String,
+    /// Tool asked for.
+    pub tool_name: String,
+    /// How it ended.
+    pub outcome: String,
+    /// Time in dispatch, in milliseconds.
+    pub duration_ms: i64,
+    /// When it arrived, in milliseconds.
+    pub created_at: i64,
+}
+
 impl Store {
     /// Appends rows in one commit.
     pub async fn append_calls(&self, rows: std::sync::Arc<[CallRow]>) -> Result<(), StoreError> {
         self.write(move |db| {
             let mut insert = db.prepare_cached(
-                "INSERT INTO mcp_call_logs (call_id, tool_name, group_id, key_id, caller_app_id, client_name, channel, protocol,
+                "INSERT INTO mcp_call_logs (call_id, tool_name, group_id, key_id, caller_app_id, registration_id, client_name, channel, protocol,
                     request_data, response_data, success, outcome, error_message, duration_ms, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             )?;
             for row in rows.iter() {
                 insert.execute(params![
@@ -56,6 +73,7 @@ impl Store {
                     row.group_id,
                     row.key_id,
                     row.caller_app_id,
+                    row.registration_id,
                     row.client_name,
                     row.channel,
                     row.protocol,
@@ -73,6 +91,11 @@ impl Store {
         .await
     }
 
+    /// The calls made for a run, in the order they came.
+    pub fn calls_of_run(&self, registration_id: &str) -> Result<Vec<RunCall>, StoreError> {
+        self.point(|db| rows::all(db, CALLS_OF_RUN, [registration_id], run_call))
+    }
+
     /// How many calls are logged, by outcome.
     pub async fn count_calls(&self) -> Result<Vec<(String, i64)>, StoreError> {
         self.scan(|db| {
@@ -82,4 +105,11 @@ impl Store {
         })
         .await
     }
+}
+
+const CALLS_OF_RUN: &str = "SELECT call_id, tool_name, outcome, duration_ms, created_at FROM mcp_call_logs
+    WHERE registration_id = ?1 ORDER BY created_at, id";
+
+fn run_call(row: &Row<'_>) -> rusqlite::Result<RunCall> {
+    Ok(RunCall { call_id: row.get(0)?, tool_name: row.get(1)?, outcome: row.get(2)?, duration_ms: row.get(3)?, created_at: row.get(4)? })
 }

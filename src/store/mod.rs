@@ -26,6 +26,7 @@ mod rows;
 pub mod search;
 pub mod services;
 pub mod settings;
+pub mod subjects;
 pub mod users;
 
 use std::{
