@@ -199,7 +199,15 @@ fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
 
 async fn create(core: &Core, args: &CreateArgs) -> anyhow::Result<()> {
     // The shape of a default group borrows for ever; a group from the command line is filled in afterwards.
-    let empty = DefaultGroup { server_code: "", name: "", description: "", tiers: &[], roles: &[], subject_scoped: args.subject_scoped, tools: &[] };
+    let empty = DefaultGroup {
+        server_code: "",
+        name: "",
+        description: "",
+        tiers: &[],
+        roles: &[],
+        subject_scoped: args.subject_scoped,
+        tools: &[],
+    };
     let (mut new, key) = core.new_group(&empty, "cli")?;
     new.group.server_code.clone_from(&args.code);
     new.group.name = args.name.clone().unwrap_or_else(|| args.code.clone());

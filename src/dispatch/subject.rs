@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn the_text_at_a_path_is_found_and_nothing_else_is() {
-        let Value::Object(mut arguments) = json!({"user_id": "a", "list": ["b"], "number": 1, "deep": {"user_id": "c"}, "flat": "d"}) else {
+        let Value::Object(mut arguments) = json!({"user_id": "a", "list": ["b"], "number": 1, "deep": {"user_id": "c"}, "flat": "d"})
+        else {
             unreachable!()
         };
         let mut look = |path: &[&str]| at(&mut arguments, path).cloned();
