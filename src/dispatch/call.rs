@@ -171,11 +171,9 @@ impl Dispatch {
             entry.run(subject.registration_id.clone());
         }
         let user_id = subject.as_ref().map(|subject| subject.user_id.as_str());
-        let (outcome, result) = if scoped {
-            self.run(offer, arguments, &Confined { records: &self.store, user_id }).await
-        } else {
-            self.run(offer, arguments, &self.store).await
-        };
+        let confined = Confined { records: &self.store, user_id };
+        let records: &dyn Records = if scoped { &confined } else { &self.store };
+        let (outcome, result) = self.run(offer, arguments, records).await;
         let Some(subject) = subject else { return (outcome, result) };
         let result = result.map(|json| subject.hide_in_json(json)).map_err(|text| subject.hide_in_text(&text));
         (outcome, result)

@@ -113,3 +113,50 @@ const CALLS_OF_RUN: &str = "SELECT call_id, tool_name, outcome, duration_ms, cre
 fn run_call(row: &Row<'_>) -> rusqlite::Result<RunCall> {
     Ok(RunCall { call_id: row.get(0)?, tool_name: row.get(1)?, outcome: row.get(2)?, duration_ms: row.get(3)?, created_at: row.get(4)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(call_id: &str, run: Option<&str>, created_at: i64) -> CallRow {
+        CallRow {
+            call_id: call_id.into(),
+            tool_name: "get_user_profile".into(),
+            group_id: None,
+            key_id: None,
+            caller_app_id: None,
+            registration_id: run.map(str::to_owned),
+            client_name: None,
+            channel: "http",
+            protocol: String::new(),
+            request_data: None,
+            response_data: None,
+            success: true,
+            outcome: "ok",
+            error_message: None,
+            duration_ms: 3,
+            created_at,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_calls_of_a_run_are_its_own_in_the_order_they_came() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = Store::open(&dir.path().join("db.sqlite3")).unwrap();
+        let rows = [row("b", Some("run_1"), 20), row("x", Some("run_2"), 15), row("y", None, 16), row("a", Some("run_1"), 10)];
+        store.append_calls(rows.to_vec().into()).await.unwrap();
+        let calls = store.calls_of_run("run_1").unwrap();
+        let told: Vec<_> =
+            calls.iter().map(|call| (call.call_id.as_str(), call.outcome.as_str(), call.duration_ms, call.created_at)).collect();
+        assert_eq!(told, [("a", "ok", 3, 10), ("b", "ok", 3, 20)]);
+        assert_eq!(store.calls_of_run("run_3").unwrap(), []);
+    }
+
+    #[test]
+    fn the_calls_of_a_run_are_found_by_an_index() {
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        db.execute_batch(super::super::migrate::SCHEMA).unwrap();
+        let plan: String = db.query_row(&format!("EXPLAIN QUERY PLAN {CALLS_OF_RUN}"), [""], |row| row.get(3)).unwrap();
+        assert!(plan.contains("mcp_call_logs_by_run"), "{plan}");
+    }
+}
