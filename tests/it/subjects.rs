@@ -236,6 +236,7 @@ async fn an_expired_or_finished_subject_stands_for_nobody() {
         let result = ask(code, SUBJECT).await;
         assert!(result["isError"] == true && !result.to_string().contains("刘洋"), "{result}");
     }
+    assert_eq!(logged(&app, "outcome = 'out_of_scope'").await, 2, "where callers are bound, both are refused as such");
 }
 
 #[tokio::test]
