@@ -31,6 +31,7 @@ pub mod runs;
 pub mod search;
 pub mod services;
 pub mod settings;
+pub mod subjects;
 pub mod users;
 
 use std::{

@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The four groups of a fresh installation.
-pub(crate) const GROUPS: [&str; 4] = ["system_tools", "consultation_tools", "medical_tools", "project_tools"];
+/// The groups of a fresh installation.
+pub(crate) const GROUPS: [&str; 5] = ["system_tools", "consultation_tools", "medical_tools", "project_tools", "welcome_tools"];
 /// The key of every test's hook.
 pub(crate) const HOOK_KEY: &str = "hook-key-of-the-tests-0123456789";
 /// A Standard Webhooks secret: the one of the published vectors.
@@ -184,6 +184,13 @@ impl App {
     pub(crate) fn database(&self) -> rusqlite::Connection {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         rusqlite::Connection::open_with_flags(self.data().join("anmei-mcp.sqlite3"), flags).unwrap()
+    }
+
+    /// Changes the database beside the daemon, as another process would.
+    pub(crate) fn change(&self, sql: &str) {
+        let database = rusqlite::Connection::open(self.data().join("anmei-mcp.sqlite3")).unwrap();
+        database.busy_timeout(Duration::from_secs(5)).unwrap();
+        database.execute_batch(sql).unwrap();
     }
 
     /// One number from the database.

@@ -15,4 +15,5 @@ mod layers;
 mod protocol;
 mod registration;
 mod schema;
+mod subjects;
 mod tools;

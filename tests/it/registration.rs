@@ -33,7 +33,7 @@ pub(crate) async fn agent(app: &App, behaviour: Behaviour) -> StandInHandle {
 
 pub(crate) fn connect(app: &App, handle: &StandInHandle) {
     let server = |code: &str| McpServer { name: code.into(), url: app.group_url(code), key: SecretText::new(app.key(code)) };
-    handle.connect(vec![server("system_tools"), server("consultation_tools")]);
+    handle.connect(vec![server("welcome_tools")]);
 }
 
 fn add_agent(app: &App, handle: &StandInHandle) {
