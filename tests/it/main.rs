@@ -14,4 +14,5 @@ mod layers;
 mod protocol;
 mod registration;
 mod schema;
+mod settings;
 mod tools;

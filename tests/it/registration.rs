@@ -85,7 +85,8 @@ async fn one_webhook_ends_in_a_welcome_that_an_agent_wrote_with_our_tools() {
 
 #[tokio::test]
 async fn whatever_the_agent_does_there_is_a_welcome_by_the_deadline() {
-    let app = App::start(&[("registration.welcome_deadline", "1500ms")]).await;
+    let app = App::start(&[]).await;
+    app.ok(&["settings", "set", "welcome.deadline=1500ms"]);
     let dify = agent(&app, Behaviour::Empty).await;
     let behaviours = [
         Behaviour::Slow(Duration::from_secs(10)),
@@ -217,12 +218,9 @@ async fn other_systems_hear_of_a_welcome_by_a_signed_event_until_they_say_yes() 
     assert_eq!(event["data"]["message_id"], run["welcome"]["message_id"]);
 
     let (url, mut events) = receiver(StatusCode::SERVICE_UNAVAILABLE).await;
-    let app = App::start(&[
-        ("outbound.webhook_url", &url),
-        ("outbound.webhook_secret", HOOK_SECRET),
-        ("registration.retry_delays", "[\"50ms\",\"50ms\"]"),
-    ])
-    .await;
+    let mut app = App::idle(&[("outbound.webhook_url", &url), ("outbound.webhook_secret", HOOK_SECRET)]);
+    app.ok(&["settings", "set", "retry.delays=50ms,50ms"]);
+    app.spawn().await;
     app.register(None, &new_user(1)).await;
     let mut ids = Vec::new();
     while let Ok(Some((headers, _))) = tokio::time::timeout(Duration::from_secs(2), events.recv()).await {
@@ -236,7 +234,8 @@ async fn other_systems_hear_of_a_welcome_by_a_signed_event_until_they_say_yes() 
 /// kill -9 at many moments of many runs; after each start everything that was accepted goes on.
 #[tokio::test]
 async fn i1_kill_dash_nine_at_any_moment_loses_and_doubles_nothing() {
-    let mut app = App::start(&[("registration.welcome_deadline", "400ms")]).await;
+    let mut app = App::start(&[]).await;
+    app.ok(&["settings", "set", "welcome.deadline=400ms"]);
     let dify = agent(&app, Behaviour::Normal { think_ms: 15 }).await;
     let mut accepted = Vec::new();
     for round in 0..30_u64 {
@@ -301,7 +300,8 @@ fn app_key_readonly(app: &App) -> String {
 
 #[tokio::test]
 async fn i1_a_soft_stop_in_the_middle_costs_no_attempt_and_the_run_goes_on() {
-    let mut app = App::start(&[("registration.welcome_deadline", "10s")]).await;
+    let mut app = App::start(&[]).await;
+    app.ok(&["settings", "set", "welcome.deadline=10s"]);
     let dify = agent(&app, Behaviour::Slow(Duration::from_secs(1))).await;
     let accepted = app.register(None, &new_user(1)).await.json();
     tokio::time::sleep(Duration::from_millis(300)).await;
