@@ -20,17 +20,19 @@ fn new_user(id: &str) -> Value {
 #[tokio::test]
 async fn a_change_is_in_force_for_the_next_registration_of_a_running_daemon() {
     let app = App::start(&[]).await;
-    let before = app.finished(&app.register(None, &new_user("usr_1")).await.json()).await;
-    assert!(before["welcome"]["text"].as_str().unwrap().starts_with("欢迎来到安美智享"), "{before}");
-    let text = app.ok(&["settings", "set", "welcome.static_text=您好，我们马上回复您。", "welcome.deadline=7s", "conversation.title=新客"]);
-    assert!(text.contains("welcome.deadline is 7s") && text.contains("in force at once"), "{text}");
-    let after = app.finished(&app.register(None, &new_user("usr_2")).await.json()).await;
-    assert_eq!(after["welcome"]["text"], "您好，我们马上回复您。");
-    assert_eq!(app.count("SELECT deadline_at - accepted_at FROM registrations WHERE user_id = 'usr_2'"), 7_000);
-    assert_eq!(app.count("SELECT count(*) FROM conversations WHERE title = '新客'"), 1);
-    app.ok(&["settings", "reset", "welcome.static_text"]);
-    let again = app.finished(&app.register(None, &new_user("usr_3")).await.json()).await;
-    assert_eq!(again["welcome"]["text"], before["welcome"]["text"]);
+    let time_for_a_welcome = async |user: &str| {
+        let answer = app.register(None, &new_user(user)).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        app.count(&format!("SELECT deadline_at - accepted_at FROM registrations WHERE user_id = '{user}'"))
+    };
+    assert_eq!(time_for_a_welcome("usr_1").await, 3_000);
+    let text = app.ok(&["settings", "set", "welcome.deadline=7s", "conversation.title=新客"]);
+    assert!(text.contains("welcome.deadline is 7s\n") && text.contains("in force at once"), "{text}");
+    assert_eq!(time_for_a_welcome("usr_2").await, 7_000);
+    assert!(!app.cli(&["settings", "set", "welcome.deadline=0s"]).status.success());
+    assert_eq!(time_for_a_welcome("usr_3").await, 7_000);
+    app.ok(&["settings", "reset", "welcome.deadline"]);
+    assert_eq!(time_for_a_welcome("usr_4").await, 3_000);
 }
 
 #[test]

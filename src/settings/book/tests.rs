@@ -143,7 +143,7 @@ const REFUSED: &[(&str, &str)] = &[
         r#"retry.delays: the list ["5s", "48h"] is out of range. Allowed: a list, each entry a length of time, 10ms to 24h each, at most 20 entries. Example: retry.delays=5s,15s,1m"#,
     ),
     ("retry.delays=5", r"retry.delays: found the list"),
-    ("retry.jitter=nan", r#"retry.jitter: found the text "nan". Allowed: a number, 0 to 1 of 1. Example: retry.jitter=0.1"#),
+    ("retry.jitter=nan", r#"retry.jitter: found the text "nan". Allowed: a number, 0 to 1 (share of 1). Example: retry.jitter=0.1"#),
     ("retry.jitter=1.01", "retry.jitter: the number 1.01 is out of range."),
     (
         "notice.link_template=https://app.cn/",
@@ -182,7 +182,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("working_hours.from=21:00", "working_hours.from: the working hours would begin at 21:00 and end at 21:00."),
     ("working_hours.days=mon,mon", "working_hours.days: a day is named twice."),
     ("working_hours.days=", "working_hours.days: the list [] is out of range."),
-    ("rollout.significance=0", "rollout.significance: the number 0.0 is out of range. Allowed: a number, 0.0001 to 0.5 probability."),
+    ("rollout.significance=0", "rollout.significance: the number 0.0 is out of range. Allowed: a number, 0.0001 to 0.5 (probability)."),
     ("intake.per_minute=0", "intake.per_minute: the number 0 is out of range."),
     (
         "notice.channels=https://a.cn/key",
