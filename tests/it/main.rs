@@ -15,5 +15,6 @@ mod layers;
 mod protocol;
 mod registration;
 mod schema;
+mod settings;
 mod subjects;
 mod tools;
