@@ -23,7 +23,7 @@ use crate::{
 /// Longest sleep between two looks for work: another process may have added some.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Why a try failed.
+/// Why a try did not end the job.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JobError {
     /// It may work later.
@@ -34,7 +34,13 @@ pub enum JobError {
         /// Not before that long.
         after: Option<Duration>,
     },
-    /// It never will.
+    /// Nothing failed; there is more to do at this time. Costs no attempt.
+    #[error("goes on later")]
+    Later {
+        /// Not before, in milliseconds since 1970.
+        run_at: i64,
+    },
+    /// It never will work.
     #[error("{0}")]
     Fatal(String),
 }
@@ -199,12 +205,13 @@ impl Queue {
     async fn ending(&self, job: &ClaimedJob, handler: &dyn Handler, result: Result<(), JobError>) -> Ending {
         let error = match result {
             Ok(()) => return Ending::Done,
+            Err(JobError::Later { run_at }) => return Ending::Later { run_at },
             Err(error) => error,
         };
         let Shared { clock, settings, .. } = &*self.shared;
         let again = match &error {
             JobError::Retry { after, .. } => delay(settings, job.attempt).map(|wait| wait.max(after.unwrap_or_default())),
-            JobError::Fatal(_) => None,
+            JobError::Later { .. } | JobError::Fatal(_) => None,
         };
         if let Some(wait) = again {
             tracing::warn!(job.kind, subject.id = job.subject_id, attempt = job.attempt, %error, retry_in_ms = ms(wait), "a job failed and will be tried again");

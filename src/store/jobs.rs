@@ -7,6 +7,32 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Store, StoreError};
 
+/// Which jobs go first among those that are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// A customer waits.
+    Urgent = 0,
+    /// Somebody is to be told.
+    Normal = 5,
+    /// Nobody waits.
+    Bulk = 9,
+}
+
+/// A job about to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// UUID v7.
+    pub id: String,
+    /// Name of its handler.
+    pub kind: &'static str,
+    /// What it is about.
+    pub subject_id: String,
+    /// Not before.
+    pub run_at: i64,
+    /// How soon among those that are due.
+    pub priority: Priority,
+}
+
 /// A job in somebody's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedJob {
@@ -46,6 +72,11 @@ pub enum Ending {
         run_at: i64,
         /// Why.
         error: String,
+    },
+    /// The work goes on at this time; nothing failed.
+    Later {
+        /// Not before.
+        run_at: i64,
     },
     /// Given up.
     Dead {
@@ -100,6 +131,7 @@ impl Store {
             let (state, attempts_back, run_at, error, finished_at) = match ending {
                 Ending::Done => ("done", 0, None, None, Some(now)),
                 Ending::Retry { run_at, error } => ("ready", 0, Some(run_at), Some(error), None),
+                Ending::Later { run_at } => ("ready", 1, Some(run_at), None, None),
                 Ending::Dead { error } => ("dead", 0, None, Some(error), Some(now)),
                 Ending::Released => ("ready", 1, None, None, None),
             };
@@ -150,11 +182,11 @@ impl Store {
 }
 
 /// Adds a job in the transaction of whoever makes the work. A second one for the same subject is the first one.
-pub(super) fn enqueue(db: &Connection, id: &str, kind: &str, subject_id: &str, now: i64) -> Result<(), StoreError> {
+pub(super) fn enqueue(db: &Connection, job: &NewJob, now: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO jobs (id, kind, subject_id, state, run_at, created_at) VALUES (?1, ?2, ?3, 'ready', ?4, ?4)
+        "INSERT INTO jobs (id, kind, subject_id, state, priority, run_at, created_at) VALUES (?1, ?2, ?3, 'ready', ?4, ?5, ?6)
          ON CONFLICT (kind, subject_id) DO NOTHING",
     )?
-    .execute(params![id, kind, subject_id, now])?;
+    .execute(params![job.id, job.kind, job.subject_id, job.priority as i64, job.run_at, now])?;
     Ok(())
 }

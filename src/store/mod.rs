@@ -13,13 +13,17 @@ mod writer;
 
 pub mod agents;
 pub mod call_log;
+pub mod claims;
 pub mod consultations;
 pub mod conversations;
+pub mod escalations;
+pub mod events;
 pub mod import;
 pub mod jobs;
 pub mod messages;
 pub mod plans;
 pub mod policy;
+pub mod pushes;
 pub mod records;
 pub mod registrations;
 mod rows;

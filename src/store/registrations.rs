@@ -7,7 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Store, StoreError, import::UserRecord, jobs, rows, users};
+use super::{
+    Store, StoreError,
+    import::UserRecord,
+    jobs::{self, NewJob, Priority},
+    rows, users,
+};
 use crate::{clock::from_ms, ids::new_id_at};
 
 /// What the app told us about the new user, normalised.
@@ -336,7 +341,14 @@ fn accept(db: &Connection, new: &NewRegistration) -> Result<Accepted, StoreError
     if added == 0 {
         return known(db, new);
     }
-    jobs::enqueue(db, &new.job_id, new.job_kind, &new.id, new.now)?;
+    let job = NewJob {
+        id: new.job_id.clone(),
+        kind: new.job_kind,
+        subject_id: new.id.clone(),
+        run_at: new.now,
+        priority: Priority::Normal,
+    };
+    jobs::enqueue(db, &job, new.now)?;
     Ok(Accepted::New(new.id.clone()))
 }
 
@@ -444,7 +456,14 @@ fn add_event(db: &Connection, registration_id: &str, event: &OutgoingEvent, mess
         )?
         .execute(params![event.id, event.kind, registration_id, payload.to_string(), now])?;
     if added == 1 {
-        jobs::enqueue(db, &event.job_id, event.job_kind, &event.id, now)?;
+        let job = NewJob {
+            id: event.job_id.clone(),
+            kind: event.job_kind,
+            subject_id: event.id.clone(),
+            run_at: now,
+            priority: Priority::Normal,
+        };
+        jobs::enqueue(db, &job, now)?;
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("http", &["problem", "store"]),
     ("mcp", &["dispatch", "gate", "problem"]),
-    ("registration", &["clock", "gate", "ids", "outbound", "problem", "queue", "secret", "store"]),
+    ("registration", &["clock", "gate", "ids", "outbound", "problem", "queue", "secret", "settings", "store"]),
     ("dispatch", &["clock", "gate", "ids", "problem", "store"]),
     ("gate", &["clock", "ids", "problem", "secret", "store"]),
     ("queue", &["clock", "ids", "secret", "store"]),
