@@ -44,6 +44,8 @@ pub enum Effect {
     Reads,
     /// Adds rows, changes and removes none.
     Adds,
+    /// Brings something into the state asked for and removes nothing: the same call again changes nothing more.
+    Changes,
 }
 
 /// The full definition: what is said plus the schemas derived from the types.

@@ -36,7 +36,8 @@ pub fn choose<'a>(rule: AssignmentRule, candidates: &'a [Candidate], wanted: &[S
         AssignmentRule::LeastLoaded => available.min_by_key(|one| (offline(one), one.claims_today, one.last_assigned_at, one.id.as_str())),
         AssignmentRule::TagMatch => {
             let wanted = words(wanted);
-            available.min_by_key(|one| (offline(one), Reverse(in_common(one, &wanted)), one.claims_today, one.last_assigned_at, one.id.as_str()))
+            available
+                .min_by_key(|one| (offline(one), Reverse(in_common(one, &wanted)), one.claims_today, one.last_assigned_at, one.id.as_str()))
         }
     }
 }

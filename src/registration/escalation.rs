@@ -120,7 +120,8 @@ fn new_level(settings: &Settings, hours: &Hours, customer: &Unclaimed, level: Es
     let number = customer.level + 1;
     let minutes = hours.working_ms_between(customer.notified_at, now) / 60_000;
     let title = format!("客户等待认领（第 {number} 次提醒） / A customer waits (reminder {number})");
-    let body = format!("已等待 {minutes} 分钟（工作时间），尚无顾问认领。 / Nobody has claimed this customer for {minutes} working minutes.");
+    let body =
+        format!("已等待 {minutes} 分钟（工作时间），尚无顾问认领。 / Nobody has claimed this customer for {minutes} working minutes.");
     let link = settings.notice.link_template.as_ref().map(|link| link.replace("{conversation_id}", &customer.conversation_id));
     let data = data(customer, number, level.target, now);
     let mut notice = data.clone();

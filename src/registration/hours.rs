@@ -132,7 +132,8 @@ fn number(day: Weekday) -> i64 {
 /// `HH:MM` up to `24:00`, in milliseconds.
 fn time_of_day(text: &str) -> Option<i64> {
     let (hours, minutes) = text.split_once(':')?;
-    let number = |text: &str| if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse::<i64>().ok() } else { None };
+    let number =
+        |text: &str| if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse::<i64>().ok() } else { None };
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     let time = (hours * 60 + minutes) * MINUTE;
     (minutes < 60 && time <= DAY).then_some(time)

@@ -24,12 +24,12 @@ mod run;
 mod steps;
 mod webhook;
 
+pub use crate::store::claims::{ESCALATION_JOB, NOTICE_JOB};
 pub use agents::Agents;
 pub use agents::{AgentKeyError, agent_key_purpose};
 pub use escalation::Escalation;
 pub use events::{EventReceiver, EventSender};
 pub use run::{Runner, RunnerSettings};
-pub use crate::store::claims::{ESCALATION_JOB, NOTICE_JOB};
 pub use webhook::{HookSettings, HookState, router};
 
 /// Name of the job that carries a registration through its steps.

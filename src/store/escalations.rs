@@ -88,7 +88,8 @@ const UNCLAIMED: &str = "
      WHERE r.id = ?1 AND n.kind = 'new_customer' AND c.status = 'open' AND r.state NOT IN ('skipped', 'cancelled')
        AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.registration_id = r.id)
      GROUP BY r.id";
-const RECORD: &str = "INSERT INTO escalations (registration_id, level, target, escalated_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+const RECORD: &str =
+    "INSERT INTO escalations (registration_id, level, target, escalated_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
 const TELL: &str = "INSERT INTO notifications (id, registration_id, kind, level, recipient_id, payload, created_at)
     VALUES (?1, ?2, 'escalation', ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 const CONSULTANTS: &str = "

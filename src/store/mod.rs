@@ -46,6 +46,7 @@ use self::{pool::Readers, writer::Writer};
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    events: bool,
 }
 
 struct Inner {
@@ -65,7 +66,14 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = migrate::open_writer(path)?;
         let inner = Inner { path: path.to_owned(), readers: Readers::open(path)?, writer: Writer::start(connection)? };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), events: false })
+    }
+
+    /// The same database for tools whose claims make events, or make none: a receiver is configured, or is not.
+    #[must_use]
+    pub fn with_events(mut self, events: bool) -> Self {
+        self.events = events;
+        self
     }
 
     /// Where the database is.

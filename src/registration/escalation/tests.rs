@@ -86,7 +86,10 @@ impl Desk {
     }
 
     fn told(&self) -> Vec<Value> {
-        rows(&self.store, "SELECT json_array(level, recipient_id) FROM notifications WHERE kind = 'escalation' ORDER BY level, recipient_id")
+        rows(
+            &self.store,
+            "SELECT json_array(level, recipient_id) FROM notifications WHERE kind = 'escalation' ORDER BY level, recipient_id",
+        )
     }
 
     async fn set(&self, sql: &'static str) {
@@ -120,13 +123,7 @@ async fn the_levels_are_reached_in_working_time_across_a_night() {
         json!([3, "administrator", opens + 6 * MINUTE]),
     ];
     assert_eq!(desk.levels(), expected);
-    let people = [
-        json!([1, "usr_c1"]),
-        json!([1, "usr_c2"]),
-        json!([1, "usr_c3"]),
-        json!([2, "usr_sup"]),
-        json!([3, "usr_admin"]),
-    ];
+    let people = [json!([1, "usr_c1"]), json!([1, "usr_c2"]), json!([1, "usr_c3"]), json!([2, "usr_sup"]), json!([3, "usr_admin"])];
     assert_eq!(desk.told(), people);
     assert_eq!(*desk.looked.0.lock().unwrap(), [vec!["usr_c1", "usr_c2", "usr_c3"], vec!["usr_sup"], vec!["usr_admin"]]);
 }
@@ -199,8 +196,7 @@ async fn a_claim_between_the_look_and_the_level_wins() {
     let customer = desk.store.unclaimed(&run).unwrap().unwrap();
     let settings = desk.escalation.book.current().unwrap();
     let level = super::new_level(&settings, &super::Hours::always(), &customer, settings.escalation.levels[0], NOW);
-    let claim =
-        NewClaim { target: Target::Registration(run), consultant_id: "usr_c1".into(), via: Via::Live, events: false, now: NOW };
+    let claim = NewClaim { target: Target::Registration(run), consultant_id: "usr_c1".into(), via: Via::Live, events: false, now: NOW };
     desk.store.claim(claim).await.unwrap();
     assert_eq!(desk.store.escalate(level, NOW).await.unwrap(), None);
     assert!(desk.levels().is_empty() && desk.told().is_empty());
@@ -234,7 +230,8 @@ async fn settings_count_from_the_next_look_on() {
 #[tokio::test]
 async fn without_people_or_readable_hours_it_still_goes_on() {
     let desk = desk().await;
-    desk.set(r#"INSERT INTO system_settings (name, value, updated_by, updated_at) VALUES ('working_hours.from', '"nine"', 'cli', 0)"#).await;
+    desk.set(r#"INSERT INTO system_settings (name, value, updated_by, updated_at) VALUES ('working_hours.from', '"nine"', 'cli', 0)"#)
+        .await;
     desk.set("UPDATE users SET is_active = 0").await;
     let midnight = NOW + 6 * 60 * MINUTE;
     let run = customer_waits(&desk.store, "usr_new", midnight).await;

@@ -151,7 +151,11 @@ async fn only_consultants_and_supervisors_may_claim() {
 async fn who_does_not_wait_cannot_be_claimed() {
     let (_dir, store) = clinic().await;
     let run = customer_waits(&store, "usr_new", NOW).await;
-    execute(&store, "INSERT INTO conversations (id, customer_id, title, created_at, updated_at) VALUES ('cnv_app', 'usr_doctor', '', 0, 0)").await;
+    execute(
+        &store,
+        "INSERT INTO conversations (id, customer_id, title, created_at, updated_at) VALUES ('cnv_app', 'usr_doctor', '', 0, 0)",
+    )
+    .await;
     let outcome = async |target| store.claim(new(target, "usr_c1", NOW)).await.unwrap();
     assert_eq!(outcome(Target::Conversation("cnv_app".into())).await, ClaimOutcome::NotWaiting);
     assert_eq!(outcome(Target::Customer("usr_doctor".into())).await, ClaimOutcome::NotWaiting);
@@ -194,8 +198,10 @@ async fn lists_and_figures_come_from_rows() {
     execute(&store, "UPDATE registrations SET assigned_to = 'usr_c3', agent_id = 'agent_1' WHERE user_id = 'usr_b'").await;
     execute(&store, "INSERT INTO escalations (registration_id, level, target, escalated_at) SELECT id, 1, 'again', 0 FROM registrations WHERE user_id = 'usr_b'").await;
     let waiting = store.waiting_customers(0, 10).await.unwrap();
-    let shown: Vec<_> =
-        waiting.iter().map(|one| (one.registration_id.as_str(), one.waiting_since, one.assigned_to.as_deref(), one.escalation_level)).collect();
+    let shown: Vec<_> = waiting
+        .iter()
+        .map(|one| (one.registration_id.as_str(), one.waiting_since, one.assigned_to.as_deref(), one.escalation_level))
+        .collect();
     assert_eq!(shown, [(first.as_str(), NOW, None, 0), (second.as_str(), NOW + 1000, Some("usr_c3"), 1)]);
     assert_eq!(store.waiting_customers(0, 1).await.unwrap(), waiting[..1]);
     assert_eq!(store.waiting_customers(NOW + 1, 10).await.unwrap(), waiting[1..]);
@@ -225,4 +231,28 @@ async fn claims_do_not_scan() {
             .unwrap();
         assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{sql}: {plan:?}");
     }
+}
+
+/// The tool's door: the same claim, with an event only where the handle says that somebody receives it.
+#[tokio::test]
+async fn the_port_claims_by_mcp() {
+    use anmei_mcp_tools::{Records, port};
+    let (_dir, store) = clinic().await;
+    let mut events = 0;
+    for (customer, on) in [("usr_a", false), ("usr_b", true)] {
+        customer_waits(&store, customer, NOW).await;
+        let records = store.clone().with_events(on);
+        let claim = async |consultant: &str| {
+            let target = port::ClaimTarget::Customer(customer.into());
+            let new = port::NewClaim { target, consultant_id: consultant.into(), now: crate::clock::from_ms(NOW + 5000) };
+            Records::claim(&records, new).await.unwrap()
+        };
+        let port::ClaimOutcome::Won(won) = claim("usr_c1").await else { panic!("{customer}") };
+        assert_eq!((won.conversation_id, (won.claimed_at - won.waiting_since).num_seconds()), (format!("cnv_{customer}"), 5));
+        assert!(matches!(claim("usr_c2").await, port::ClaimOutcome::Lost(lost) if lost.consultant_id == "usr_c1"));
+        assert_eq!(claim("usr_doctor").await, port::ClaimOutcome::NotConsultant);
+        events += i32::from(on);
+        assert_eq!(rows(&store, "SELECT json_array(count(*)) FROM outgoing_events"), [json!([events])]);
+    }
+    assert_eq!(rows(&store, "SELECT via FROM claims"), ["mcp", "mcp"]);
 }
