@@ -1,6 +1,7 @@
 //! The command line: one file per verb. The same functions as every other skin, no rules of its own.
 
 mod agent;
+mod claim;
 pub mod config;
 mod demo;
 pub mod generate;
@@ -41,7 +42,7 @@ pub mod exit {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool, setting or file · 130 ended by a second signal
+Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool, customer, setting or file · 130 ended by a second signal
 
 First steps:
   anmei-mcp demo                       try everything on sample data
@@ -93,6 +94,9 @@ enum Command {
     /// Dify agents that write welcomes
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// Customers who wait for a consultant, and taking one over
+    #[command(subcommand)]
+    Claim(claim::ClaimCommand),
     /// Sends a test registration to the running daemon and shows its timeline
     Register(register::RegisterArgs),
     /// What the automation says and does: changed while the daemon runs
@@ -170,6 +174,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
         Command::Settings(command) => settings::run(command, core).await,
+        Command::Claim(command) => claim::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,
         Command::Serve(_) | Command::Stdio(_) | Command::Demo(_) | Command::Register(_) | Command::Config(_) | Command::Generate(_) => {
             Err(Fault::new(exit::FAILURE, "this verb does not work on an open database").into())

@@ -14,8 +14,10 @@ mod writer;
 pub mod agent_calls;
 pub mod agents;
 pub mod call_log;
+pub mod claims;
 pub mod consultations;
 pub mod conversations;
+pub mod escalations;
 pub mod events;
 pub mod import;
 pub mod jobs;
@@ -48,6 +50,7 @@ use self::{pool::Readers, writer::Writer};
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    events: bool,
 }
 
 struct Inner {
@@ -67,7 +70,14 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = migrate::open_writer(path)?;
         let inner = Inner { path: path.to_owned(), readers: Readers::open(path)?, writer: Writer::start(connection)? };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), events: false })
+    }
+
+    /// The same database for tools whose claims make events, or make none: a receiver is configured, or is not.
+    #[must_use]
+    pub fn with_events(mut self, events: bool) -> Self {
+        self.events = events;
+        self
     }
 
     /// Where the database is.

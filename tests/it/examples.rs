@@ -19,7 +19,7 @@ use crate::harness::{App, Era, GROUPS, HOOK_KEY, HOOK_SECRET, binary};
 
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 /// Verbs that have verbs of their own.
-const NESTED: [&str; 6] = ["group", "key", "tool", "agent", "config", "generate"];
+const NESTED: [&str; 7] = ["group", "key", "tool", "agent", "claim", "config", "generate"];
 /// The files of examples/import, in an order in which they can be imported.
 const IMPORTS: [(&str, &str); 8] = [
     ("users", "users.csv"),

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod call_log;
+mod claims;
 mod cli;
 mod examples;
 mod flow_registration;
