@@ -18,6 +18,7 @@ pub mod conversations;
 pub mod import;
 pub mod jobs;
 pub mod messages;
+pub mod notifications;
 pub mod plans;
 pub mod policy;
 pub mod records;
