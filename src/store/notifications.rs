@@ -156,18 +156,23 @@ pub(crate) mod tests {
         /// A notice for `recipient`; returns its id.
         pub(crate) async fn notify_for_test(&self, registration: &str, recipient: &str, payload: Value) -> String {
             let id = crate::ids::new_id_at(1_700_000_000_000);
-            let (row, registration, recipient) = (id.clone(), registration.to_owned(), recipient.to_owned());
+            self.notify_as_for_test(&id, registration, recipient, payload).await;
+            id
+        }
+
+        /// A notice with an id of the test's choice.
+        pub(crate) async fn notify_as_for_test(&self, id: &str, registration: &str, recipient: &str, payload: Value) {
+            let (id, registration, recipient) = (id.to_owned(), registration.to_owned(), recipient.to_owned());
             self.write(move |db| {
                 db.execute(
                     "INSERT INTO notifications (id, registration_id, kind, level, recipient_id, payload, created_at)
                      VALUES (?1, ?2, 'new_customer', (SELECT count(*) FROM notifications), ?3, ?4, 5)",
-                    (row, registration, recipient, Json(payload)),
+                    (id, registration, recipient, Json(payload)),
                 )?;
                 Ok(())
             })
             .await
             .unwrap();
-            id
         }
 
         /// When a notice was sent and acknowledged.
