@@ -549,3 +549,12 @@ async fn the_rest_calls_take_the_same_tokens() {
     assert_eq!(site.ask(Method::GET, "/live/notifications", &customer, None).await.1["notifications"], json!([]));
     assert_eq!(site.ask(Method::GET, "/live/notifications?limit=0", &consultant, None).await.0, 400);
 }
+
+#[test]
+fn the_example_page_speaks_this_protocol() {
+    let page = include_str!("../../examples/consultant.html");
+    assert!(page.contains(&format!("const PROTOCOL = '{PROTOCOL}';")) && page.contains("`bearer.${"));
+    let last = [close::Close::Garbage, close::Close::NoToken, close::Close::Refused(TokenError::NoRole), close::Close::TooMany];
+    let codes = last.map(|close| close.code().to_string()).join(", ");
+    assert!(page.contains(&format!("const FINAL = new Set([{codes}]);")), "{codes}");
+}
