@@ -23,6 +23,7 @@ pub mod import;
 pub mod jobs;
 pub mod messages;
 pub mod notices;
+pub mod notifications;
 pub mod plans;
 pub mod policy;
 pub mod pushes;

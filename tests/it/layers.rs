@@ -88,6 +88,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("figment", &["config"]),
     ("jsonschema", &["dispatch"]),
+    ("jsonwebtoken", &["live", "outbound"]),
     ("anmei_mcp_tools", &["app", "dispatch", "mcp", "store"]),
 ];
 
