@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
-use super::{Config, Mcp};
+use super::{Config, Live, Mcp};
 use crate::secret::{MasterKey, SecretText};
 
 /// A key and what is wrong with its value.
