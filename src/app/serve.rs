@@ -21,8 +21,9 @@ use crate::{
         standard_webhooks::WebhookSecret,
     },
     queue::{Handler, Queue, QueueSettings},
-    registration::{self, Agents, EVENT_JOB, EventReceiver, EventSender, HookSettings, HookState, RUN_JOB, Runner, RunnerSettings},
+    registration::{self, Agents, EVENT_JOB, EventReceiver, EventSender, HookParts, HookSettings, HookState, RUN_JOB, Runner, RunnerSettings},
     secret::{SecretText, random_bytes},
+    settings::Book,
 };
 
 /// How often the last uses of keys are written down.
@@ -144,9 +145,15 @@ fn hook_state(core: &Core, key: SecretText, wake: &Arc<Notify>) -> Result<HookSt
         origins: Origins::new(&hook.hosts(), &[], "hook"),
         max_body: hook.max_body.as_usize(),
         body_timeout: core.config.http.request_timeout.into(),
-        welcome_deadline: core.config.registration.welcome_deadline.into(),
     };
-    Ok(HookState::new(core.store.clone(), Arc::clone(&core.clock), Arc::clone(wake), settings))
+    let parts = HookParts {
+        store: core.store.clone(),
+        clock: Arc::clone(&core.clock),
+        wake: Arc::clone(wake),
+        book: Book::new(core.store.clone()),
+        gate: Arc::clone(&core.gate),
+    };
+    Ok(HookState::new(parts, settings))
 }
 
 fn secrets(texts: &[SecretText], setting: &str) -> Result<Vec<WebhookSecret>, StartError> {

@@ -1,7 +1,7 @@
 //! The registration automation: from the app's webhook to a stored welcome and told consultants.
 //!
 //! ```text
-//! webhook    the HTTP side: who may post, what a body is, accepted = committed
+//! hook/      the HTTP side: who may post, what a body is, accepted = committed
 //! profile    the app's body, in whatever spelling, as one shape
 //! run        the job: which steps are left, and what failure means
 //! steps/     open_conversation, compose_welcome, deliver_welcome, notify_consultants
@@ -13,18 +13,20 @@
 
 mod agents;
 mod events;
+mod hook;
 mod profile;
 mod run;
 mod steps;
-mod webhook;
 
 pub use agents::Agents;
 pub use agents::{AgentKeyError, agent_key_purpose};
 pub use events::{EventReceiver, EventSender};
+pub use hook::{HookParts, HookSettings, HookState, router};
 pub use run::{Runner, RunnerSettings};
-pub use webhook::{HookSettings, HookState, router};
 
 /// Name of the job that carries a registration through its steps.
 pub const RUN_JOB: &str = "registration";
 /// Name of the job that sends an event to other systems.
 pub const EVENT_JOB: &str = "outgoing_event";
+/// Name of the job that forwards a customer's rating; its subject is the registration.
+pub const FEEDBACK_JOB: &str = "feedback";

@@ -21,10 +21,11 @@ const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 /// Verbs that have verbs of their own.
 const NESTED: [&str; 6] = ["group", "key", "tool", "agent", "config", "generate"];
 /// The files of examples/import, in an order in which they can be imported.
-const IMPORTS: [(&str, &str); 8] = [
+const IMPORTS: [(&str, &str); 9] = [
     ("users", "users.csv"),
     ("customers", "customers.csv"),
     ("preferences", "preferences.jsonl"),
+    ("consultants", "consultants.csv"),
     ("services", "services.csv"),
     ("consultations", "consultations.csv"),
     ("conversations", "conversations.jsonl"),

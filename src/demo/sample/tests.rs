@@ -68,6 +68,7 @@ fn it_is_as_big_as_promised() {
             Record::Consultation(_) => "consultations",
             Record::Conversation(_) => "conversations",
             Record::Message(_) => "messages",
+            Record::Consultant(_) => "consultants",
             Record::Plan(_) => "plans",
         };
         *count.entry(kind).or_default() += 1;
