@@ -21,7 +21,9 @@ use crate::{
         standard_webhooks::WebhookSecret,
     },
     queue::{Handler, Queue, QueueSettings},
-    registration::{self, Agents, EVENT_JOB, EventReceiver, EventSender, HookParts, HookSettings, HookState, RUN_JOB, Runner, RunnerSettings},
+    registration::{
+        self, Agents, EVENT_JOB, EventReceiver, EventSender, HookParts, HookSettings, HookState, RUN_JOB, Runner, RunnerSettings,
+    },
     secret::{SecretText, random_bytes},
     settings::Book,
 };

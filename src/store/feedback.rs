@@ -106,7 +106,8 @@ mod tests {
         )
         .unwrap();
         let job = || {
-            db.query_row("SELECT id || ' ' || state || ' ' || attempt || ' ' || run_at FROM jobs", [], |row| row.get::<_, String>(0)).unwrap()
+            db.query_row("SELECT id || ' ' || state || ' ' || attempt || ' ' || run_at FROM jobs", [], |row| row.get::<_, String>(0))
+                .unwrap()
         };
         assert!(keep(&db, "reg_1", &rating(2, 10)).unwrap());
         assert_eq!(job(), "job_10 ready 0 10");

@@ -96,9 +96,11 @@ impl Store {
 /// Through the partial indexes of jobs that are not over: finished ones, which are far more, are not looked at.
 const BACKLOG: &str = "SELECT (SELECT count(*) FROM jobs WHERE state = 'ready' AND kind = ?1)
     + (SELECT count(*) FROM jobs WHERE state = 'running' AND kind = ?1)";
-const ADD: &str = "INSERT INTO registrations (id, event_id, user_id, body_hash, profile, state, skip_reason, accepted_at, deadline_at, finished_at)
+const ADD: &str =
+    "INSERT INTO registrations (id, event_id, user_id, body_hash, profile, state, skip_reason, accepted_at, deadline_at, finished_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
-const REVIVE: &str = "UPDATE registrations SET state = 'accepted', skip_reason = NULL, finished_at = NULL, event_id = coalesce(?2, event_id),
+const REVIVE: &str =
+    "UPDATE registrations SET state = 'accepted', skip_reason = NULL, finished_at = NULL, event_id = coalesce(?2, event_id),
     body_hash = ?3, profile = ?4, accepted_at = ?5, deadline_at = ?6 WHERE id = ?1 AND state = 'skipped'";
 const BY_EVENT: &str = "SELECT id, state, skip_reason, body_hash FROM registrations WHERE event_id = ?1";
 const BY_USER: &str = "SELECT id, state, skip_reason, body_hash FROM registrations WHERE user_id = ?1";

@@ -7,8 +7,8 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Store, StoreError, import::UserRecord, jobs, rows, users};
 pub use super::intake::{Accepted, NewRegistration, Profile};
+use super::{Store, StoreError, import::UserRecord, jobs, rows, users};
 use crate::{clock::from_ms, ids::new_id_at};
 
 /// A run as it stands.

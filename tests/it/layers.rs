@@ -33,7 +33,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("demo", &["clock", "outbound", "secret", "store"]),
     (
         "app",
-        &["clock", "config", "dispatch", "gate", "http", "ids", "mcp", "outbound", "problem", "queue", "registration", "secret", "settings", "store"],
+        &[
+            "clock",
+            "config",
+            "dispatch",
+            "gate",
+            "http",
+            "ids",
+            "mcp",
+            "outbound",
+            "problem",
+            "queue",
+            "registration",
+            "secret",
+            "settings",
+            "store",
+        ],
     ),
     ("http", &["problem", "store"]),
     ("mcp", &["dispatch", "gate", "problem"]),
@@ -105,7 +120,7 @@ fn code(text: &str) -> String {
 /// A line without what stands between its quotes; lines in the midst of a longer text stay as they are.
 fn without_texts(line: &str) -> String {
     let parts: Vec<&str> = line.split('"').collect();
-    if parts.len() % 2 == 0 { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
+    if parts.len().is_multiple_of(2) { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
 }
 
 /// Parts named behind `crate::`, in paths and in grouped imports.

@@ -130,6 +130,7 @@ fn nothing_contradicts_itself() {
             Record::Conversation(conversation) => assert!(conversation.created_at.unwrap() > registered[&conversation.customer_id]),
             Record::Plan(plan) => assert!(plan.created_at.unwrap() <= now()),
             Record::Preferences(preferences) => assert!(preferences.budget_min_fen <= preferences.budget_max_fen),
+            Record::Consultant(consultant) => assert!(registered.contains_key(&consultant.user_id)),
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{HookState, Shared, answer, unavailable};
@@ -41,8 +41,10 @@ async fn accepted(hook: &Shared, request: Request) -> Result<Response, Problem> 
         places.keep(1);
         hook.parts.wake.notify_one();
     }
-    let (status, body) = outcome(&became)?;
-    Ok((status, Json(body)).into_response())
+    let (status, mut fields) = outcome(&became)?;
+    let path = fields.get("registration_id").and_then(Value::as_str).map(|id| format!("/hooks/registration/{id}"));
+    fields.insert("status_url".to_owned(), json!(path));
+    Ok((status, Json(fields)).into_response())
 }
 
 /// What is in force for the registrations of one moment.
@@ -56,11 +58,11 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) fn now(hook: &Shared) -> Result<Self, Problem> {
         let settings = hook.in_force()?;
-        let skip = if !settings.registration_automation.enabled {
-            Some(SWITCHED_OFF)
-        } else {
+        let skip = if settings.registration_automation.enabled {
             let policy = hook.parts.gate.policy().current().map_err(|error| unavailable(&error))?;
             (!policy.offers(NEEDED_TOOL)).then_some(TOOL_MISSING)
+        } else {
+            Some(SWITCHED_OFF)
         };
         Ok(Self { settings, skip, now: hook.now() })
     }
@@ -82,17 +84,16 @@ impl Terms {
     }
 }
 
-/// What became of a registration, as status and body.
-pub(super) fn outcome(became: &Accepted) -> Result<(StatusCode, Value), Problem> {
-    let body = |id: &str| json!({"registration_id": id, "status_url": format!("/hooks/registration/{id}")});
+/// What became of a registration, as status and fields.
+pub(super) fn outcome(became: &Accepted) -> Result<(StatusCode, Map<String, Value>), Problem> {
+    let fields = |id: &str| Map::from_iter([("registration_id".to_owned(), json!(id))]);
     match became {
-        Accepted::New(id) => Ok((StatusCode::ACCEPTED, body(id))),
-        Accepted::Known(id) => Ok((StatusCode::OK, body(id))),
+        Accepted::New(id) => Ok((StatusCode::ACCEPTED, fields(id))),
+        Accepted::Known(id) => Ok((StatusCode::OK, fields(id))),
         Accepted::Skipped { id, reason, is_new } => {
-            let mut body = body(id);
-            body["state"] = json!("skipped");
-            body["reason"] = json!(reason);
-            Ok((if *is_new { StatusCode::ACCEPTED } else { StatusCode::OK }, body))
+            let mut fields = fields(id);
+            fields.extend([("state".to_owned(), json!("skipped")), ("reason".to_owned(), json!(reason))]);
+            Ok((if *is_new { StatusCode::ACCEPTED } else { StatusCode::OK }, fields))
         }
         Accepted::OtherBody => Err(Problem::new(
             StatusCode::CONFLICT,

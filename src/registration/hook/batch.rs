@@ -11,7 +11,7 @@ use axum::{
 };
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     HookState, Shared,
@@ -19,7 +19,7 @@ use super::{
     answer,
     auth::{self, Sender},
     limits::backlog_full,
-    lines::{Desk, Line, Lines, refused},
+    lines::{Desk, Line, Lines, refused, taken},
     unavailable,
 };
 use crate::{
@@ -124,15 +124,7 @@ impl Registrations {
 
 fn told(number: u64, became: &Accepted) -> Value {
     match outcome(became) {
-        Ok((status, body)) => {
-            let mut answer = json!({"line": number, "status": status.as_u16(), "registration_id": body["registration_id"]});
-            for name in ["state", "reason"] {
-                if let Some(value) = body.get(name) {
-                    answer[name] = value.clone();
-                }
-            }
-            answer
-        }
+        Ok((status, fields)) => taken(number, status, fields),
         Err(problem) => refused(number, &problem),
     }
 }

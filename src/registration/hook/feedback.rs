@@ -57,7 +57,8 @@ fn read(hook: &Shared, body: &[u8]) -> Result<NewFeedback, Problem> {
         }),
         who => {
             wrong.extend(who.err());
-            let detail = "Some fields are not usable; `errors` names them. Needed: rating, and user_id or registration_id. Optional: comment.";
+            let detail =
+                "Some fields are not usable; `errors` names them. Needed: rating, and user_id or registration_id. Optional: comment.";
             let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "body", detail);
             Err(wrong.into_iter().fold(problem, |problem, (name, why)| problem.with_field(format!("/{name}"), why)))
         }

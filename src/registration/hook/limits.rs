@@ -27,7 +27,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// There is no place left.
 pub(super) fn backlog_full(intake: &Intake) -> Problem {
-    let detail = format!("{} registrations wait already (setting intake.backlog). This one was not accepted; send it again later.", intake.backlog);
+    let detail =
+        format!("{} registrations wait already (setting intake.backlog). This one was not accepted; send it again later.", intake.backlog);
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "backlog", detail).with_retry_after(COME_AGAIN)
 }
 

@@ -12,7 +12,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use http::{StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::problem::Problem;
 
@@ -43,17 +43,24 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn answer(&self, lines: Vec<Line>) -> impl Future<Output = Vec<Value>> + Send;
 }
 
+/// The answer to a line that was taken.
+pub(super) fn taken(number: u64, status: StatusCode, fields: Map<String, Value>) -> Value {
+    let mut answer = Map::from_iter([("line".to_owned(), json!(number)), ("status".to_owned(), json!(status.as_u16()))]);
+    answer.extend(fields);
+    Value::Object(answer)
+}
+
 /// The answer to a line that was refused. Whatever is wrong with a line itself is 422.
 pub(super) fn refused(number: u64, problem: &Problem) -> Value {
-    let status = match problem.status {
-        400 | 413 => 422,
+    let status = match problem.status_code() {
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => StatusCode::UNPROCESSABLE_ENTITY,
         other => other,
     };
-    let mut answer = json!({"line": number, "status": status, "error": problem.detail});
+    let mut fields = Map::from_iter([("error".to_owned(), json!(problem.detail))]);
     if !problem.errors.is_empty() {
-        answer["errors"] = json!(problem.errors);
+        fields.insert("errors".to_owned(), json!(problem.errors));
     }
-    answer
+    taken(number, status, fields)
 }
 
 /// Lines of at most `max` bytes, from a body that may pause for `silence`.
@@ -122,7 +129,8 @@ impl Lines {
 }
 
 fn text(answers: &[Value]) -> Bytes {
-    answers.iter().map(|answer| format!("{answer}\n")).collect::<String>().into()
+    let lines: Vec<String> = answers.iter().map(Value::to_string).chain([String::new()]).collect();
+    lines.join("\n").into()
 }
 
 /// Cuts a body into lines.
@@ -176,7 +184,9 @@ mod tests {
     fn split(chunks: &[&str], max: usize) -> Vec<(u64, Option<String>)> {
         let mut splitter = Splitter { max, number: 0, partial: Vec::new(), is_too_long: false };
         let mut lines = VecDeque::new();
-        chunks.iter().for_each(|chunk| splitter.push(chunk.as_bytes(), &mut lines));
+        for chunk in chunks {
+            splitter.push(chunk.as_bytes(), &mut lines);
+        }
         splitter.end(&mut lines);
         lines.into_iter().map(|line| (line.number, line.bytes.map(|bytes| String::from_utf8(bytes).unwrap()))).collect()
     }

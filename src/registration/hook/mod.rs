@@ -135,9 +135,11 @@ impl Shared {
         let max = self.settings.max_body;
         match tokio::time::timeout(self.settings.body_timeout, Limited::new(body, max).collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("The body is larger than {max} bytes (`hook.max_body`).")))
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                format!("The body is larger than {max} bytes (`hook.max_body`)."),
+            )),
             Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "body", "The body ended before it was complete.")),
             Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The body did not arrive in time.")),
         }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     HookState, Shared, answer,
-    lines::{Desk, Line, Lines, refused},
+    lines::{Desk, Line, Lines, refused, taken},
     unavailable,
 };
 use crate::{
@@ -35,7 +35,11 @@ fn kinds() -> String {
     names.join(", ")
 }
 
-pub(super) async fn put_one(State(HookState(hook)): State<HookState>, Path((kind, id)): Path<(String, String)>, request: Request) -> Response {
+pub(super) async fn put_one(
+    State(HookState(hook)): State<HookState>,
+    Path((kind, id)): Path<(String, String)>,
+    request: Request,
+) -> Response {
     answer(put(&hook, &kind, &id, request).await)
 }
 
@@ -110,8 +114,12 @@ fn complaint(refused: &Refused) -> Problem {
     }
 }
 
-fn stored(changed: bool, ignored: &[String]) -> Value {
-    if ignored.is_empty() { json!({"changed": changed}) } else { json!({"changed": changed, "ignored": ignored}) }
+fn stored(changed: bool, ignored: &[String]) -> Map<String, Value> {
+    let mut fields = Map::from_iter([("changed".to_owned(), json!(changed))]);
+    if !ignored.is_empty() {
+        fields.insert("ignored".to_owned(), json!(ignored));
+    }
+    fields
 }
 
 pub(super) async fn put_many(State(HookState(hook)): State<HookState>, request: Request) -> Response {
@@ -141,8 +149,8 @@ fn read_line(line: &Line, max: usize) -> Result<Read, Problem> {
     let envelope: Envelope = serde_json::from_slice(line.text(max)?).map_err(|error| {
         bad(format!("The line is not usable: {error}. Expected {{\"kind\": \"customers\", \"record\": {{\"user_id\": \"usr_0123\", …}}}}."))
     })?;
-    let kind =
-        kind(&envelope.kind).ok_or_else(|| bad(format!("There are no records of the kind `{}`. There are {}.", short(&envelope.kind), kinds())))?;
+    let kind = kind(&envelope.kind)
+        .ok_or_else(|| bad(format!("There are no records of the kind `{}`. There are {}.", short(&envelope.kind), kinds())))?;
     read(kind, envelope.record)
 }
 
@@ -181,13 +189,7 @@ fn told(number: u64, read: Result<Read, Problem>, put: &mut impl Iterator<Item =
         None => Ok(stored(false, &read.ignored)),
     });
     match outcome {
-        Ok(said) => {
-            let mut answer = json!({"line": number, "status": 200});
-            if let (Value::Object(answer), Value::Object(said)) = (&mut answer, said) {
-                answer.extend(said);
-            }
-            answer
-        }
+        Ok(fields) => taken(number, StatusCode::OK, fields),
         Err(problem) => refused(number, &problem),
     }
 }

@@ -26,15 +26,12 @@ fn shown(hook: &Shared, id: &str, request: &Request) -> Result<Value, Problem> {
     let run = store.registration(id).map_err(|error| unavailable(&error))?;
     let run = run.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "unknown-registration", "There is no registration with this id."))?;
     let steps = store.registration_steps(id).map_err(|error| unavailable(&error))?;
-    let mut shown = timeline(&run, &steps);
-    if let Some(reason) = store.skip_reason(id).map_err(|error| unavailable(&error))? {
-        shown["reason"] = json!(reason);
-    }
-    Ok(shown)
+    let reason = store.skip_reason(id).map_err(|error| unavailable(&error))?;
+    Ok(timeline(&run, reason.as_deref(), &steps))
 }
 
 /// A run as the app sees it: how far it came, and each step.
-fn timeline(run: &Registration, steps: &[StepRecord]) -> Value {
+fn timeline(run: &Registration, skipped: Option<&str>, steps: &[StepRecord]) -> Value {
     let steps: Vec<Value> = steps
         .iter()
         .map(|step| {
@@ -48,6 +45,7 @@ fn timeline(run: &Registration, steps: &[StepRecord]) -> Value {
         "registration_id": run.id,
         "user_id": run.profile.user_id,
         "state": run.state,
+        "reason": skipped,
         "accepted_at": rfc3339(run.accepted_at),
         "deadline_at": rfc3339(run.deadline_at),
         "finished_at": run.finished_at.map(rfc3339),

@@ -29,7 +29,9 @@ pub enum Kind {
 
 /// Not a kind of records.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` cannot be imported; expected one of users, customers, preferences, consultants, consultations, conversations, messages, services, plans")]
+#[error(
+    "`{0}` cannot be imported; expected one of users, customers, preferences, consultants, consultations, conversations, messages, services, plans"
+)]
 pub struct UnknownKind(pub String);
 
 impl Kind {

@@ -4,8 +4,8 @@ use anmei_mcp_tools::Records;
 use serde_json::json;
 
 use super::{
-    ConsultantRecord, ConsultationRecord, ConversationRecord, CustomerRecord, ImportError, ImportSummary, MessageRecord, Mode, PlanRecord, PreferencesRecord,
-    Record, ServiceRecord, UserRecord,
+    ConsultantRecord, ConsultationRecord, ConversationRecord, CustomerRecord, ImportError, ImportSummary, MessageRecord, Mode, PlanRecord,
+    PreferencesRecord, Record, ServiceRecord, UserRecord,
 };
 use crate::{clock::from_ms, store::Store};
 
