@@ -94,8 +94,8 @@ impl Store {
 }
 
 /// Through the partial indexes of jobs that are not over: finished ones, which are far more, are not looked at.
-const BACKLOG: &str = "SELECT (SELECT count(*) FROM jobs WHERE state = 'ready' AND kind = ?1)
-    + (SELECT count(*) FROM jobs WHERE state = 'running' AND kind = ?1)";
+const BACKLOG: &str = "SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_due WHERE state = 'ready' AND kind = ?1)
+    + (SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'running' AND kind = ?1)";
 const ADD: &str =
     "INSERT INTO registrations (id, event_id, user_id, body_hash, profile, state, skip_reason, accepted_at, deadline_at, finished_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";

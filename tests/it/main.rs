@@ -10,6 +10,7 @@ mod cli;
 mod examples;
 mod groups;
 mod harness;
+mod intake;
 mod layers;
 mod protocol;
 mod registration;
