@@ -145,7 +145,7 @@ async fn records_that_the_app_puts_are_what_tools_answer_from() {
     let profile = app.call(Era::Modern, "system_tools", "get_user_profile", json!({"user_id": "usr_1"})).await;
     assert!(profile.to_string().contains("林小月"), "{profile}");
     let wishes = app.call(Era::Modern, "consultation_tools", "get_customer_preferences", json!({"user_id": "usr_1"})).await;
-    assert!(wishes.to_string().contains("weekday_evening"), "{wishes}");
+    assert!(wishes.to_string().contains("工作日晚上"), "{wishes}");
 }
 
 #[tokio::test]

@@ -148,10 +148,10 @@ impl Shared {
 
 /// The outcome of a failed commit may be unknown: the sender must come again, and then finds what was kept or keeps it.
 fn unavailable(error: &StoreError) -> Problem {
-    tracing::error!(%error, "the hook could not store what was sent");
+    tracing::error!(%error, "the hook could not read or store what was asked");
     let (why, wait) = match error {
         StoreError::Full => ("The disk is full, and nothing was accepted. Send it again when there is room", 5),
-        _ => ("It could not be stored at the moment. Send it again in a second", 1),
+        _ => ("The database could not do it at the moment. Send it again in a second", 1),
     };
     let detail = format!("{why}; it will not be done twice.");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).with_retry_after(wait)
