@@ -3,9 +3,11 @@
 mod agent;
 pub mod config;
 mod demo;
+mod drill;
 pub mod generate;
 mod group;
 pub mod import;
+mod job;
 mod key;
 mod output;
 mod register;
@@ -92,6 +94,12 @@ enum Command {
     /// Dify agents that write welcomes
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// Jobs: what waits, what failed, and the proof that nothing was lost
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Kills a daemon of its own at every moment that matters, and proves that nothing is lost
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// Sends a test registration to the running daemon and shows its timeline
     Register(register::RegisterArgs),
     /// Reads users, customers, services and more from CSV or JSONL
@@ -141,6 +149,8 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Demo(args) => demo::demo(&args, common).await,
         Command::Stdio(args) => stdio::stdio(&args, common.load(Logs::Full)?).await,
         Command::Register(args) => register::register(&args, common.load(Logs::Warnings)?).await,
+        Command::Job(job::JobCommand::Verify(args)) => job::verify(&args, &common.load(Logs::Warnings)?.config, clock().now_ms()),
+        Command::Drill(command) => drill::run(command, common).await,
         command => {
             let core = Core::open(common.load(Logs::Warnings)?.config, clock()).await?;
             core.start_recording();
@@ -162,10 +172,15 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Key(command) => key::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
+        Command::Job(command) => job::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,
-        Command::Serve(_) | Command::Stdio(_) | Command::Demo(_) | Command::Register(_) | Command::Config(_) | Command::Generate(_) => {
-            Err(Fault::new(exit::FAILURE, "this verb does not work on an open database").into())
-        }
+        Command::Serve(_)
+        | Command::Stdio(_)
+        | Command::Demo(_)
+        | Command::Drill(_)
+        | Command::Register(_)
+        | Command::Config(_)
+        | Command::Generate(_) => Err(Fault::new(exit::FAILURE, "this verb does not work on an open database").into()),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod call_log;
 pub mod consultations;
 pub mod conversations;
 pub mod import;
+pub mod job_admin;
 pub mod jobs;
 pub mod messages;
 pub mod plans;
@@ -27,6 +28,7 @@ pub mod search;
 pub mod services;
 pub mod settings;
 pub mod users;
+pub mod verify;
 
 use std::{
     path::{Path, PathBuf},
