@@ -24,7 +24,7 @@ const BATCH: usize = 3;
 /// Longest until a point is reached.
 const REACH: Duration = Duration::from_secs(6);
 /// Longest until everything is done again.
-const DRAIN: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_mins(1);
 /// Time between two registrations of the load: 50 a second.
 const BEAT: Duration = Duration::from_millis(20);
 /// Registrations sent again at once.
