@@ -22,6 +22,7 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     arm_drill()?;
     let stop = CancellationToken::new();
     lifecycle::stop_on_signals(stop.clone())?;
+    lifecycle::outlive_file_limits()?;
     let core = Core::open(loaded.config, clock()).await?;
     let setup = core.set_up().await?;
     let daemon = app::serve(core.clone(), Parts { stop }).await?;

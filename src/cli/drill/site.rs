@@ -128,10 +128,11 @@ impl Site {
 
     /// The way an operator does it: then the drill knows nothing of how agents are stored.
     fn add_agent(&self) -> anyhow::Result<()> {
-        let mut command = self.command(&["agent", "add", "drill", "--kind", "agent", "--base-url"])?;
-        let mut adding = command.arg(&self.dify.base_url).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut command = self.command(&["agent", "add", "drill", "--kind", "agent", "--base-url", &self.dify.base_url])?;
+        let mut adding = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = adding.stdin.take() {
-            stdin.write_all(self.dify.key.expose().as_bytes())?;
+            // One that ended early says why by itself.
+            let _unread = stdin.write_all(self.dify.key.expose().as_bytes());
         }
         let ended = adding.wait_with_output()?;
         if ended.status.success() {

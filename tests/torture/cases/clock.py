@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rig.client import Ledger, Load
 from rig.daemon import Daemon
-from rig.judge import recover
+from rig.judge import Verdict, drain, recover
 from rig.report import Result
 
 from . import bench
@@ -24,7 +24,7 @@ def c1_clock_jumps(site: bench.Site) -> Result:
     clock.write_text("+0")
     extra = {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     extra["LD_PRELOAD"] = next((path for path in LIBRARIES if Path(path).exists()), LIBRARIES[0])
-    busiest = 0.0
+    busiest, stuck = 0.0, Verdict()
     with Daemon(site.binary, work, site.copy(work)) as daemon:
         daemon.start(extra=extra)
         for offset in ("+3600", "-86400", "+120"):
@@ -34,10 +34,11 @@ def c1_clock_jumps(site: bench.Site) -> Result:
                 (work / "new").write_text(offset)
                 (work / "new").rename(clock)
                 time.sleep(1.0)
-            time.sleep(1.0)
+            drain(daemon, stuck, seconds=15, when=f"after a jump to {offset} s: ")
             busiest = max(busiest, idle_share(daemon))
         statuses = ledger.statuses()
         verdict = recover(daemon, ledger, started=True)
+    verdict += stuck
     if busiest > 0.05:
         verdict.findings.append(f"idle, it used {busiest:.0%} of a processor")
     if set(statuses) != {202}:

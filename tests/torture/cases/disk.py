@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 from rig.client import Answer, Ledger, Load, Wire, get, one, post
@@ -36,6 +38,8 @@ def d1_disk_full(site: bench.Site) -> Result:
             reads = [get(daemon.hook, "/healthz"), get(daemon.hook, f"/hooks/registration/{first.registration}")]
             (disk / "ballast").unlink()
             freed = until_accepted(daemon, ledger)
+            with Load(daemon.hook, ledger):
+                time.sleep(1.0)
             verdict = recover(daemon, ledger, started=True)
     verdict.seconds = freed
     slowest = max(answer.seconds for answer in full)
@@ -122,8 +126,9 @@ def hurt(daemon: Daemon, ledger: Ledger, prefix: list[str]) -> int | None:
         daemon.start(prefix)
     except Died:
         return 1
+    # A failed disk ends the daemon by itself; what it answers until then counts.
     until_dead(daemon, ledger, most=25)
-    return daemon.ended(1.0)
+    return daemon.exit_code if daemon.process is None else daemon.ended(1.0)
 
 
 def d4_locked(site: bench.Site) -> Result:
@@ -162,14 +167,12 @@ def behind_a_lock(daemon: Daemon, ledger: Ledger, seconds: float) -> Answer:
             # A lock is its process's own: the parent holds it, and this child asks.
             wire = Wire(daemon.hook)
             answer = post(wire, f"locked_{seconds:.0f}")
-            (daemon.work / "locked.txt").write_text(repr((answer.status, answer.seconds, answer.registration, answer.retry_after)))
+            (daemon.work / "locked.json").write_text(json.dumps(astuple(answer)))
             os._exit(0)
         time.sleep(seconds)
         fcntl.lockf(index, fcntl.LOCK_UN, 1, 120)
     os.waitpid(pid, 0)
-    import ast
-
-    answer = Answer(*ast.literal_eval((daemon.work / "locked.txt").read_text()))
+    answer = Answer(*json.loads((daemon.work / "locked.json").read_text()))
     name = f"locked_{seconds:.0f}"
     ledger.sent.append(name)
     ledger.note(name, answer)

@@ -36,6 +36,7 @@ class Daemon:
         self.hook = ""
         self.pid = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self.exit_code: int | None = None
         work.mkdir(parents=True, exist_ok=True)
         self._config = work / "anmei-mcp.toml"
         self._config.write_text(
@@ -110,8 +111,8 @@ class Daemon:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
-        code, self.process, self.pid = self.process.returncode, None, 0
-        return code
+        self.exit_code, self.process, self.pid = self.process.returncode, None, 0
+        return self.exit_code
 
     def _reap(self, process: subprocess.Popen[bytes]) -> None:
         try:

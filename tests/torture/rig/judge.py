@@ -75,9 +75,9 @@ def _resend(hook: str, names: list[str]) -> list[tuple[str, object]]:
     return answers
 
 
-def drain(daemon: Daemon, verdict: Verdict) -> None:
+def drain(daemon: Daemon, verdict: Verdict, seconds: float = DRAIN_SECONDS, when: str = "") -> None:
     """Waits until nothing is left to do."""
-    until = time.monotonic() + DRAIN_SECONDS
+    until = time.monotonic() + seconds
     left: object = None
     while time.monotonic() < until:
         report = said(daemon)
@@ -85,7 +85,7 @@ def drain(daemon: Daemon, verdict: Verdict) -> None:
         if left == {"runs": 0, "jobs": 0}:
             return
         time.sleep(0.2)
-    verdict.findings.append(f"not done after {DRAIN_SECONDS} s: {left}")
+    verdict.findings.append(f"{when}not done after {seconds:.0f} s: {left}")
 
 
 def verify(daemon: Daemon, verdict: Verdict) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Iterator
 
 
-def strace(inject: str, out: Path | str = "/dev/null") -> list[str]:
-    """A prefix that hurts one kind of system call, such as `fdatasync:signal=KILL:when=7`; the others run at full speed."""
-    calls = inject.split(":", 1)[0]
-    return ["strace", "-f", "--seccomp-bpf", "-qq", "-o", str(out), "-e", f"trace={calls}", "-e", f"inject={inject}"]
+def strace(inject: str) -> list[str]:
+    """A prefix that hurts one kind of system call, such as `fdatasync:signal=KILL:when=7`."""
+    calls, what = inject.split(":", 1)
+    # A filter in the kernel lets all other calls run at full speed; under it, strace 6.1 injects no signals.
+    speed = [] if "signal=" in what else ["--seccomp-bpf"]
+    return ["strace", "-f", *speed, "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={inject}"]
 
 
 def run(*line: str) -> None:
