@@ -96,7 +96,7 @@ CREATE TABLE mcp_call_logs (
     request_data  TEXT    CHECK (json_valid(request_data)),          -- arguments, redacted unless call_log.bodies = full
     response_data TEXT    CHECK (json_valid(response_data)),         -- result, reduced to its size unless call_log.bodies = full
     success       INTEGER NOT NULL CHECK (success IN (0, 1)),        -- 1 when the tool answered with a result
-    outcome       TEXT    NOT NULL,                                  -- ok, tool_error, invalid_arguments, timeout, cancelled, panic, unknown_tool, refused
+    outcome       TEXT    NOT NULL,                                  -- ok, tool_error, invalid_arguments, timeout, cancelled, panic, unknown_tool, refused (at the door), out_of_scope (not about the subject of a live run, in a subject-scoped group)
     error_message TEXT,                                              -- why not, as the caller was told
     duration_ms   INTEGER NOT NULL,                                  -- time in dispatch, rounded up
     created_at    INTEGER NOT NULL                                   -- when the call arrived
@@ -434,7 +434,7 @@ CREATE TABLE jobs (
     kind         TEXT    NOT NULL,                                                   -- name of its handler
     subject_id   TEXT    NOT NULL,                                                   -- what it is about; the payload is this id
     state        TEXT    NOT NULL CHECK (state IN ('ready', 'running', 'done', 'dead', 'cancelled')), -- how it stands
-    priority     INTEGER NOT NULL DEFAULT 5 CHECK (priority BETWEEN 0 AND 9),        -- 0 goes first among those that are due
+    priority     INTEGER NOT NULL DEFAULT 5 CHECK (priority IN (0, 5, 9)),           -- 0 goes first among those that are due
     attempt      INTEGER NOT NULL DEFAULT 0,                                         -- tries begun that count
     run_at       INTEGER NOT NULL,                                                   -- not before
     lease_token  TEXT,                                                               -- proof of the worker that holds it
@@ -445,7 +445,7 @@ CREATE TABLE jobs (
     finished_at  INTEGER,                                                            -- when it was done or given up
     UNIQUE (kind, subject_id)
 ) STRICT;
-CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'ready';
+CREATE INDEX jobs_due ON jobs (priority, run_at) WHERE state = 'ready';
 CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_ended ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 

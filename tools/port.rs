@@ -287,6 +287,9 @@ pub enum RecordsError {
     /// The stored row makes no sense.
     #[error("{0}")]
     Corrupt(String),
+    /// The caller may see one person only, and this is about somebody else.
+    #[error("错误：超出本分组可访问的客户范围。 / Error: this is about somebody other than the customer this group may see.")]
+    OutOfScope,
 }
 
 /// The clinic's records, as questions of the domain.

@@ -11,6 +11,7 @@ use crate::{
     dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder},
     gate::Gate,
     secret::{MasterKey, MasterKeyError, NoRandomness, SealError},
+    settings::Book,
     store::{OpenError, Store, StoreError},
 };
 
@@ -64,6 +65,8 @@ pub struct Core {
     pub clock: SharedClock,
     /// The key that seals secrets.
     pub master: Arc<MasterKey>,
+    /// The runtime settings.
+    pub settings: Book,
     /// Who may do what.
     pub gate: Arc<Gate>,
     /// The tools.
@@ -77,12 +80,14 @@ impl Core {
         let store = Store::open(&dir.database())?;
         let master = master_key(&config)?;
         check_master_key(&store, &master).await?;
+        let master = Arc::new(master);
+        let settings = Book::new(store.clone(), Arc::clone(&master), Arc::clone(&clock));
         let gate = Arc::new(Gate::new(store.clone(), Arc::clone(&clock)));
         let catalogue = Catalogue::new(anmei_mcp_tools::all())?;
         let recorder = Recorder::new(record_settings(&config));
         let limits = Limits { concurrent_calls: CONCURRENT_CALLS };
-        let dispatch = Dispatch::new(catalogue, Arc::new(store.clone()), Arc::clone(&clock), recorder, limits);
-        Ok(Self { config: Arc::new(config), dir, store, clock, master: Arc::new(master), gate, dispatch: Arc::new(dispatch) })
+        let dispatch = Dispatch::new(catalogue, store.clone(), Arc::clone(&clock), recorder, limits);
+        Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, dispatch: Arc::new(dispatch) })
     }
 
     /// Writes the call log in the background, until [`Self::close`].

@@ -17,12 +17,16 @@ use crate::{
     http::{BindError, Bound, ConnectionLimits, Readiness, bind, health_routes},
     mcp::{self, EndpointSettings, McpState, ServerSettings},
     outbound::{
-        http_client::{HttpClient, ProxyUse},
+        http_client::{HttpClient, ProxyUse, SetupError},
         standard_webhooks::WebhookSecret,
     },
-    queue::{Handler, Queue, QueueSettings},
-    registration::{self, Agents, EVENT_JOB, EventReceiver, EventSender, HookSettings, HookState, RUN_JOB, Runner, RunnerSettings},
+    queue::{Handler, Handlers, Queue, QueueSettings},
+    registration::{
+        self, Agents, Desk, EventReceiver, EventSender, HookSettings, HookState, NOTICE_JOB, Nobody, NoticeWatch, PushSender, RUN_JOB,
+        Runner, RunnerParts,
+    },
     secret::{SecretText, random_bytes},
+    store::{events::EVENT_JOB, pushes::PUSH_JOB},
 };
 
 /// How often the last uses of keys are written down.
@@ -144,7 +148,7 @@ fn hook_state(core: &Core, key: SecretText, wake: &Arc<Notify>) -> Result<HookSt
         origins: Origins::new(&hook.hosts(), &[], "hook"),
         max_body: hook.max_body.as_usize(),
         body_timeout: core.config.http.request_timeout.into(),
-        welcome_deadline: core.config.registration.welcome_deadline.into(),
+        settings: core.settings.clone(),
     };
     Ok(HookState::new(core.store.clone(), Arc::clone(&core.clock), Arc::clone(wake), settings))
 }
@@ -160,57 +164,76 @@ fn secrets(texts: &[SecretText], setting: &str) -> Result<Vec<WebhookSecret>, St
 /// caller should not wait for them.
 fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), StartError> {
     let receiver = receiver(core)?;
-    if !core.config.registration.enabled {
-        tracing::warn!("registration.enabled is false: registrations are accepted and kept, and wait");
+    let settings = core.settings.current()?;
+    if !settings.registration_automation.enabled {
+        tracing::warn!("registration_automation.enabled is false: registrations are accepted and kept, and wait");
         return Ok(());
     }
     let (core, wake, stop) = (core.clone(), Arc::clone(wake), stop.clone());
     tasks.spawn(async move {
-        let built = tokio::task::spawn_blocking(|| HttpClient::new(ProxyUse::System)).await;
-        let http = match built.map_err(|error| error.to_string()).and_then(|built| built.map_err(|error| error.to_string())) {
-            Ok(http) => http,
+        let built = tokio::task::spawn_blocking(Clients::new).await;
+        let clients = match built.map_err(|error| error.to_string()).and_then(|built| built.map_err(|error| error.to_string())) {
+            Ok(clients) => clients,
             Err(error) => {
                 tracing::error!(%error, "the automation cannot start");
                 stop.cancel();
                 return;
             }
         };
-        let queue = queue(&core, http, receiver, wake);
+        let desk = desk(&core, &clients);
+        let queue = queue(&core, clients.usual, receiver, (Arc::clone(&desk), wake));
+        let healing = desk.heal(core.settings.clone(), stop.clone());
         match queue.rescue().await {
             Ok(0) => {}
             Ok(rescued) => tracing::warn!(rescued, "jobs of a process that was killed go on"),
             Err(error) => tracing::error!(%error, "jobs of a killed process could not be taken over; they wait for their leases to end"),
         }
-        queue.run(stop).await;
+        tokio::join!(queue.run(stop), healing);
     });
     Ok(())
 }
 
-fn queue(core: &Core, http: HttpClient, receiver: Option<EventReceiver>, wake: Arc<Notify>) -> Queue {
+/// The clients for everything outside.
+struct Clients {
+    usual: HttpClient,
+    fresh: HttpClient,
+}
+
+impl Clients {
+    fn new() -> Result<Self, SetupError> {
+        Ok(Self { usual: HttpClient::new(ProxyUse::System)?, fresh: HttpClient::without_pool(ProxyUse::System)? })
+    }
+}
+
+fn desk(core: &Core, clients: &Clients) -> Arc<Desk> {
+    let environment = &core.config.registration.environment;
+    let agents = Agents::new(core.store.clone(), clients.usual.clone(), Arc::clone(&core.master), environment);
+    Arc::new(Desk::new(agents, clients.fresh.clone()))
+}
+
+fn queue(core: &Core, http: HttpClient, receiver: Option<EventReceiver>, (desk, wake): (Arc<Desk>, Arc<Notify>)) -> Queue {
+    let (store, clock, book) = (core.store.clone(), Arc::clone(&core.clock), core.settings.clone());
+    let runner = Runner::new(RunnerParts {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        desk,
+        book: book.clone(),
+        connected: Arc::new(Nobody),
+        events: receiver.is_some(),
+        wake: Arc::clone(&wake),
+    });
+    let events = EventSender::new(store.clone(), Arc::clone(&clock), http.clone(), book.clone(), receiver);
+    let notices = NoticeWatch::new(store.clone(), Arc::clone(&clock), book.clone(), Arc::clone(&wake));
+    let pushes = PushSender::new(store.clone(), Arc::clone(&clock), http, book);
+    let handlers: Handlers = HashMap::from([
+        (RUN_JOB, Arc::new(runner) as Arc<dyn Handler>),
+        (EVENT_JOB, Arc::new(events) as _),
+        (NOTICE_JOB, Arc::new(notices) as _),
+        (PUSH_JOB, Arc::new(pushes) as _),
+    ]);
     let config = &core.config.registration;
-    let runner = Runner::new(
-        core.store.clone(),
-        Arc::clone(&core.clock),
-        Agents::new(core.store.clone(), http.clone(), Arc::clone(&core.master)),
-        RunnerSettings {
-            conversation_title: config.conversation_title.clone(),
-            static_welcome: config.static_welcome.clone(),
-            expected_response: config.expected_response.into(),
-            link_template: config.link_template.clone(),
-            events: receiver.is_some(),
-        },
-        Arc::clone(&wake),
-    );
-    let events = EventSender::new(core.store.clone(), Arc::clone(&core.clock), http, receiver);
-    let handlers: HashMap<&'static str, Arc<dyn Handler>> =
-        HashMap::from([(RUN_JOB, Arc::new(runner) as _), (EVENT_JOB, Arc::new(events) as _)]);
-    let settings = QueueSettings {
-        retry_delays: config.retry_delays.iter().map(|delay| (*delay).into()).collect(),
-        jitter: config.retry_jitter,
-        workers: config.workers,
-        lease: config.lease.into(),
-    };
-    Queue::new(core.store.clone(), Arc::clone(&core.clock), settings, handlers, wake)
+    let settings = QueueSettings { workers: config.workers, lease: config.lease.into() };
+    Queue::new(store, clock, settings, handlers, wake)
 }
 
 fn receiver(core: &Core) -> Result<Option<EventReceiver>, StartError> {

@@ -19,7 +19,6 @@ use crate::{
     },
     ids::new_id,
     lifecycle,
-    outbound::dify::AgentKind,
     registration::agent_key_purpose,
     store::{agents::Agent, import::ImportSummary},
 };
@@ -97,31 +96,21 @@ async fn fill(core: &Core) -> anyhow::Result<ImportSummary> {
     Ok(core.store.import(records, core.clock.now_ms()).await?)
 }
 
-/// The stand-in holds the keys of two groups, as a Dify workspace would, and is added as an agent.
+/// The stand-in holds the key of the group for welcomes, as a Dify workspace would, and is added as an agent.
 async fn start_stand_in(core: &Core, setup: &Setup, daemon: &Daemon) -> anyhow::Result<StandInHandle> {
     let server = |code: &str| {
         let key = setup.keys.iter().find(|new| new.server_code == code).map(|new| new.key.clone());
         key.map(|key| McpServer { name: code.into(), url: format!("{}/server/{code}/mcp", daemon.addresses.mcp), key })
     };
     let stand_in = StandIn {
-        mcp: ["system_tools", "consultation_tools"].into_iter().filter_map(server).collect(),
+        mcp: server("welcome_tools").into_iter().collect(),
         behaviour: Behaviour::Normal { think_ms: 150 },
         ..StandIn::default()
     };
     let handle = StandIn::start(([127, 0, 0, 1], 0).into(), stand_in).await?;
     let id = new_id(core.clock.as_ref());
-    let agent = Agent {
-        sealed_key: core.master.seal(&agent_key_purpose(&id), handle.key.expose().as_bytes())?,
-        id,
-        environment: "demo".into(),
-        app_name: "管家智能体".into(),
-        app_id: None,
-        kind: AgentKind::Agent.as_str().into(),
-        base_url: handle.base_url.clone(),
-        timeout_seconds: 60,
-        enabled: true,
-        created_at: core.clock.now_ms(),
-    };
+    let sealed_key = core.master.seal(&agent_key_purpose(&id), handle.key.expose().as_bytes())?;
+    let agent = Agent::new(id, "管家智能体".into(), handle.base_url.clone(), sealed_key, core.clock.now_ms());
     core.store.add_agent(agent).await?;
     Ok(handle)
 }

@@ -13,7 +13,7 @@ use clap::{Args, Command, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::config;
+use crate::{config, settings};
 
 /// The program's name, as completions know it.
 const NAME: &str = "anmei-mcp";
@@ -32,7 +32,7 @@ pub struct GenerateArgs {
 /// What can be generated.
 #[derive(Debug, Clone, Subcommand)]
 pub enum GenerateCommand {
-    /// Manual pages: one per command, and anmei-mcp.toml(5)
+    /// Manual pages: one per command, anmei-mcp.toml(5) and anmei-mcp-settings(5)
     Man,
     /// Completions for a shell
     Completions {
@@ -80,13 +80,14 @@ fn write_all(files: &[Generated], directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The manual pages of the command and all its subcommands, and that of the configuration file.
+/// The manual pages of the command and all its subcommands, those of the configuration file and of the runtime settings.
 pub fn man(command: Command) -> anyhow::Result<Vec<Generated>> {
     let mut command = command.disable_help_subcommand(true);
     command.build();
     let mut pages = Vec::new();
     command_pages(&command, &mut pages)?;
     pages.push(Generated { name: format!("{NAME}.toml.5"), content: config::manual().into_bytes() });
+    pages.push(Generated { name: format!("{NAME}-settings.5"), content: settings::manual().into_bytes() });
     Ok(pages)
 }
 
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn every_command_has_a_page() {
         let names: Vec<String> = man(command()).unwrap().into_iter().map(|page| page.name).collect();
-        for name in ["anmei-mcp.1", "anmei-mcp-group.1", "anmei-mcp-group-list.1", "anmei-mcp.toml.5"] {
+        for name in ["anmei-mcp.1", "anmei-mcp-group.1", "anmei-mcp-group-list.1", "anmei-mcp.toml.5", "anmei-mcp-settings.5"] {
             assert!(names.iter().any(|known| known == name), "{name} is not in {names:?}");
         }
     }

@@ -12,6 +12,7 @@ mod key;
 mod output;
 mod register;
 mod serve;
+mod settings;
 mod stdio;
 mod timeline;
 mod tool;
@@ -42,7 +43,7 @@ pub mod exit {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool or file · 130 ended by a second signal
+Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool, setting or file · 130 ended by a second signal
 
 First steps:
   anmei-mcp demo                       try everything on sample data
@@ -102,6 +103,9 @@ enum Command {
     Drill(drill::DrillCommand),
     /// Sends a test registration to the running daemon and shows its timeline
     Register(register::RegisterArgs),
+    /// What the automation says and does: changed while the daemon runs
+    #[command(subcommand)]
+    Settings(settings::SettingsCommand),
     /// Reads users, customers, services and more from CSV or JSONL
     Import(import::ImportArgs),
     /// Checks or shows the configuration
@@ -148,6 +152,9 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Serve(args) => serve::serve(args, common.load(Logs::Full)?).await,
         Command::Demo(args) => demo::demo(&args, common).await,
         Command::Stdio(args) => stdio::stdio(&args, common.load(Logs::Full)?).await,
+        Command::Settings(settings::SettingsCommand::Explain { name, json }) => {
+            settings::explain(name.as_deref(), json, common.load(Logs::Warnings)?.config.language)
+        }
         Command::Register(args) => register::register(&args, common.load(Logs::Warnings)?).await,
         Command::Job(job::JobCommand::Verify(args)) => job::verify(&args, &common.load(Logs::Warnings)?.config, clock().now_ms()),
         Command::Drill(command) => drill::run(command, common).await,
@@ -173,6 +180,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
         Command::Job(command) => job::run(command, core).await,
+        Command::Settings(command) => settings::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,
         Command::Serve(_)
         | Command::Stdio(_)
@@ -251,12 +259,19 @@ impl Fault {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    use crate::{config::ConfigError, store::StoreError};
+    use crate::{
+        config::ConfigError,
+        settings::{Refusal, SettingsError},
+        store::StoreError,
+    };
     if let Some(fault) = error.downcast_ref::<Fault>() {
         return fault.code;
     }
     if error.downcast_ref::<ConfigError>().is_some() || matches!(error.downcast_ref::<StartError>(), Some(StartError::Setting(_))) {
         return exit::USAGE;
+    }
+    if let Some(SettingsError::Refused(refusals)) = error.downcast_ref::<SettingsError>() {
+        return if refusals.iter().all(Refusal::is_unknown) { exit::NOT_FOUND } else { exit::USAGE };
     }
     match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound(_)) => exit::NOT_FOUND,

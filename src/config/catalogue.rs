@@ -1,12 +1,47 @@
 //! Every key there is, read from the schemas of the section structs: its meaning, type, range and default.
 //!
 //! The loader, the error messages, the sample file and the man page all ask here, so that a new field needs nothing
-//! but its line in a struct.
+//! but its line in a struct. The runtime settings are described by the same means: English comes from the doc
+//! comments, Chinese from the extension `x-zh`.
 
-use schemars::{Schema, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Config;
+use super::{Config, Language};
+
+/// A text in both languages.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bilingual {
+    /// English.
+    pub en: String,
+    /// Chinese; empty where nobody reads it in Chinese.
+    pub zh: String,
+}
+
+impl Bilingual {
+    /// The text in a language, or in English where there is no other.
+    pub fn of(&self, language: Language) -> &str {
+        match language {
+            Language::ZhCn if !self.zh.is_empty() => &self.zh,
+            _ => &self.en,
+        }
+    }
+
+    /// The description of a schema.
+    fn read(schema: &Value) -> Self {
+        Self { en: text(schema, "description"), zh: text(schema, "x-zh") }
+    }
+}
+
+/// One word of a choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// As it is written.
+    pub word: String,
+    /// Its meaning.
+    pub doc: Bilingual,
+}
 
 /// What a key holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +55,7 @@ pub enum Kind {
     /// Text.
     Text,
     /// One of a few words, each with its meaning.
-    Choice(Vec<(String, String)>),
+    Choice(Vec<Word>),
     /// A length of time.
     Duration,
     /// A size in bytes.
@@ -33,6 +68,8 @@ pub enum Kind {
     Url,
     /// Several of these.
     List(Box<Kind>),
+    /// An object, written as JSON.
+    Json,
 }
 
 /// One key.
@@ -45,15 +82,19 @@ pub struct KeyInfo {
     /// The key within its section.
     pub name: String,
     /// Its meaning.
-    pub doc: String,
+    pub doc: Bilingual,
     /// What it holds.
     pub kind: Kind,
     /// Its default; null when unset.
     pub default: Value,
     /// Something to show in its place when there is no default.
     pub example: Option<Value>,
-    /// Least and greatest value, as they are written.
+    /// Least and greatest value, as they are written; of a list, those of each entry.
     pub range: (Option<Value>, Option<Value>),
+    /// Least and greatest number of entries or characters.
+    pub length: (Option<u64>, Option<u64>),
+    /// What a number counts.
+    pub unit: Bilingual,
     /// Whether its value is never shown.
     pub secret: bool,
 }
@@ -64,7 +105,7 @@ pub struct Section {
     /// Its name; empty for the keys above all sections.
     pub name: String,
     /// Its meaning.
-    pub doc: String,
+    pub doc: Bilingual,
     /// Its keys, in the order of the struct.
     pub keys: Vec<KeyInfo>,
 }
@@ -77,16 +118,21 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Reads the schemas.
+    /// The keys of the configuration.
     pub fn new() -> Self {
+        Self::of::<Config>()
+    }
+
+    /// The keys of a struct, each of whose fields is a key or a section.
+    pub fn of<T: JsonSchema + Serialize + Default>() -> Self {
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-        let schema = settings.into_generator().into_root_schema_for::<Config>();
-        let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+        let schema = settings.into_generator().into_root_schema_for::<T>();
+        let defaults = serde_json::to_value(T::default()).unwrap_or_default();
         Self::from_schema(&schema, &defaults)
     }
 
     fn from_schema(schema: &Schema, defaults: &Value) -> Self {
-        let mut top = Section { name: String::new(), doc: text(schema.as_value(), "description"), keys: Vec::new() };
+        let mut top = Section { name: String::new(), doc: Bilingual::read(schema.as_value()), keys: Vec::new() };
         let mut sections = Vec::new();
         for (name, property) in properties(schema.as_value()) {
             let default = defaults.get(name).cloned().unwrap_or_default();
@@ -97,7 +143,7 @@ impl Catalogue {
             let keys = properties(property)
                 .map(|(key, property)| KeyInfo::read(name, key, property, default.get(key).cloned().unwrap_or_default()))
                 .collect();
-            sections.push(Section { name: name.clone(), doc: text(property, "description"), keys });
+            sections.push(Section { name: name.clone(), doc: Bilingual::read(property), keys });
         }
         sections.insert(0, top);
         Self { sections }
@@ -131,11 +177,16 @@ impl KeyInfo {
             key: join(section, name),
             section: section.to_owned(),
             name: name.to_owned(),
-            doc: text(property, "description"),
+            doc: Bilingual::read(property),
             kind: Kind::read(property),
             default,
             example: property.get("examples").and_then(|list| list.get(0)).cloned(),
             range: (property.get("minimum").cloned(), property.get("maximum").cloned()),
+            length: (
+                count(property, ["minItems", "minLength", "minProperties"]),
+                count(property, ["maxItems", "maxLength", "maxProperties"]),
+            ),
+            unit: Bilingual { en: text(property, "x-unit"), zh: text(property, "x-unit-zh") },
             secret: property.get("writeOnly") == Some(&Value::Bool(true)),
         }
     }
@@ -164,6 +215,8 @@ impl Kind {
             (_, "integer") => Self::Integer,
             (_, "number") => Self::Number,
             (_, "array") => Self::List(Box::new(schema.get("items").map_or(Self::Text, Self::read))),
+            (_, "object") => Self::Json,
+            _ if schema.get("oneOf").is_some() => Self::Json,
             _ => Self::Text,
         }
     }
@@ -176,7 +229,7 @@ impl Kind {
             Self::Number => format!("a number such as {}", example("0.5")),
             Self::Text => "text in quotes".to_owned() + &own.map(|own| format!(" such as {own}")).unwrap_or_default(),
             Self::Choice(words) => {
-                let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+                let words: Vec<String> = words.iter().map(|word| format!("\"{}\"", word.word)).collect();
                 format!("one of {}", words.join(", "))
             }
             Self::Duration => format!("a length of time such as {}", example("\"30s\"")),
@@ -188,6 +241,7 @@ impl Kind {
                 Some(own) => format!("a list such as {own}"),
                 None => format!("a list, each entry {}", kind.expected(None)),
             },
+            Self::Json => "an object".to_owned() + &own.map(|own| format!(" such as {own}")).unwrap_or_default(),
         }
     }
 }
@@ -222,13 +276,18 @@ fn main_type(schema: &Value) -> &str {
     named.unwrap_or_default()
 }
 
+/// A bound of the schema, under the name that its type has for it.
+fn count(schema: &Value, names: [&str; 3]) -> Option<u64> {
+    names.iter().find_map(|name| schema.get(name)).and_then(Value::as_u64)
+}
+
 /// The words of an enum: a `oneOf` of constants when they are commented, plain `enum` words otherwise.
-fn choices(schema: &Value) -> Vec<(String, String)> {
+fn choices(schema: &Value) -> Vec<Word> {
     let list = |name: &str| schema.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let plain = list("enum").into_iter().filter_map(|word| Some((word.as_str()?.to_owned(), String::new())));
+    let plain = list("enum").into_iter().filter_map(|word| Some(Word { word: word.as_str()?.to_owned(), doc: Bilingual::default() }));
     let commented = list("oneOf").into_iter().filter_map(|variant| {
         let word = variant.get("const")?.as_str()?.to_owned();
-        Some((word, text(&variant, "description")))
+        Some(Word { word, doc: Bilingual::read(&variant) })
     });
     plain.chain(commented).collect()
 }
@@ -244,12 +303,12 @@ mod tests {
     #[test]
     fn every_key_says_what_it_is() {
         let catalogue = Catalogue::new();
-        assert!(catalogue.keys().count() > 40);
+        assert!(catalogue.keys().count() > 35);
         for info in catalogue.keys() {
-            assert!(info.doc.ends_with('.'), "{} has no sentence: {:?}", info.key, info.doc);
+            assert!(info.doc.en.ends_with('.'), "{} has no sentence: {:?}", info.key, info.doc.en);
         }
         for section in &catalogue.sections {
-            assert!(!section.doc.is_empty(), "[{}] has no sentence", section.name);
+            assert!(!section.doc.en.is_empty(), "[{}] has no sentence", section.name);
         }
     }
 
@@ -260,12 +319,12 @@ mod tests {
         assert_eq!(kind("mcp.listen"), Kind::Address);
         assert_eq!(kind("mcp.max_body"), Kind::Size);
         assert_eq!(kind("http.max_connections"), Kind::Integer);
-        assert_eq!(kind("registration.retry_delays"), Kind::List(Box::new(Kind::Duration)));
-        assert_eq!(kind("registration.retry_jitter"), Kind::Number);
+        assert_eq!(kind("mcp.allowed_hosts"), Kind::List(Box::new(Kind::Text)));
+        assert_eq!(kind("http.header_timeout"), Kind::Duration);
         assert_eq!(kind("outbound.webhook_url"), Kind::Url);
         assert_eq!(kind("data_dir"), Kind::Path);
-        assert!(matches!(kind("keys.reveal"), Kind::Choice(words) if words[0].0 == "sealed" && words.len() == 2));
-        assert!(matches!(kind("language"), Kind::Choice(words) if words[0].0 == "zh-CN"));
+        assert!(matches!(kind("keys.reveal"), Kind::Choice(words) if words[0].word == "sealed" && words.len() == 2));
+        assert!(matches!(kind("language"), Kind::Choice(words) if words[0].word == "zh-CN"));
         assert!(catalogue.get("hook.key").unwrap().secret);
         assert!(catalogue.get("hook.signing_secrets").unwrap().secret);
     }

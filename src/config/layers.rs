@@ -12,7 +12,7 @@ use super::{
     catalogue::Kind,
     environment::{PREFIX, RESERVED},
     secrets,
-    suggest::nearest,
+    suggest::{moved, nearest},
 };
 
 /// One value of one source.
@@ -107,7 +107,10 @@ pub(super) fn variables(environment: &Environment, catalogue: &Catalogue) -> Lay
             // Container files pass on unset variables as empty ones.
             Some(info) if text.is_empty() && !matches!(info.kind, Kind::List(_)) => {}
             Some(info) => layer.leaves.push(Leaf::new(key, typed(text, &info.kind), origin)),
-            None => layer.refuse(origin, "", unknown_variable(name, catalogue)),
+            None => match moved(&key) {
+                Some(message) => layer.refuse(origin, &key, message),
+                None => layer.refuse(origin, "", unknown_variable(name, catalogue)),
+            },
         }
     }
     let rust_log = environment.rust_log().map(|text| Leaf::new("log.filter", text, Origin::Env("RUST_LOG".to_owned())));
@@ -150,43 +153,13 @@ fn flag_name(key: &str) -> String {
     if key == "data_dir" { "--data-dir".to_owned() } else { format!("--set {key}") }
 }
 
-/// A text of the environment or the command line as a value of the key's type; left as text when it does not fit,
-/// so that the check of types names it.
 fn typed(text: &str, kind: &Kind) -> Value {
-    let trimmed = text.trim();
-    match kind {
-        Kind::Bool => match trimmed {
-            "true" | "1" => Value::from(true),
-            "false" | "0" => Value::from(false),
-            _ => Value::from(text),
-        },
-        Kind::Integer => trimmed.parse::<i64>().map_or_else(|_| Value::from(text), Value::from),
-        Kind::Number => trimmed.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
-        Kind::List(_) if trimmed.starts_with('[') => serde_json::from_str::<Value>(trimmed).unwrap_or_else(|_| Value::from(text)),
-        Kind::List(item) => {
-            let parts = trimmed.split(',').map(str::trim).filter(|part| !part.is_empty());
-            Value::from(parts.map(|part| typed(part, item)).collect::<Vec<_>>())
-        }
-        Kind::Text => Value::from(text),
-        _ => Value::from(trimmed),
-    }
+    Value::serialize(kind.typed(text)).unwrap_or_else(|_| Value::from(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_take_the_type_of_their_key() {
-        let list = Kind::List(Box::new(Kind::Text));
-        assert_eq!(typed("a, b,,c ", &list), Value::from(vec!["a", "b", "c"]));
-        assert_eq!(typed(r#"["a,b","c"]"#, &list), Value::from(vec!["a,b", "c"]));
-        assert_eq!(typed("", &list), Value::from(Vec::<Value>::new()));
-        assert_eq!(typed("12", &Kind::Integer).to_i128(), Some(12));
-        assert_eq!(typed("1.0", &Kind::Text), Value::from("1.0"));
-        assert_eq!(typed("1", &Kind::Bool), Value::from(true));
-        assert_eq!(typed("maybe", &Kind::Bool), Value::from("maybe"));
-    }
 
     #[test]
     fn every_key_can_be_set_by_a_variable() {

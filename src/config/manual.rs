@@ -1,16 +1,6 @@
 //! The manual page of the file, anmei-mcp.toml(5), in roff.
 
-use std::fmt::Write;
-
-use serde_json::Value;
-
-use super::{
-    Catalogue, KeyInfo,
-    catalogue::{Kind, Section},
-    layers::variable_name,
-    sample::one_line,
-    value::range_text,
-};
+use super::{Catalogue, catalogue::Section, layers::variable_name, roff::Page};
 
 const DESCRIPTION: [&str; 4] = [
     "Settings of the anmei-mcp daemon, in TOML. Every key is optional, and an unknown key is an error.",
@@ -25,10 +15,7 @@ const DESCRIPTION: [&str; 4] = [
 
 /// The text of anmei-mcp.toml(5).
 pub fn manual() -> String {
-    let mut page = Page::default();
-    page.macro_line(".TH anmei\\-mcp.toml 5 \"\" \"anmei\\-mcp\" \"File formats\"");
-    page.heading("NAME");
-    page.text("anmei-mcp.toml - settings of the anmei-mcp daemon");
+    let mut page = Page::new("anmei-mcp.toml", "settings of the anmei-mcp daemon");
     page.heading("DESCRIPTION");
     for paragraph in DESCRIPTION {
         page.paragraph(paragraph);
@@ -37,8 +24,8 @@ pub fn manual() -> String {
         put_section(&mut page, section);
     }
     page.heading("SEE ALSO");
-    page.text("anmei-mcp(1), anmei-mcp-config(1), systemd.exec(5)");
-    page.out
+    page.text("anmei-mcp(1), anmei-mcp-config(1), anmei-mcp-settings(5), systemd.exec(5)");
+    page.finish()
 }
 
 fn put_section(page: &mut Page, section: &Section) {
@@ -46,83 +33,13 @@ fn put_section(page: &mut Page, section: &Section) {
         page.heading("KEYS ABOVE ALL SECTIONS");
     } else {
         page.heading(&format!("SECTION [{}]", section.name));
-        page.text(&section.doc);
+        page.text(&section.doc.en);
     }
     for info in &section.keys {
-        put_key(page, info);
-    }
-}
-
-fn put_key(page: &mut Page, info: &KeyInfo) {
-    page.tag(&info.name);
-    page.text(&info.doc);
-    if let Kind::Choice(words) = &info.kind {
-        for (word, meaning) in words {
-            page.line_break();
-            page.text(&format!("\"{word}\": {meaning}"));
-        }
-    }
-    if let Some(range) = range_text(info) {
+        page.entry(info);
         page.line_break();
-        page.text(&format!("Range: {range}."));
+        page.text(&format!("Variable: {}", variable_name(&info.key)));
     }
-    page.line_break();
-    match &info.default {
-        Value::Null => page.text("Default: unset"),
-        Value::String(text) if text.contains('\n') => page.block("Default:", text),
-        default => page.text(&format!("Default: {}", one_line(default))),
-    }
-    page.line_break();
-    page.text(&format!("Variable: {}", variable_name(&info.key)));
-}
-
-/// A roff page in the making.
-#[derive(Default)]
-struct Page {
-    out: String,
-}
-
-impl Page {
-    fn macro_line(&mut self, line: &str) {
-        self.out.push_str(line);
-        self.out.push('\n');
-    }
-
-    fn heading(&mut self, title: &str) {
-        self.macro_line(&format!(".SH {}", escaped(title)));
-    }
-
-    fn paragraph(&mut self, text: &str) {
-        self.macro_line(".PP");
-        self.text(text);
-    }
-
-    fn tag(&mut self, name: &str) {
-        let _ = writeln!(self.out, ".TP\n\\fB{}\\fR", escaped(name));
-    }
-
-    fn line_break(&mut self) {
-        self.macro_line(".br");
-    }
-
-    /// A text whose lines stay as they are.
-    fn block(&mut self, label: &str, text: &str) {
-        self.text(label);
-        self.macro_line(".nf");
-        text.lines().for_each(|line| self.text(line));
-        self.macro_line(".fi");
-    }
-
-    fn text(&mut self, text: &str) {
-        let text = escaped(text);
-        // A line that starts with a dot or an apostrophe would be a request.
-        let guard = if text.starts_with(['.', '\'']) { "\\&" } else { "" };
-        let _ = writeln!(self.out, "{guard}{text}");
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq")
 }
 
 #[cfg(test)]
@@ -143,6 +60,5 @@ mod tests {
         for line in manual().lines().filter(|line| line.starts_with(['.', '\''])) {
             assert!(known.iter().any(|request| line.starts_with(request)), "{line}");
         }
-        assert_eq!(escaped("a\\n-b"), "a\\en\\-b");
     }
 }

@@ -20,6 +20,7 @@ mod mcp;
 mod outbound;
 mod problem;
 mod registration;
+mod roff;
 mod sample;
 mod secrets;
 mod suggest;
@@ -35,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     call_log::{Bodies, CallLog},
-    catalogue::{Catalogue, KeyInfo, Kind, Section},
+    catalogue::{Bilingual, Catalogue, KeyInfo, Kind, Section, Word},
     environment::{Environment, environment},
     hook::Hook,
     http::Http,
@@ -47,8 +48,10 @@ pub use self::{
     outbound::Outbound,
     problem::{ConfigError, Origin, Problem},
     registration::Registration,
-    sample::sample,
+    roff::Page,
+    sample::{one_line, sample},
     units::{ByteSize, ByteSizeError, HumanDuration},
+    validate::{web_url, webhook_secret},
 };
 
 /// Language of what the daemon says to people.

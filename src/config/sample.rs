@@ -3,9 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Catalogue, KeyInfo,
+    Catalogue, KeyInfo, Language,
     catalogue::{Kind, Section},
-    value::range_text,
 };
 
 const HEAD: &str = "\
@@ -32,7 +31,7 @@ pub fn sample() -> String {
 fn put_section(out: &mut String, section: &Section) {
     if !section.name.is_empty() {
         out.push('\n');
-        comment(out, &section.doc);
+        comment(out, &section.doc.en);
         line(out, &format!("[{}]", section.name));
     }
     for info in &section.keys {
@@ -42,13 +41,13 @@ fn put_section(out: &mut String, section: &Section) {
 }
 
 fn put_key(out: &mut String, info: &KeyInfo) {
-    comment(out, &info.doc);
+    comment(out, &info.doc.en);
     if let Kind::Choice(words) = &info.kind {
-        for (word, meaning) in words {
-            comment(out, &format!("\"{word}\": {meaning}"));
+        for word in words {
+            comment(out, &format!("\"{}\": {}", word.word, word.doc.en));
         }
     }
-    if let Some(range) = range_text(info) {
+    if let Some(range) = info.range_text(Language::En) {
         comment(out, &format!("Range: {range}."));
     }
     match (&info.default, &info.example) {
@@ -94,7 +93,7 @@ fn literal(value: &Value) -> String {
 }
 
 /// A value as TOML on one line.
-pub(super) fn one_line(value: &Value) -> String {
+pub fn one_line(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(one_line).collect::<Vec<_>>().join(", ")),
         Value::Object(entries) => {

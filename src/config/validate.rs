@@ -4,13 +4,14 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
-use super::{Config, HumanDuration, Mcp};
+use super::{Config, Mcp};
 use crate::secret::{MasterKey, SecretText};
 
 /// A key and what is wrong with its value.
 pub(super) type Finding = (&'static str, String);
 
-pub(super) fn web_url(text: &str) -> Result<Url, String> {
+/// An address of http or https, with a host.
+pub fn web_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("\"{text}\" is not a URL: {error}"))?;
     if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() {
         return Ok(url);
@@ -24,7 +25,6 @@ pub(super) fn whole(config: &Config) -> Vec<Finding> {
     findings.extend(mcp(&config.mcp));
     findings.extend(host_list("hook.allowed_hosts", &config.hook.allowed_hosts));
     findings.extend(secrets(config));
-    findings.extend(registration(config));
     findings.extend(overlap(config));
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&config.log.filter) {
         findings.push(("log.filter", format!("{error}; expected levels and targets such as \"info,rmcp=warn\"")));
@@ -33,12 +33,7 @@ pub(super) fn whole(config: &Config) -> Vec<Finding> {
 }
 
 fn texts(config: &Config) -> Vec<Finding> {
-    let needed = [
-        ("mcp.server_name", &config.mcp.server_name),
-        ("mcp.server_version", &config.mcp.server_version),
-        ("registration.conversation_title", &config.registration.conversation_title),
-        ("registration.static_welcome", &config.registration.static_welcome),
-    ];
+    let needed = [("mcp.server_name", &config.mcp.server_name), ("mcp.server_version", &config.mcp.server_version)];
     let blank = needed.into_iter().filter(|(_, text)| text.trim().is_empty());
     blank.map(|(key, _)| (key, "is empty; leave the key out for its default".to_owned())).collect()
 }
@@ -108,30 +103,11 @@ fn secret_text(secret: &SecretText) -> &str {
     secret.expose()
 }
 
-/// Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.
-fn webhook_secret(secret: &SecretText) -> Result<(), &'static str> {
+/// Whether a text has the form of a Standard Webhooks secret: `whsec_` and base64 of 24 to 64 bytes.
+pub fn webhook_secret(secret: &SecretText) -> Result<(), &'static str> {
     let text = secret_text(secret).strip_prefix("whsec_").ok_or("must start with whsec_")?;
     let bytes = STANDARD.decode(text).map_err(|_| "must be whsec_ followed by base64")?;
     if (24..=64).contains(&bytes.len()) { Ok(()) } else { Err("must be whsec_ and base64 of 24 to 64 bytes") }
-}
-
-fn registration(config: &Config) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let registration = &config.registration;
-    let longest = HumanDuration::from_secs(24 * 3600);
-    if registration.retry_delays.len() > 20 || registration.retry_delays.iter().any(|delay| *delay > longest) {
-        findings.push(("registration.retry_delays", "allowed: up to 20 waits of up to 24h each".to_owned()));
-    }
-    if let Some(template) = &registration.link_template {
-        if !template.contains("{conversation_id}") {
-            let message = "must contain {conversation_id}, which stands for the conversation's id";
-            findings.push(("registration.link_template", message.to_owned()));
-        }
-        if let Err(why) = web_url(&template.replace("{conversation_id}", "id")) {
-            findings.push(("registration.link_template", why));
-        }
-    }
-    findings
 }
 
 /// The same port on "every address" and on one of them cannot both be had.

@@ -96,10 +96,23 @@ pub struct Reply {
     pub body: Bytes,
 }
 
+/// Idle connections kept for each host.
+const IDLE_PER_HOST: usize = 64;
+
 impl HttpClient {
     /// Sets up the client. Reads the system's certificates, which takes some milliseconds: do it once.
     pub fn new(proxy: ProxyUse) -> Result<Self, SetupError> {
+        Self::with_idle(proxy, IDLE_PER_HOST)
+    }
+
+    /// A client that keeps no connection: every request opens its own, and meets none that died meanwhile.
+    pub fn without_pool(proxy: ProxyUse) -> Result<Self, SetupError> {
+        Self::with_idle(proxy, 0)
+    }
+
+    fn with_idle(proxy: ProxyUse, idle: usize) -> Result<Self, SetupError> {
         install_crypto();
+        let builder = |proxy| builder(proxy).pool_max_idle_per_host(idle);
         match builder(proxy).build() {
             Ok(client) => Ok(Self(client)),
             Err(error) => {
@@ -195,7 +208,6 @@ fn builder(proxy: ProxyUse) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(16)
         .referer(false);
     match proxy {
         ProxyUse::Direct => builder.no_proxy(),

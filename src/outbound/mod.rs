@@ -2,8 +2,9 @@
 //!
 //! reqwest is used in this folder alone (`tests/it/layers.rs` holds that), behind [`http_client::HttpClient`]: one
 //! pool of connections, no redirects (a key never follows one to another origin), no cookies, no proxy unless the
-//! operator asks for it. On top of it stand the agents ([`dify`]) and the signed events for other systems
-//! ([`webhook`], signed by [`standard_webhooks`], which also verifies what others send us).
+//! operator asks for it. On top of it stand the agents ([`dify`]), the signed events for other systems
+//! ([`webhook`], signed by [`standard_webhooks`], which also verifies what others send us), and the ways to reach people
+//! who are not connected ([`channels`], of which e-mail and Redis speak protocols of their own).
 //!
 //! Each boundary has one error enum that says what to do next: try again, go on to the next rung, or stop asking and
 //! tell an administrator. Deciding when to try again is the caller's: nothing here retries by itself, sleeps, or

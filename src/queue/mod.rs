@@ -1,13 +1,14 @@
 //! Durable jobs, worked off. The queue knows no job by name: handlers are handed in.
 //!
 //! A job is claimed under a lease and a token, kept alive by a heartbeat, and finished only by whoever still holds the
-//! token. A failed try waits 5, 15, 60 s (a setting, plus a little jitter), then the job is dead and its handler is
-//! told. A soft stop puts a job back without costing it an attempt.
+//! token. A failed try waits as its handler says (5, 15, 60 s, plus a little jitter), then the job is dead and its
+//! handler is told. A soft stop puts a job back without costing it an attempt; neither does a crash.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, Semaphore};
+use futures_util::FutureExt;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -21,9 +22,11 @@ use crate::{
 };
 
 /// Longest sleep between two looks for work: another process may have added some.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_millis(250);
+/// Most jobs claimed in one transaction.
+const BATCH: usize = 64;
 
-/// Why a try failed.
+/// Why a try did not end the job.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JobError {
     /// It may work later.
@@ -34,7 +37,13 @@ pub enum JobError {
         /// Not before that long.
         after: Option<Duration>,
     },
-    /// It never will.
+    /// Nothing failed; there is more to do at this time. Costs no attempt.
+    #[error("goes on later")]
+    Later {
+        /// Not before, in milliseconds since 1970.
+        run_at: i64,
+    },
+    /// It never will work.
     #[error("{0}")]
     Fatal(String),
 }
@@ -50,17 +59,22 @@ impl From<StoreError> for JobError {
 pub trait Handler: Send + Sync {
     /// Does the work on `subject_id`. Must be safe to run again after it was cut off anywhere.
     async fn run(&self, subject_id: &str, attempt: u32) -> Result<(), JobError>;
+    /// The wait after the failed try `attempt` (1 for the first), without jitter; nothing gives the job up.
+    fn delay(&self, attempt: u32) -> Option<Duration>;
+    /// Largest share of the wait that is added at random, so that retries do not come all at once.
+    fn jitter(&self) -> f64 {
+        0.1
+    }
     /// Hears that the job was given up.
     async fn given_up(&self, subject_id: &str, error: &JobError);
 }
 
-/// How jobs are tried.
+/// Which handler has which kind of job.
+pub type Handlers = HashMap<&'static str, Arc<dyn Handler>>;
+
+/// How jobs are worked on.
 #[derive(Debug, Clone)]
 pub struct QueueSettings {
-    /// Waits before the second, third, … try.
-    pub retry_delays: Vec<Duration>,
-    /// Largest part of a wait that is added at random.
-    pub jitter: f64,
     /// Jobs at once.
     pub workers: usize,
     /// How long a silent worker keeps its job.
@@ -77,7 +91,7 @@ struct Shared {
     store: Store,
     clock: SharedClock,
     settings: QueueSettings,
-    handlers: HashMap<&'static str, Arc<dyn Handler>>,
+    handlers: Handlers,
     boot_id: String,
     wake: Arc<Notify>,
     slots: Arc<Semaphore>,
@@ -85,13 +99,7 @@ struct Shared {
 
 impl Queue {
     /// A queue over `store`. `wake` is notified by whoever adds a job.
-    pub fn new(
-        store: Store,
-        clock: SharedClock,
-        settings: QueueSettings,
-        handlers: HashMap<&'static str, Arc<dyn Handler>>,
-        wake: Arc<Notify>,
-    ) -> Self {
+    pub fn new(store: Store, clock: SharedClock, settings: QueueSettings, handlers: Handlers, wake: Arc<Notify>) -> Self {
         let slots = Arc::new(Semaphore::new(settings.workers));
         let boot_id = new_id(clock.as_ref());
         Self { shared: Arc::new(Shared { store, clock, settings, handlers, boot_id, wake, slots }) }
@@ -105,31 +113,35 @@ impl Queue {
     /// Works until `stop`, then waits for its workers, which put unfinished jobs back.
     pub async fn run(&self, stop: CancellationToken) {
         let workers = TaskTracker::new();
-        while let Some((job, slot)) = self.next(&stop).await {
-            let (queue, stop) = (self.clone(), stop.clone());
-            workers.spawn(async move {
-                queue.work(job, &stop).await;
-                drop(slot);
-            });
+        while let Some(batch) = self.next(&stop).await {
+            for (job, slot) in batch {
+                let (queue, stop) = (self.clone(), stop.clone());
+                workers.spawn(async move {
+                    queue.work(job, &stop).await;
+                    drop(slot);
+                });
+            }
         }
         workers.close();
         workers.wait().await;
     }
 
-    /// The next job with a slot to work in; none once stopped.
-    async fn next(&self, stop: &CancellationToken) -> Option<(ClaimedJob, tokio::sync::OwnedSemaphorePermit)> {
+    /// The next jobs, each with a slot to work in; none once stopped.
+    async fn next(&self, stop: &CancellationToken) -> Option<Vec<(ClaimedJob, OwnedSemaphorePermit)>> {
         loop {
-            let slot = tokio::select! {
+            let first = tokio::select! {
                 () = stop.cancelled() => return None,
                 slot = Arc::clone(&self.shared.slots).acquire_owned() => slot.ok()?,
             };
+            let more = std::iter::from_fn(|| Arc::clone(&self.shared.slots).try_acquire_owned().ok());
+            let slots: Vec<_> = std::iter::once(first).chain(more.take(BATCH - 1)).collect();
             let woken = self.shared.wake.notified();
-            match self.claim().await {
-                Ok(Some(job)) => return Some((job, slot)),
-                Ok(None) => {}
+            match self.claim(slots.len()).await {
+                Ok(jobs) if !jobs.is_empty() => return Some(jobs.into_iter().zip(slots).collect()),
+                Ok(_) => {}
                 Err(error) => tracing::error!(%error, "no job could be claimed; trying again"),
             }
-            drop(slot);
+            drop(slots);
             tokio::select! {
                 () = stop.cancelled() => return None,
                 () = woken => {}
@@ -138,16 +150,15 @@ impl Queue {
         }
     }
 
-    async fn claim(&self) -> Result<Option<ClaimedJob>, StoreError> {
+    async fn claim(&self, most: usize) -> Result<Vec<ClaimedJob>, StoreError> {
         let Shared { store, clock, settings, boot_id, .. } = &*self.shared;
         // Nobody writes to look: an idle queue costs no commit.
         let now = clock.now_ms();
-        match store.next_job()? {
-            Some(due) if due <= now => {}
-            _ => return Ok(None),
+        if store.next_job()?.is_none_or(|due| due > now) {
+            return Ok(Vec::new());
         }
-        let claim = Claim { boot_id: boot_id.clone(), lease_token: new_id(clock.as_ref()), now, lease_until: now + ms(settings.lease) };
-        store.claim_job(claim).await
+        let lease_token = new_id(clock.as_ref());
+        store.claim_jobs(Claim { boot_id: boot_id.clone(), lease_token, now, lease_until: now + ms(settings.lease), most }).await
     }
 
     /// Time to the next due job, at most [`IDLE`].
@@ -158,8 +169,16 @@ impl Queue {
     }
 
     async fn expire(&self) {
-        if let Err(error) = self.shared.store.expire_leases(self.shared.clock.now_ms()).await {
-            tracing::error!(%error, "leases that ran out could not be looked for");
+        let Shared { store, clock, .. } = &*self.shared;
+        let now = clock.now_ms();
+        let expired = match store.has_expired_lease(now) {
+            Ok(false) => return,
+            Ok(true) => store.expire_leases(now).await,
+            Err(error) => Err(error),
+        };
+        match expired {
+            Ok(jobs) => tracing::warn!(jobs, "jobs whose worker was silent for too long go on elsewhere"),
+            Err(error) => tracing::error!(%error, "leases that ran out could not be looked for"),
         }
     }
 
@@ -167,7 +186,7 @@ impl Queue {
         let Shared { store, clock, handlers, .. } = &*self.shared;
         let ending = match handlers.get(job.kind.as_str()) {
             Some(handler) => tokio::select! {
-                result = handler.run(&job.subject_id, job.attempt) => self.ending(&job, handler.as_ref(), result).await,
+                result = tried(handler.as_ref(), &job) => self.ending(&job, handler.as_ref(), result).await,
                 () = stop.cancelled() => Ending::Released,
                 () = self.heartbeat(&job) => return,
             },
@@ -199,16 +218,17 @@ impl Queue {
     async fn ending(&self, job: &ClaimedJob, handler: &dyn Handler, result: Result<(), JobError>) -> Ending {
         let error = match result {
             Ok(()) => return Ending::Done,
+            Err(JobError::Later { run_at }) => return Ending::Later { run_at },
             Err(error) => error,
         };
-        let Shared { clock, settings, .. } = &*self.shared;
+        let now = self.shared.clock.now_ms();
         let again = match &error {
-            JobError::Retry { after, .. } => delay(settings, job.attempt).map(|wait| wait.max(after.unwrap_or_default())),
-            JobError::Fatal(_) => None,
+            JobError::Retry { after, .. } => wait(handler, job.attempt).map(|wait| wait.max(after.unwrap_or_default())),
+            JobError::Later { .. } | JobError::Fatal(_) => None,
         };
         if let Some(wait) = again {
             tracing::warn!(job.kind, subject.id = job.subject_id, attempt = job.attempt, %error, retry_in_ms = ms(wait), "a job failed and will be tried again");
-            return Ending::Retry { run_at: clock.now_ms() + ms(wait), error: error.to_string() };
+            return Ending::Retry { run_at: now + ms(wait), error: error.to_string() };
         }
         tracing::error!(job.kind, subject.id = job.subject_id, attempt = job.attempt, %error, "a job was given up");
         handler.given_up(&job.subject_id, &error).await;
@@ -216,12 +236,24 @@ impl Queue {
     }
 }
 
+/// One try. A panic is a failure of this try alone.
+async fn tried(handler: &dyn Handler, job: &ClaimedJob) -> Result<(), JobError> {
+    let work = AssertUnwindSafe(handler.run(&job.subject_id, job.attempt)).catch_unwind();
+    work.await.unwrap_or_else(|_| Err(JobError::Retry { why: "the work panicked".into(), after: None }))
+}
+
 /// The wait after the try `attempt`, with positive jitter only, so that a promised wait is never cut short.
-fn delay(settings: &QueueSettings, attempt: u32) -> Option<Duration> {
-    let base = settings.retry_delays.get(usize::try_from(attempt).ok()?.checked_sub(1)?)?;
+fn wait(handler: &dyn Handler, attempt: u32) -> Option<Duration> {
+    let base = handler.delay(attempt)?;
     // Without randomness there is no jitter, and nothing is lost.
     let part = random_bytes::<2>().map_or(0.0, |bytes| f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX));
-    Some(base.mul_f64(1.0 + settings.jitter * part))
+    Some(base.mul_f64(1.0 + handler.jitter().clamp(0.0, 1.0) * part))
+}
+
+/// The `attempt`-th of some waits (1 for the first).
+pub fn nth_delay<D: Copy + Into<Duration>>(delays: &[D], attempt: u32) -> Option<Duration> {
+    let index = usize::try_from(attempt).ok()?.checked_sub(1)?;
+    delays.get(index).map(|delay| (*delay).into())
 }
 
 fn ms(duration: Duration) -> i64 {
@@ -229,24 +261,4 @@ fn ms(duration: Duration) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_those_of_the_setting_and_never_shorter() {
-        let settings = QueueSettings {
-            retry_delays: [5, 15, 60].map(Duration::from_secs).to_vec(),
-            jitter: 0.1,
-            workers: 1,
-            lease: Duration::from_secs(30),
-        };
-        for (attempt, seconds) in [(1, 5.0), (2, 15.0), (3, 60.0)] {
-            for _ in 0..50 {
-                let wait = delay(&settings, attempt).unwrap().as_secs_f64();
-                assert!((seconds..=seconds * 1.1001).contains(&wait), "{attempt}: {wait}");
-            }
-        }
-        assert_eq!(delay(&settings, 4), None);
-        assert_eq!(delay(&settings, 0), None);
-    }
-}
+mod tests;

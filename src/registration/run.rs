@@ -6,79 +6,65 @@ use std::{
 };
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{agents::Agents, steps};
+use super::{Connected, announce::Announcer, desk::Desk, ladder::Pending, steps};
 use crate::{
     clock::SharedClock,
-    queue::{Handler, JobError},
+    drill,
+    queue::{Handler, JobError, nth_delay},
+    settings::{Book, Settings},
     store::{
         Store,
         registrations::{Registration, StepRecord},
     },
 };
 
-/// What the automation says and does, from the configuration.
-#[derive(Debug, Clone)]
-pub struct RunnerSettings {
-    /// Title of the default conversation.
-    pub conversation_title: String,
-    /// The last rung of the ladder.
-    pub static_welcome: String,
-    /// When consultants are expected to answer.
-    pub expected_response: Duration,
-    /// Link to a conversation, with `{conversation_id}`.
-    pub link_template: Option<String>,
-    /// Whether events are sent to other systems.
-    pub events: bool,
-}
-
 /// Carries registrations through their steps.
 pub struct Runner {
     pub(super) store: Store,
     pub(super) clock: SharedClock,
-    pub(super) agents: Agents,
-    pub(super) settings: RunnerSettings,
+    pub(super) desk: Arc<Desk>,
+    pub(super) book: Book,
+    pub(super) connected: Arc<dyn Connected>,
+    pub(super) announcer: Announcer,
     pub(super) wake: Arc<tokio::sync::Notify>,
 }
 
+/// What a runner works with.
+pub struct RunnerParts {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: SharedClock,
+    /// Where agents are asked.
+    pub desk: Arc<Desk>,
+    /// The settings.
+    pub book: Book,
+    /// Who is connected.
+    pub connected: Arc<dyn Connected>,
+    /// Whether events are sent to other systems.
+    pub events: bool,
+    /// Tells the queue that a step added a job.
+    pub wake: Arc<tokio::sync::Notify>,
+}
+
+/// One try at one run, with the settings it began with.
+pub(super) struct Job<'a> {
+    pub(super) runner: &'a Runner,
+    pub(super) settings: Arc<Settings>,
+    pub(super) attempt: u32,
+}
+
 impl Runner {
-    /// A runner; `wake` tells the queue that a step added a job.
-    pub fn new(store: Store, clock: SharedClock, agents: Agents, settings: RunnerSettings, wake: Arc<tokio::sync::Notify>) -> Self {
-        Self { store, clock, agents, settings, wake }
+    /// A runner of these parts.
+    pub fn new(parts: RunnerParts) -> Self {
+        let RunnerParts { store, clock, desk, book, connected, events, wake } = parts;
+        Self { store, clock, desk, book, connected, announcer: Announcer { on: events }, wake }
     }
 
-    pub(super) fn load(&self, id: &str) -> Result<Registration, JobError> {
+    fn load(&self, id: &str) -> Result<Registration, JobError> {
         self.store.registration(id)?.ok_or_else(|| JobError::Fatal(format!("the registration {id} is not in the database")))
-    }
-
-    /// Does the welcome branch and the consultants' branch side by side: neither waits for the other.
-    async fn carry(&self, id: &str, attempt: u32) -> Result<(), JobError> {
-        let run = self.load(id)?;
-        if run.state != "accepted" {
-            return Ok(());
-        }
-        if run.conversation_id.is_none() {
-            steps::open_conversation(self, &run, attempt).await?;
-        }
-        let run = self.load(id)?;
-        let (welcome, notice) = tokio::join!(self.welcome(&run, attempt), steps::notify_consultants(self, &run, attempt));
-        welcome.and(notice)?;
-        let fallback = self.load(id)?.welcome_rung.as_deref() != Some("agent");
-        let state = if fallback { "done_with_fallback" } else { "done" };
-        self.store.finish_registration(id, state, self.clock.now_ms()).await?;
-        Ok(())
-    }
-
-    async fn welcome(&self, run: &Registration, attempt: u32) -> Result<(), JobError> {
-        if run.welcome_text.is_none() {
-            steps::compose_welcome(self, run, attempt).await?;
-        }
-        let run = self.load(&run.id)?;
-        if run.welcome_message_id.is_none() {
-            steps::deliver_welcome(self, &run, attempt).await?;
-        }
-        Ok(())
     }
 
     /// Whether a step is on record as done.
@@ -87,15 +73,81 @@ impl Runner {
     }
 }
 
+impl Job<'_> {
+    async fn carry(&self, id: &str) -> Result<(), JobError> {
+        let run = self.runner.load(id)?;
+        match run.state.as_str() {
+            "accepted" => self.carry_on(run).await,
+            // The welcome is there; an answer that was still awaited when the process ended may have come since.
+            "done_with_fallback" if run.late_outcome.is_none() => steps::look_for_late_answer(self, &run).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The welcome's branch and the consultants' branch side by side: neither waits for the other.
+    async fn carry_on(&self, run: Registration) -> Result<(), JobError> {
+        if run.conversation_id.is_none() {
+            steps::open_conversation(self, &run).await?;
+            self.runner.wake.notify_one();
+        }
+        let run = self.runner.load(&run.id)?;
+        let (pending, notice) = tokio::join!(self.welcome(&run), steps::notify_consultants(self, &run));
+        let pending = pending?;
+        notice?;
+        let run = self.runner.load(&run.id)?;
+        self.finish(&run).await?;
+        match pending {
+            Some(pending) => steps::late_answer(self, &run, pending).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn welcome<'a>(&'a self, run: &'a Registration) -> Result<Option<Pending<'a>>, JobError> {
+        let pending = if run.welcome_text.is_none() { steps::compose_welcome(self, run).await? } else { None };
+        let run = self.runner.load(&run.id)?;
+        if run.welcome_message_id.is_none() {
+            steps::deliver_welcome(self, &run).await?;
+        }
+        Ok(pending)
+    }
+
+    async fn finish(&self, run: &Registration) -> Result<(), JobError> {
+        let by_agent = matches!(run.welcome_rung.as_deref(), Some("agent" | "fallback_agent"));
+        let state = if by_agent { "done" } else { "done_with_fallback" };
+        let said = json!({"state": state, "rung": run.welcome_rung, "message_id": run.welcome_message_id});
+        let runner = self.runner;
+        let event = runner.announcer.event(runner.clock.as_ref(), run, "registration.completed", said);
+        drill::point("finish.before_commit");
+        runner.store.finish_registration(&run.id, state, event, runner.clock.now_ms()).await?;
+        drill::point("finish.after_commit");
+        runner.wake.notify_one();
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Handler for Runner {
     async fn run(&self, subject_id: &str, attempt: u32) -> Result<(), JobError> {
-        self.carry(subject_id, attempt).await
+        let settings = self.book.current()?;
+        Job { runner: self, settings, attempt }.carry(subject_id).await
+    }
+
+    fn delay(&self, attempt: u32) -> Option<Duration> {
+        let settings = self.book.current().unwrap_or_default();
+        nth_delay(&settings.retry.delays, attempt)
+    }
+
+    fn jitter(&self) -> f64 {
+        self.book.current().unwrap_or_default().retry.jitter
     }
 
     async fn given_up(&self, subject_id: &str, error: &JobError) {
         tracing::error!(registration.id = subject_id, %error, "注册自动化最终失败 / a registration was given up; an administrator must look at it");
-        if let Err(error) = self.store.finish_registration(subject_id, "dead_letter", self.clock.now_ms()).await {
+        let event = match self.store.registration(subject_id) {
+            Ok(Some(run)) => self.announcer.event(self.clock.as_ref(), &run, "registration.failed", json!({"error": error.to_string()})),
+            _ => None,
+        };
+        if let Err(error) = self.store.finish_registration(subject_id, "dead_letter", event, self.clock.now_ms()).await {
             tracing::error!(registration.id = subject_id, %error, "the dead letter could not be recorded");
         }
     }
@@ -110,8 +162,8 @@ pub(super) struct Try {
 }
 
 impl Try {
-    pub(super) fn begin(runner: &Runner, step: &'static str, attempt: u32) -> Self {
-        Self { step, attempt, started_at: runner.clock.now_ms(), began: Instant::now() }
+    pub(super) fn begin(job: &Job<'_>, step: &'static str) -> Self {
+        Self { step, attempt: job.attempt, started_at: job.runner.clock.now_ms(), began: Instant::now() }
     }
 
     /// The record of a try that worked.
@@ -119,10 +171,15 @@ impl Try {
         self.record("done", detail, None)
     }
 
+    /// The same, of work that ended at another time than it began.
+    pub(super) fn done_now(&self, job: &Job<'_>, detail: Value) -> StepRecord {
+        StepRecord { started_at: job.runner.clock.now_ms(), ..self.record("done", detail, None) }
+    }
+
     /// Records that the try failed, and hands the error on.
-    pub(super) async fn failed(&self, runner: &Runner, id: &str, error: JobError) -> JobError {
+    pub(super) async fn failed(&self, job: &Job<'_>, id: &str, error: JobError) -> JobError {
         let record = self.record("failed", Value::Object(serde_json::Map::new()), Some(error.to_string()));
-        if let Err(unrecorded) = runner.store.record_failed_step(id, record).await {
+        if let Err(unrecorded) = job.runner.store.record_failed_step(id, record).await {
             tracing::error!(registration.id = id, step = self.step, error = %unrecorded, "a failed step could not be recorded");
         }
         error

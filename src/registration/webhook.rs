@@ -26,8 +26,10 @@ use crate::{
     outbound::standard_webhooks::{self, Signed, WebhookSecret},
     problem::Problem,
     secret::SecretText,
+    settings::Book,
     store::{
         Store, StoreError,
+        agent_calls::AgentCall,
         registrations::{Accepted, NewRegistration, Registration, StepRecord},
     },
 };
@@ -44,8 +46,8 @@ pub struct HookSettings {
     pub max_body: usize,
     /// Longest a body may take to arrive.
     pub body_timeout: Duration,
-    /// Time from acceptance to the welcome.
-    pub welcome_deadline: Duration,
+    /// The runtime settings: how soon the welcome is due.
+    pub settings: Book,
 }
 
 /// What the hook works with.
@@ -85,13 +87,14 @@ async fn accepted(hook: &Shared, request: Request) -> Result<Response, Problem> 
     let event_id = authenticate(hook, &parts.headers, &body)?;
     let now = hook.clock.now_ms();
     let profile = profile::read(&body, now)?;
+    let settings = hook.settings.settings.current().map_err(|error| unavailable(&error))?;
     let new = NewRegistration {
         id: new_id(hook.clock.as_ref()),
         job_id: new_id(hook.clock.as_ref()),
         job_kind: RUN_JOB,
         event_id,
         body_hash: Sha256::digest(&body).into(),
-        deadline_at: now + i64::try_from(hook.settings.welcome_deadline.as_millis()).unwrap_or(i64::MAX / 2),
+        deadline_at: now + settings.welcome.deadline.as_ms(),
         profile,
         now,
     };
@@ -185,11 +188,17 @@ fn shown(hook: &Shared, id: &str, request: &Request) -> Result<Value, Problem> {
     let run = hook.store.registration(id).map_err(|error| unavailable(&error))?;
     let run = run.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "unknown-registration", "There is no registration with this id."))?;
     let steps = hook.store.registration_steps(id).map_err(|error| unavailable(&error))?;
-    Ok(timeline(&run, &steps))
+    let calls = hook.store.agent_calls(id).map_err(|error| unavailable(&error))?;
+    let mut shown = timeline(&run, &steps, &calls);
+    let tools = hook.store.calls_of_run(id).map_err(|error| unavailable(&error))?;
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("mcp_calls".into(), json!(tools));
+    }
+    Ok(shown)
 }
 
 /// A run as the app sees it: how far it came, and each step.
-fn timeline(run: &Registration, steps: &[StepRecord]) -> Value {
+fn timeline(run: &Registration, steps: &[StepRecord], agent_calls: &[AgentCall]) -> Value {
     let steps: Vec<Value> = steps
         .iter()
         .map(|step| {
@@ -209,8 +218,12 @@ fn timeline(run: &Registration, steps: &[StepRecord]) -> Value {
         "conversation_id": run.conversation_id,
         "welcome": run.welcome_message_id.as_ref().map(|message| json!({
             "message_id": message, "rung": run.welcome_rung, "reason": run.welcome_reason, "text": run.welcome_text,
+            "stored_at": run.welcome_at.map(rfc3339), "late_answer": run.late_outcome,
         })),
-        "agent_run": run.agent_run,
+        "skip_reason": run.skip_reason,
+        "segment": run.segment,
+        "assigned_to": run.assigned_to,
+        "agent_calls": agent_calls,
         "steps": steps,
     })
 }

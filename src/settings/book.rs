@@ -1,17 +1,37 @@
-//! The settings in force, read again when their revision moved.
+//! The settings in force, read again when their revision moved; and their changes, all or none.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
-use serde_json::{Map, Value};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::values::Settings;
-use crate::store::{Store, StoreError};
+use super::{
+    channels, check,
+    check::{Given, Refusal},
+    definitions::{definition, definitions},
+    rules,
+    values::Settings,
+};
+use crate::{
+    clock::SharedClock,
+    config::KeyInfo,
+    secret::{MasterKey, SealError},
+    store::{Store, StoreError, settings::StoredSetting},
+};
 
-/// Hands out snapshots of the settings. Cheap to clone.
+/// How often a change is checked anew because another one came between.
+const TRIES: u32 = 10;
+/// Name of the one member under which a sealed value is stored.
+const SEALED: &str = "sealed";
+
+/// Hands out snapshots of the settings, and changes them. Cheap to clone.
 #[derive(Clone)]
 pub struct Book {
     store: Store,
+    master: Arc<MasterKey>,
+    clock: SharedClock,
     kept: Arc<ArcSwap<Kept>>,
 }
 
@@ -20,17 +40,52 @@ struct Kept {
     settings: Arc<Settings>,
 }
 
-impl std::fmt::Debug for Book {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Why settings could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// What was given is not right; nothing was changed.
+    #[error("{}", lines(.0))]
+    Refused(Vec<Refusal>),
+    /// The database.
+    #[error("the settings could not be read or stored: {0}")]
+    Store(#[from] StoreError),
+    /// A secret could not be sealed.
+    #[error("the settings could not be sealed: {0}")]
+    Seal(#[from] SealError),
+}
+
+fn lines(refusals: &[Refusal]) -> String {
+    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// One setting as it is in force.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InForce {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+    /// Whether nobody changed it.
+    pub is_default: bool,
+    /// Who changed it last.
+    pub changed_by: Option<String>,
+    /// When, in milliseconds.
+    pub changed_at: Option<i64>,
+    /// Why the stored value is not used, but the default.
+    pub unusable: Option<String>,
+}
+
+impl fmt::Debug for Book {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Book").finish_non_exhaustive()
     }
 }
 
 impl Book {
-    /// The settings of `store`.
-    pub fn new(store: Store) -> Self {
+    /// The settings of `store`, their secrets sealed under `master`.
+    pub fn new(store: Store, master: Arc<MasterKey>, clock: SharedClock) -> Self {
         let kept = Kept { revision: -1, settings: Arc::new(Settings::default()) };
-        Self { store, kept: Arc::new(ArcSwap::from_pointee(kept)) }
+        Self { store, master, clock, kept: Arc::new(ArcSwap::from_pointee(kept)) }
     }
 
     /// The settings in force at this moment, whichever process changed them last.
@@ -40,26 +95,169 @@ impl Book {
         if kept.revision == revision {
             return Ok(Arc::clone(&kept.settings));
         }
-        let settings = Arc::new(from_rows(self.store.settings()?));
+        let rows = self.rows()?;
+        for row in &rows {
+            if let Err(why) = &row.value {
+                tracing::warn!(setting = row.stored.name, why, "a stored setting cannot be used; its default is in force");
+            }
+        }
+        let settings = Arc::new(in_force(&rows).1);
         self.kept.store(Arc::new(Kept { revision, settings: Arc::clone(&settings) }));
         Ok(settings)
     }
+
+    /// Every setting, secrets as `***`.
+    pub fn list(&self) -> Result<Vec<InForce>, StoreError> {
+        let rows = self.rows()?;
+        let (whole, _) = in_force(&rows);
+        Ok(definitions().keys().map(|info| shown(info, &whole, &rows, true)).collect())
+    }
+
+    /// One setting, secrets as `***`.
+    pub fn get(&self, name: &str) -> Result<InForce, SettingsError> {
+        self.one(name, true)
+    }
+
+    /// One setting with its secrets. That they were shown is logged.
+    pub fn reveal(&self, name: &str) -> Result<InForce, SettingsError> {
+        let setting = self.one(name, false)?;
+        tracing::warn!(setting = setting.name, "the secrets of a setting were shown");
+        Ok(setting)
+    }
+
+    fn one(&self, name: &str, mask: bool) -> Result<InForce, SettingsError> {
+        let info = check::find(name).map_err(|unknown| SettingsError::Refused(vec![unknown]))?;
+        let rows = self.rows()?;
+        Ok(shown(info, &in_force(&rows).0, &rows, mask))
+    }
+
+    /// Changes settings, all or none; `by` is who does. Returns what is in force then.
+    pub async fn set(&self, changes: &[(String, Given)], by: &str) -> Result<Arc<Settings>, SettingsError> {
+        for _ in 0..TRIES {
+            // Read before the rows: what changes in between is noticed when it is stored.
+            let seen = self.store.policy_revision()?;
+            let (now, _) = in_force(&self.rows()?);
+            let changes = checked(changes, &now).map_err(SettingsError::Refused)?;
+            let names: Vec<String> = changes.iter().map(|(info, _)| info.key.clone()).collect();
+            let sealed =
+                changes.into_iter().map(|(info, value)| Ok((info.key.clone(), value.map(|value| self.seal(info, value)).transpose()?)));
+            let sealed = sealed.collect::<Result<Vec<_>, SealError>>()?;
+            if self.store.put_settings(sealed, by, self.clock.now_ms(), seen).await? {
+                tracing::info!(settings = names.join(" "), by, "设置已更新，立即生效 / settings changed, in force at once");
+                return Ok(self.current()?);
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    /// Returns settings to their defaults, all or none.
+    pub async fn reset(&self, names: &[String], by: &str) -> Result<Arc<Settings>, SettingsError> {
+        let changes: Vec<_> = names.iter().map(|name| (name.clone(), Given::Value(Value::Null))).collect();
+        self.set(&changes, by).await
+    }
+
+    fn rows(&self) -> Result<Vec<Row>, StoreError> {
+        let row = |stored: StoredSetting| Row { value: self.usable(&stored), stored };
+        Ok(self.store.settings()?.into_iter().map(row).collect())
+    }
+
+    /// A stored value, opened and of the right form; or why not: a downgrade must not stop the daemon.
+    fn usable(&self, stored: &StoredSetting) -> Result<Value, String> {
+        let info = definition(&stored.name).ok_or("this version has no such setting")?;
+        let value = if info.secret { self.open(info, &stored.value)? } else { stored.value.clone() };
+        check::fits(info, &value).map(|()| value)
+    }
+
+    fn seal(&self, info: &KeyInfo, value: Value) -> Result<Value, SealError> {
+        if !info.secret {
+            return Ok(value);
+        }
+        let sealed = self.master.seal(&purpose(info), value.to_string().as_bytes())?;
+        Ok(json!({SEALED: STANDARD.encode(sealed)}))
+    }
+
+    fn open(&self, info: &KeyInfo, stored: &Value) -> Result<Value, String> {
+        let text = stored.get(SEALED).and_then(Value::as_str).ok_or("it is not sealed")?;
+        let sealed = STANDARD.decode(text).map_err(|_| "it is not sealed")?;
+        let plain = self.master.open(&purpose(info), &sealed).map_err(|error| error.to_string())?;
+        serde_json::from_slice(&plain).map_err(|_| "what was sealed is not JSON".to_owned())
+    }
 }
 
-/// A value that no longer fits is left at its default, and said: a downgrade must not stop the daemon.
-fn from_rows(rows: Vec<(String, Value)>) -> Settings {
-    let mut whole = Map::new();
-    for (name, value) in rows {
-        let Some((section, key)) = name.split_once('.') else { continue };
-        let mut alone = Map::new();
-        alone.insert(section.to_owned(), Value::Object(Map::from_iter([(key.to_owned(), value.clone())])));
-        if let Err(error) = serde_json::from_value::<Settings>(Value::Object(alone)) {
-            tracing::warn!(setting = name, %error, "a stored setting cannot be read; its default is used");
-            continue;
-        }
-        if let Value::Object(section) = whole.entry(section.to_owned()).or_insert_with(|| Value::Object(Map::new())) {
-            section.insert(key.to_owned(), value);
+/// A stored setting, and its value or why it cannot be used.
+struct Row {
+    stored: StoredSetting,
+    value: Result<Value, String>,
+}
+
+/// What a sealed setting is bound to.
+fn purpose(info: &KeyInfo) -> String {
+    format!("system_settings/{}", info.key)
+}
+
+/// The defaults with the stored values in their place, as JSON and typed.
+fn in_force(rows: &[Row]) -> (Value, Settings) {
+    let mut whole = serde_json::to_value(Settings::default()).unwrap_or_default();
+    for row in rows {
+        if let (Some(info), Ok(value)) = (definition(&row.stored.name), &row.value) {
+            put(&mut whole, info, value.clone());
         }
     }
-    serde_json::from_value(Value::Object(whole)).unwrap_or_default()
+    // Every value fits by itself, so that the whole does.
+    let settings = serde_json::from_value(whole.clone()).unwrap_or_default();
+    (whole, settings)
 }
+
+fn put(whole: &mut Value, info: &KeyInfo, value: Value) {
+    if let Some(place) = whole.get_mut(&info.section).and_then(|section| section.get_mut(&info.name)) {
+        *place = value;
+    }
+}
+
+fn taken(whole: &Value, info: &KeyInfo) -> Value {
+    whole.get(&info.section).and_then(|section| section.get(&info.name)).cloned().unwrap_or_default()
+}
+
+fn shown(info: &KeyInfo, whole: &Value, rows: &[Row], mask: bool) -> InForce {
+    let row = rows.iter().find(|row| row.stored.name == info.key);
+    let value = taken(whole, info);
+    InForce {
+        name: info.key.clone(),
+        value: if info.secret && mask { channels::masked(&value) } else { value },
+        is_default: row.is_none(),
+        changed_by: row.map(|row| row.stored.updated_by.clone()),
+        changed_at: row.map(|row| row.stored.updated_at),
+        unusable: row.and_then(|row| row.value.as_ref().err().cloned()),
+    }
+}
+
+type Checked = Vec<(&'static KeyInfo, Option<Value>)>;
+
+/// The changes as they are stored, or everything that is wrong with them: one by one, and together with what is in force.
+fn checked(changes: &[(String, Given)], now: &Value) -> Result<Checked, Vec<Refusal>> {
+    let (mut good, mut refused): (Checked, Vec<Refusal>) = (Vec::new(), Vec::new());
+    for (name, given) in changes {
+        let change = check::find(name).and_then(|info| {
+            if good.iter().any(|(known, _)| known.key == info.key) {
+                return Err(Refusal::new(info, "is given twice"));
+            }
+            Ok((info, check::read(info, given, &taken(now, info))?))
+        });
+        match change {
+            Ok(change) => good.push(change),
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+    let mut whole = now.clone();
+    for (info, value) in &good {
+        put(&mut whole, info, value.clone().unwrap_or_else(|| info.default.clone()));
+    }
+    let names: Vec<&str> = good.iter().map(|(info, _)| info.key.as_str()).collect();
+    if let Ok(settings) = serde_json::from_value::<Settings>(whole) {
+        refused.extend(rules::refusals(&settings, &names));
+    }
+    if refused.is_empty() { Ok(good) } else { Err(refused) }
+}
+
+#[cfg(test)]
+mod tests;

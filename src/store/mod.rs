@@ -11,22 +11,28 @@ pub mod migrate;
 mod pool;
 mod writer;
 
+pub mod agent_calls;
 pub mod agents;
 pub mod call_log;
 pub mod consultations;
 pub mod conversations;
+pub mod events;
 pub mod import;
 pub mod job_admin;
 pub mod jobs;
 pub mod messages;
+pub mod notices;
 pub mod plans;
 pub mod policy;
+pub mod pushes;
 pub mod records;
 pub mod registrations;
 mod rows;
+pub mod runs;
 pub mod search;
 pub mod services;
 pub mod settings;
+pub mod subjects;
 pub mod users;
 pub mod verify;
 

@@ -5,10 +5,13 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Store, StoreError, import::UserRecord, jobs, rows, users};
-use crate::{clock::from_ms, ids::new_id_at};
+use super::{
+    Store, StoreError,
+    jobs::{self, NewJob, Priority},
+    rows,
+};
 
 /// What the app told us about the new user, normalised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +87,18 @@ pub struct Registration {
     pub welcome_reason: Option<String>,
     /// The stored message.
     pub welcome_message_id: Option<String>,
-    /// The agent's run.
-    pub agent_run: Option<Value>,
+    /// When it was stored.
+    pub welcome_at: Option<i64>,
+    /// What became of an answer after the deadline.
+    pub late_outcome: Option<String>,
+    /// Why nothing was done.
+    pub skip_reason: Option<String>,
+    /// What kind of new customer it is.
+    pub segment: Option<String>,
+    /// The agent chosen first: the variant of this run.
+    pub agent_id: Option<String>,
+    /// The consultant the customer was offered to first.
+    pub assigned_to: Option<String>,
     /// When the last step was done.
     pub finished_at: Option<i64>,
 }
@@ -110,47 +123,6 @@ pub struct StepRecord {
     pub detail: Value,
     /// Why it failed.
     pub error: Option<String>,
-}
-
-/// A composed welcome.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Welcome {
-    /// The text for the customer.
-    pub text: String,
-    /// `agent` or `static`.
-    pub rung: &'static str,
-    /// Why that rung.
-    pub reason: String,
-    /// The agent asked.
-    pub agent_id: Option<String>,
-    /// Its run.
-    pub agent_run: Option<Value>,
-}
-
-/// An event for other systems.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutgoingEvent {
-    /// Its `webhook-id`.
-    pub id: String,
-    /// UUID v7 of the job that sends it.
-    pub job_id: String,
-    /// Name of the job's handler.
-    pub job_kind: &'static str,
-    /// Kind of event.
-    pub kind: &'static str,
-    /// The body.
-    pub payload: Value,
-}
-
-/// An event to be sent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredEvent {
-    /// Its `webhook-id`.
-    pub id: String,
-    /// The body, byte for byte as it is signed.
-    pub payload: String,
-    /// When it was delivered.
-    pub delivered_at: Option<i64>,
 }
 
 impl Store {
@@ -178,146 +150,12 @@ impl Store {
         })
         .await
     }
-
-    /// Step 1: the user's row and the default conversation. Returns the conversation's id.
-    pub async fn open_conversation(&self, run: &Registration, id: String, title: &str, record: StepRecord) -> Result<String, StoreError> {
-        let (run, title) = (run.clone(), title.to_owned());
-        self.write(move |db| {
-            users::upsert(db, &user_record(&run.profile), record.started_at)?;
-            db.prepare_cached(OPEN_CONVERSATION)?.execute(params![id, run.profile.user_id, run.id, title, record.started_at])?;
-            let kept: String = db.query_row("SELECT id FROM conversations WHERE registration_id = ?1", [&run.id], |row| row.get(0))?;
-            db.execute("UPDATE registrations SET conversation_id = ?2 WHERE id = ?1", params![run.id, kept])?;
-            insert_step(db, &run.id, &StepRecord { detail: json!({"conversation_id": kept}), ..record })?;
-            Ok(kept)
-        })
-        .await
-    }
-
-    /// Step 2: keeps the welcome's text. The first one that is kept stays.
-    pub async fn keep_welcome(&self, registration_id: &str, welcome: Welcome, record: StepRecord) -> Result<(), StoreError> {
-        let id = registration_id.to_owned();
-        self.write(move |db| {
-            db.execute(
-                "UPDATE registrations SET welcome_text = ?2, welcome_rung = ?3, welcome_reason = ?4, agent_id = ?5, agent_run = ?6
-                  WHERE id = ?1 AND welcome_text IS NULL",
-                params![id, welcome.text, welcome.rung, welcome.reason, welcome.agent_id, welcome.agent_run.map(|run| run.to_string())],
-            )?;
-            insert_step(db, &id, &record)
-        })
-        .await
-    }
-
-    /// Step 3: the welcome as a message of the conversation, and the event for other systems.
-    pub async fn deliver_welcome(
-        &self,
-        run: &Registration,
-        message_id: String,
-        event: Option<OutgoingEvent>,
-        record: StepRecord,
-    ) -> Result<String, StoreError> {
-        let run = run.clone();
-        self.write(move |db| {
-            let (Some(conversation), Some(text)) = (&run.conversation_id, &run.welcome_text) else {
-                return Err(StoreError::Conflict("the welcome has no conversation or no text yet".into()));
-            };
-            let now = record.started_at;
-            db.prepare_cached(ADD_WELCOME)?.execute(params![
-                message_id,
-                conversation,
-                run.id,
-                content(text, &run, now).to_string(),
-                now
-            ])?;
-            db.prepare_cached(TOUCH_CONVERSATION)?.execute(params![conversation, now])?;
-            let kept: String = db.query_row("SELECT id FROM messages WHERE registration_id = ?1", [&run.id], |row| row.get(0))?;
-            db.execute("UPDATE registrations SET welcome_message_id = ?2 WHERE id = ?1", params![run.id, kept])?;
-            if let Some(event) = &event {
-                add_event(db, &run.id, event, &kept, now)?;
-            }
-            insert_step(db, &run.id, &StepRecord { detail: json!({"message_id": kept}), ..record })?;
-            Ok(kept)
-        })
-        .await
-    }
-
-    /// Step 4: one notification for every active consultant, or one for everybody when none is known. Says how many.
-    pub async fn notify_consultants(&self, registration_id: &str, payload: Value, record: StepRecord) -> Result<usize, StoreError> {
-        let id = registration_id.to_owned();
-        self.write(move |db| {
-            let mut consultants: Vec<String> = rows::all(db, CONSULTANTS, [], |row| row.get(0))?;
-            if consultants.is_empty() {
-                consultants.push(String::new());
-            }
-            let mut insert = db.prepare_cached(
-                "INSERT INTO notifications (id, registration_id, consultant_id, payload, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (registration_id, consultant_id) DO NOTHING",
-            )?;
-            for consultant in &consultants {
-                insert.execute(params![new_id_at(record.started_at), id, consultant, payload.to_string(), record.started_at])?;
-            }
-            let told = consultants.len();
-            insert_step(db, &id, &StepRecord { detail: json!({"consultants": told}), ..record })?;
-            Ok(told)
-        })
-        .await
-    }
-
-    /// Closes a run in the state it ended in.
-    pub async fn finish_registration(&self, registration_id: &str, state: &'static str, now: i64) -> Result<(), StoreError> {
-        let id = registration_id.to_owned();
-        self.write(move |db| {
-            db.execute(
-                "UPDATE registrations SET state = ?2, finished_at = ?3 WHERE id = ?1 AND state = 'accepted'",
-                params![id, state, now],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Records a try that failed.
-    pub async fn record_failed_step(&self, registration_id: &str, record: StepRecord) -> Result<(), StoreError> {
-        let id = registration_id.to_owned();
-        self.write(move |db| insert_step(db, &id, &record)).await
-    }
-
-    /// An event to be sent.
-    pub fn outgoing_event(&self, id: &str) -> Result<Option<StoredEvent>, StoreError> {
-        self.point(|db| {
-            rows::one(db, "SELECT id, payload, delivered_at FROM outgoing_events WHERE id = ?1", [id], |row| {
-                Ok(StoredEvent { id: row.get(0)?, payload: row.get(1)?, delivered_at: row.get(2)? })
-            })
-        })
-    }
-
-    /// Writes down how an attempt to send an event went.
-    pub async fn note_delivery(&self, event_id: &str, status: Option<u16>, delivered_at: Option<i64>) -> Result<(), StoreError> {
-        let id = event_id.to_owned();
-        self.write(move |db| {
-            db.execute(
-                "UPDATE outgoing_events SET last_status = coalesce(?2, last_status), delivered_at = coalesce(delivered_at, ?3) WHERE id = ?1",
-                params![id, status, delivered_at],
-            )?;
-            Ok(())
-        })
-        .await
-    }
 }
 
 const BY_ID: &str = "SELECT id, profile, state, accepted_at, deadline_at, conversation_id, welcome_text, welcome_rung, welcome_reason,
-    welcome_message_id, agent_run, finished_at FROM registrations WHERE id = ?1";
+    welcome_message_id, welcome_at, late_outcome, skip_reason, segment, agent_id, assigned_to, finished_at FROM registrations WHERE id = ?1";
 const STEPS: &str = "SELECT step, attempt, state, started_at, duration_ms, detail, error FROM registration_steps
     WHERE registration_id = ?1 ORDER BY started_at + duration_ms, started_at, step, attempt";
-const CONSULTANTS: &str =
-    "SELECT id FROM users WHERE is_active = 1 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = 'consultant') ORDER BY id";
-
-const OPEN_CONVERSATION: &str =
-    "INSERT INTO conversations (id, customer_id, registration_id, title, ai_controlled, status, created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, 1, 'open', ?5, ?5) ON CONFLICT (registration_id) DO NOTHING";
-const TOUCH_CONVERSATION: &str = "UPDATE conversations SET updated_at = ?2 WHERE id = ?1 AND updated_at < ?2";
-const ADD_WELCOME: &str = "INSERT INTO messages (id, conversation_id, registration_id, sender_type, type, content, created_at)
-    VALUES (?1, ?2, ?3, 'ai', 'text', ?4, ?5) ON CONFLICT (registration_id) DO NOTHING";
-
 fn accept(db: &Connection, new: &NewRegistration) -> Result<Accepted, StoreError> {
     let added = db
         .prepare_cached(
@@ -336,7 +174,9 @@ fn accept(db: &Connection, new: &NewRegistration) -> Result<Accepted, StoreError
     if added == 0 {
         return known(db, new);
     }
-    jobs::enqueue(db, &new.job_id, new.job_kind, &new.id, new.now)?;
+    let job =
+        NewJob { id: new.job_id.clone(), kind: new.job_kind, subject_id: new.id.clone(), run_at: new.now, priority: Priority::Urgent };
+    jobs::enqueue(db, &job, new.now)?;
     Ok(Accepted::New(new.id.clone()))
 }
 
@@ -370,8 +210,13 @@ fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
         welcome_rung: row.get(7)?,
         welcome_reason: row.get(8)?,
         welcome_message_id: row.get(9)?,
-        agent_run: row.get::<_, Option<rows::Json<Value>>>(10)?.map(|rows::Json(run)| run),
-        finished_at: row.get(11)?,
+        welcome_at: row.get(10)?,
+        late_outcome: row.get(11)?,
+        skip_reason: row.get(12)?,
+        segment: row.get(13)?,
+        agent_id: row.get(14)?,
+        assigned_to: row.get(15)?,
+        finished_at: row.get(16)?,
     })
 }
 
@@ -389,7 +234,7 @@ fn step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
 }
 
 /// Records a try. A crash between two tries can make the same attempt run again: the later record stands.
-fn insert_step(db: &Connection, registration_id: &str, record: &StepRecord) -> Result<(), StoreError> {
+pub(super) fn insert_step(db: &Connection, registration_id: &str, record: &StepRecord) -> Result<(), StoreError> {
     db.prepare_cached(
         "INSERT INTO registration_steps (registration_id, step, attempt, state, started_at, duration_ms, detail, error)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -406,45 +251,5 @@ fn insert_step(db: &Connection, registration_id: &str, record: &StepRecord) -> R
         record.detail.to_string(),
         record.error
     ])?;
-    Ok(())
-}
-
-fn user_record(profile: &Profile) -> UserRecord {
-    UserRecord {
-        id: profile.user_id.clone(),
-        username: profile.username.clone(),
-        email: profile.email.clone(),
-        phone: profile.phone.clone(),
-        avatar: profile.avatar.clone(),
-        roles: Some(profile.roles.clone()),
-        registered_at: Some(from_ms(profile.registered_at)),
-        ..UserRecord::default()
-    }
-}
-
-/// The app's message shape (`content` JSON).
-fn content(text: &str, run: &Registration, now: i64) -> Value {
-    json!({
-        "text": text,
-        "source": "registration_automation",
-        "generated_at": crate::clock::rfc3339(now),
-        "rung": run.welcome_rung,
-    })
-}
-
-fn add_event(db: &Connection, registration_id: &str, event: &OutgoingEvent, message_id: &str, now: i64) -> Result<(), StoreError> {
-    let mut payload = event.payload.clone();
-    if let Some(data) = payload.get_mut("data").and_then(Value::as_object_mut) {
-        data.insert("message_id".into(), message_id.into());
-    }
-    let added = db
-        .prepare_cached(
-            "INSERT INTO outgoing_events (id, kind, registration_id, payload, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (kind, registration_id) DO NOTHING",
-        )?
-        .execute(params![event.id, event.kind, registration_id, payload.to_string(), now])?;
-    if added == 1 {
-        jobs::enqueue(db, &event.job_id, event.job_kind, &event.id, now)?;
-    }
     Ok(())
 }

@@ -35,16 +35,31 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("demo", &["clock", "outbound", "secret", "store"]),
     (
         "app",
-        &["clock", "config", "dispatch", "gate", "http", "ids", "mcp", "outbound", "problem", "queue", "registration", "secret", "store"],
+        &[
+            "clock",
+            "config",
+            "dispatch",
+            "gate",
+            "http",
+            "ids",
+            "mcp",
+            "outbound",
+            "problem",
+            "queue",
+            "registration",
+            "secret",
+            "settings",
+            "store",
+        ],
     ),
     ("http", &["problem", "store"]),
     ("mcp", &["dispatch", "gate", "problem"]),
-    ("registration", &["clock", "gate", "ids", "outbound", "problem", "queue", "secret", "store"]),
+    ("registration", &["clock", "drill", "gate", "ids", "outbound", "problem", "queue", "secret", "settings", "store"]),
     ("dispatch", &["clock", "gate", "ids", "problem", "store"]),
     ("gate", &["clock", "ids", "problem", "secret", "store"]),
     ("queue", &["clock", "ids", "secret", "store"]),
     ("outbound", &["clock", "secret"]),
-    ("settings", &["clock", "config", "store"]),
+    ("settings", &["clock", "config", "secret", "store"]),
     ("live", &["clock", "gate", "ids", "outbound", "problem", "secret", "settings", "store"]),
     ("alerts", &["clock", "ids", "outbound", "queue", "settings", "store"]),
     ("drill", &[]),
@@ -68,6 +83,9 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("reqwest", &["outbound"]),
     ("eventsource_stream", &["outbound"]),
     ("rmcp", &["mcp"]),
+    ("lettre", &["outbound"]),
+    ("redis", &["outbound"]),
+    ("jsonwebtoken", &["live"]),
     ("clap", &["cli"]),
     ("figment", &["config"]),
     ("jsonschema", &["dispatch"]),
@@ -106,7 +124,7 @@ fn code(text: &str) -> String {
 /// A line without what stands between its quotes; lines in the midst of a longer text stay as they are.
 fn without_texts(line: &str) -> String {
     let parts: Vec<&str> = line.split('"').collect();
-    if parts.len() % 2 == 0 { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
+    if parts.len().is_multiple_of(2) { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
 }
 
 /// Parts named behind `crate::`, in paths and in grouped imports.

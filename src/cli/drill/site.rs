@@ -24,6 +24,7 @@ use crate::{
     },
     outbound::standard_webhooks::WebhookSecret,
     secret::{SecretText, random_bytes},
+    settings::Given,
 };
 
 /// Longest a start may take.
@@ -192,8 +193,8 @@ async fn prepare(config: Config, app: &StandInApp, secret: &WebhookSecret) -> an
         ("escalation.enabled", json!(false)),
         ("intake.disk_min_mib", json!(1)),
     ];
-    let changes = settings.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
-    core.store.put_settings(changes, "drill", core.clock.now_ms()).await?;
+    let changes: Vec<_> = settings.into_iter().map(|(name, value)| (name.to_owned(), Given::Value(value))).collect();
+    core.settings.set(&changes, "drill").await?;
     core.close().await;
     Ok(())
 }

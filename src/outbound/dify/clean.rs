@@ -6,7 +6,7 @@
 //! cannot be trusted either. The next rung of the ladder writes the welcome then. Checks look at the compatibility form
 //! of the text, so that full-width letters and digits are no way around them.
 //!
-//! What passes has at most 600 characters, ends at a sentence, and still has to be escaped wherever it is shown.
+//! What passes is no longer than the setting says, ends at a sentence, and still has to be escaped wherever it is shown.
 
 mod checks;
 
@@ -14,8 +14,6 @@ use serde_json::Value;
 
 use self::checks::refuse;
 
-/// The longest welcome, in characters.
-const LONGEST: usize = 600;
 /// Why a text may not be shown to a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -36,8 +34,8 @@ pub enum Refusal {
     NotProse,
 }
 
-/// The text a customer may see; nothing when nothing is left.
-pub fn clean(answer: &str) -> Result<Option<String>, Refusal> {
+/// The text a customer may see, of `most` characters; nothing when nothing is left.
+pub fn clean(answer: &str, most: usize) -> Result<Option<String>, Refusal> {
     let text = unwrap(&visible(answer));
     refuse(&text)?;
     let text = without_tags(&text)?;
@@ -47,7 +45,7 @@ pub fn clean(answer: &str) -> Result<Option<String>, Refusal> {
     if (text.starts_with('{') && text.ends_with('}')) || (text.starts_with('[') && text.ends_with(']')) {
         return Err(Refusal::NotProse);
     }
-    Ok((!text.is_empty()).then(|| shorten(text)))
+    Ok((!text.is_empty()).then(|| shorten(text, most)))
 }
 
 /// Without control and invisible characters; line breaks stay, and so do the joiners inside an emoji.
@@ -209,15 +207,15 @@ fn tidy(text: &str) -> String {
 }
 
 /// Cut after the last sentence that fits; a sentence longer than half of the room is cut where it stands.
-fn shorten(text: String) -> String {
-    let Some((end, _)) = text.char_indices().nth(LONGEST) else { return text };
+fn shorten(text: String, most: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(most) else { return text };
     let fits = text.get(..end).unwrap_or_default();
     let is_end = |c: char| matches!(c, '。' | '！' | '？' | '!' | '?' | '…' | '～' | '\n');
     let sentence = fits.char_indices().rev().find(|(_, c)| is_end(*c)).map(|(at, c)| at + c.len_utf8());
     match sentence.and_then(|at| fits.get(..at)) {
-        Some(kept) if kept.chars().count() >= LONGEST / 2 => kept.trim_end().to_owned(),
+        Some(kept) if kept.chars().count() >= most / 2 => kept.trim_end().to_owned(),
         _ => {
-            let kept: String = fits.chars().take(LONGEST - 1).collect();
+            let kept: String = fits.chars().take(most.saturating_sub(1)).collect();
             format!("{}…", kept.trim_end_matches(['\u{200d}', '\u{fe0f}']).trim_end())
         }
     }
@@ -227,8 +225,10 @@ fn shorten(text: String) -> String {
 mod tests {
     use super::*;
 
+    const LONGEST: usize = 600;
+
     fn passes(text: &str) -> String {
-        clean(text).unwrap_or_else(|refusal| panic!("{text}: {refusal}")).unwrap_or_default()
+        clean(text, LONGEST).unwrap_or_else(|refusal| panic!("{text}: {refusal}")).unwrap_or_default()
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn nothing_is_nothing() {
         for text in ["", "  \n ", "\u{200b}", "```json\n```", "{\"text\":\"\"}", "<br>", "\"\"", "Action: x"] {
-            assert_eq!(clean(text), Ok(None), "{text:?}");
+            assert_eq!(clean(text, LONGEST), Ok(None), "{text:?}");
         }
     }
 
@@ -295,14 +295,14 @@ mod tests {
             "加我 t.me",
             "h<b></b>ttps://e",
         ] {
-            assert_eq!(clean(text), Err(Refusal::Link), "{text:?}");
+            assert_eq!(clean(text, LONGEST), Err(Refusal::Link), "{text:?}");
         }
     }
 
     #[test]
     fn contacts_and_numbers_are_refused() {
         for text in ["写信给 a@b.cn", "ａ＠ｂ", "x@localhost", "a<i></i>@b"] {
-            assert_eq!(clean(text), Err(Refusal::Email), "{text:?}");
+            assert_eq!(clean(text, LONGEST), Err(Refusal::Email), "{text:?}");
         }
         for text in [
             "电话 13812345678",
@@ -321,7 +321,7 @@ mod tests {
             "138123 45678",
             "1 3 8 1 2 3 4 5 6 7 8",
         ] {
-            assert_eq!(clean(text), Err(Refusal::Digits), "{text:?}");
+            assert_eq!(clean(text, LONGEST), Err(Refusal::Digits), "{text:?}");
         }
     }
 
@@ -336,10 +336,10 @@ mod tests {
             "<iframe/>",
             "<SvG/onload=x>",
         ] {
-            assert_eq!(clean(text), Err(Refusal::Markup), "{text:?}");
+            assert_eq!(clean(text, LONGEST), Err(Refusal::Markup), "{text:?}");
         }
         for text in ["{\"a\":1,\"b\":2}", "[1, 2]", "{\"a\":\"x\",\"b\":\"y\"}", "{坏的}"] {
-            assert_eq!(clean(text), Err(Refusal::NotProse), "{text:?}");
+            assert_eq!(clean(text, LONGEST), Err(Refusal::NotProse), "{text:?}");
         }
     }
 

@@ -1,28 +1,30 @@
-//! Step 3: the welcome becomes a message of the conversation, and an event for other systems.
+//! Step 3: the welcome becomes a message of the conversation, a frame on the customer's connection, and an event.
 
 use serde_json::json;
 
 use crate::{
-    clock::rfc3339,
+    drill,
     ids::new_id,
     queue::JobError,
-    registration::{
-        EVENT_JOB,
-        run::{Runner, Try},
-    },
-    store::registrations::{OutgoingEvent, Registration},
+    registration::run::{Job, Try},
+    store::{registrations::Registration, runs::NewMessage},
 };
 
 const STEP: &str = "deliver_welcome";
 
-pub(in crate::registration) async fn deliver_welcome(runner: &Runner, run: &Registration, attempt: u32) -> Result<(), JobError> {
-    let this = Try::begin(runner, STEP, attempt);
-    let message_id = new_id(runner.clock.as_ref());
-    let event = runner.settings.events.then(|| event(runner, run));
-    match runner.store.deliver_welcome(run, message_id, event, this.done(json!({}))).await {
+pub(in crate::registration) async fn deliver_welcome(job: &Job<'_>, run: &Registration) -> Result<(), JobError> {
+    let this = Try::begin(job, STEP);
+    let runner = job.runner;
+    let clock = runner.clock.as_ref();
+    let said = json!({"text": run.welcome_text, "rung": run.welcome_rung, "sender_type": "ai"});
+    let message = NewMessage { id: new_id(clock), event: runner.announcer.event(clock, run, "message.created", said) };
+    drill::point("deliver_welcome.before_commit");
+    match runner.store.deliver_welcome(run, message, this.done(json!({}))).await {
         Ok(message) => {
+            drill::point("deliver_welcome.after_commit");
             runner.wake.notify_one();
-            let since_acceptance_ms = runner.clock.now_ms() - run.accepted_at;
+            runner.connected.look(std::slice::from_ref(&run.profile.user_id));
+            let since_acceptance_ms = clock.now_ms() - run.accepted_at;
             tracing::info!(
                 registration.id = run.id,
                 user.id = run.profile.user_id,
@@ -32,27 +34,6 @@ pub(in crate::registration) async fn deliver_welcome(runner: &Runner, run: &Regi
             );
             Ok(())
         }
-        Err(error) => Err(this.failed(runner, &run.id, error.into()).await),
-    }
-}
-
-/// `welcome.sent` after Standard Webhooks: type, timestamp, data. The message's id is added in the same transaction.
-fn event(runner: &Runner, run: &Registration) -> OutgoingEvent {
-    OutgoingEvent {
-        id: format!("msg_{}", new_id(runner.clock.as_ref())),
-        job_id: new_id(runner.clock.as_ref()),
-        job_kind: EVENT_JOB,
-        kind: "welcome.sent",
-        payload: json!({
-            "type": "welcome.sent",
-            "timestamp": rfc3339(runner.clock.now_ms()),
-            "data": {
-                "registration_id": run.id,
-                "user_id": run.profile.user_id,
-                "conversation_id": run.conversation_id,
-                "text": run.welcome_text,
-                "rung": run.welcome_rung,
-            },
-        }),
+        Err(error) => Err(this.failed(job, &run.id, error.into()).await),
     }
 }

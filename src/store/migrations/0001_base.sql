@@ -386,7 +386,7 @@ CREATE TABLE jobs (
     kind         TEXT    NOT NULL,
     subject_id   TEXT    NOT NULL,
     state        TEXT    NOT NULL CHECK (state IN ('ready', 'running', 'done', 'dead', 'cancelled')),
-    priority     INTEGER NOT NULL DEFAULT 5 CHECK (priority BETWEEN 0 AND 9),
+    priority     INTEGER NOT NULL DEFAULT 5 CHECK (priority IN (0, 5, 9)),
     attempt      INTEGER NOT NULL DEFAULT 0,
     run_at       INTEGER NOT NULL,
     lease_token  TEXT,
@@ -397,7 +397,7 @@ CREATE TABLE jobs (
     finished_at  INTEGER,
     UNIQUE (kind, subject_id)
 ) STRICT;
-CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'ready';
+CREATE INDEX jobs_due ON jobs (priority, run_at) WHERE state = 'ready';
 CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_ended ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE TABLE dify_configs (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -154,8 +154,13 @@ def cases(plan_id: str) -> list[Case]:
     ]
 
 
-def for_group(tools: list[str], plan_id: str) -> list[Case]:
-    """The cases of a group's tools, and the call of a tool that it does not have."""
+def for_group(tools: list[str], plan_id: str, scoped: bool) -> list[Case]:
+    """The cases of a group's tools, and the call of a tool that it does not have.
+
+    A group that is bound to subjects tells nothing of a customer who is named by the ordinary id.
+    """
     own = [case for case in cases(plan_id) if case.tool in tools]
+    if scoped:
+        own = [replace(case, expect="refused", facts=None, says=("sub_",)) for case in own if case.expect == "answer"]
     foreign = "get_service_info" if "get_service_info" not in tools else "get_user_profile"
     return [*own, Case(foreign, {}, "error", says=(tools[0],), note="of another group")]

@@ -14,11 +14,7 @@ START_SECONDS = 60
 
 # The rules are those of every installation; only the waits are shorter, so that a drill ends soon. No agent is
 # configured: every welcome comes from a template, and the disk is the only thing that can be slow.
-SETTINGS = {
-    "retry.delays": ["500ms", "1s", "1s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s", "2s"],
-    "escalation.enabled": False,
-    "intake.disk_min_mib": 0,
-}
+SETTINGS = ["retry.delays=500ms,1s,1s,2s,2s,2s,2s,2s,2s,2s", "escalation.enabled=false", "intake.disk_min_mib=0"]
 
 
 class Died(Exception):
@@ -141,20 +137,11 @@ def environment(extra: dict[str, str]) -> dict[str, str]:
 
 
 def prepared(binary: Path, work: Path) -> Path:
-    """A data directory that was started and stopped once, with the settings of a drill: cases begin with a copy."""
-    import sqlite3
-
+    """A data directory that was set up once, with the settings of a drill: cases begin with a copy."""
     with Daemon(binary, work) as daemon:
+        changed = daemon.run("settings", "set", *SETTINGS)
+        if changed.returncode != 0:
+            raise SystemExit(f"the settings of the torture are refused: {changed.stderr.strip()}")
         daemon.start()
         daemon.stop()
-        # The daemon is gone: nobody else has the file open.
-        with sqlite3.connect(daemon.data / "anmei-mcp.sqlite3") as db:
-            now = int(time.time() * 1000)
-            db.executemany(
-                "INSERT INTO system_settings (name, value, updated_by, updated_at) VALUES (?, ?, 'torture', ?)",
-                [(name, json.dumps(value), now) for name, value in SETTINGS.items()],
-            )
-            # One file, so that a copy is complete.
-            db.execute("PRAGMA journal_mode = WAL")
-        db.close()
         return daemon.data
