@@ -17,8 +17,8 @@ use self::{
     site::Site,
     strikes::{Strike, at_points, at_random},
 };
-use super::{Common, Fault, clock, exit, output};
-use crate::ids::new_id;
+use super::{Fault, clock, exit, output};
+use crate::{drill::POINTS, ids::new_id};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DrillCommand {
@@ -45,8 +45,11 @@ pub(super) struct CrashArgs {
     point: Vec<String>,
 }
 
-pub(super) async fn run(command: DrillCommand, _common: Common) -> anyhow::Result<u8> {
+pub(super) async fn run(command: DrillCommand) -> anyhow::Result<u8> {
     let DrillCommand::Crash(args) = command;
+    if let Some(unknown) = args.point.iter().find(|name| !POINTS.contains(&name.as_str())) {
+        return Err(Fault::new(exit::USAGE, format!("there is no point {unknown}; there are: {}", POINTS.join(", "))).into());
+    }
     let (dir, temporary) = scratch(args.dir.clone())?;
     let mut site = Site::build(&dir).await?;
     let strikes = if args.random {

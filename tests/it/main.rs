@@ -11,6 +11,7 @@ mod examples;
 mod flow_registration;
 mod groups;
 mod harness;
+mod jobs;
 mod layers;
 mod protocol;
 mod registration;

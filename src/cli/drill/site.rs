@@ -1,6 +1,7 @@
 //! The place of a drill: a directory, a configuration, the stand-ins, and the daemon that is killed.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::Write,
     os::unix::fs::OpenOptionsExt,
@@ -49,6 +50,7 @@ pub(super) struct Site {
     file: PathBuf,
     log: PathBuf,
     child: Option<Child>,
+    said: BTreeSet<String>,
 }
 
 impl Site {
@@ -65,7 +67,7 @@ impl Site {
         let config = Config::load_from(sources, &Environment::default())?.config;
         prepare(config.clone(), &app, &secret).await?;
         let (data, client) = (DataDir::open(&config.data_dir)?, Client::new(key)?);
-        let site = Self { dify, app, client, config, data, file, log: dir.join("log.jsonl"), child: None };
+        let site = Self { dify, app, client, config, data, file, log: dir.join("log.jsonl"), child: None, said: BTreeSet::new() };
         site.add_agent()?;
         Ok(site)
     }
@@ -200,6 +202,11 @@ async fn prepare(config: Config, app: &StandInApp, secret: &WebhookSecret) -> an
 }
 
 impl Site {
+    /// Whether this finding is new: the rows stay, and each strike answers for its own.
+    pub(super) fn is_news(&mut self, finding: &str) -> bool {
+        self.said.insert(finding.to_owned())
+    }
+
     /// How the agent behaves towards what comes next.
     pub(super) fn answer_late(&self, late: bool) {
         self.dify.behave(if late { Behaviour::Slow(DEADLINE + Duration::from_millis(500)) } else { Behaviour::Normal { think_ms: 5 } });
