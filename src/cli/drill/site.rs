@@ -74,6 +74,8 @@ impl Site {
 
     /// Starts the daemon, perhaps to die at `point`, and waits until it answers. Returns its hook's root.
     pub(super) async fn start(&mut self, point: Option<&str>) -> anyhow::Result<String> {
+        // What a killed daemon left behind tells of no one.
+        self.data.remove_run_file();
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = self.command(&["serve", "--quiet"])?;
         command.stdout(Stdio::null()).stderr(log);

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{DataDir, DataDirError},
+    app::DataDir,
     cli::{Fault, exit, output},
     config::{Config, HumanDuration},
     settings::Settings,
@@ -24,12 +24,17 @@ pub(in crate::cli) struct VerifyArgs {
 
 /// Reads the database alone, and changes nothing.
 pub(in crate::cli) fn verify(args: &VerifyArgs, config: &Config, now: i64) -> anyhow::Result<u8> {
+    let missing = || {
+        Fault::new(exit::NOT_FOUND, format!("there is no database in {}; name its directory with --data-dir", config.data_dir.display()))
+    };
+    if !config.data_dir.is_dir() {
+        // Opening a directory makes it; this verb makes nothing.
+        return Err(missing().into());
+    }
     let dir = DataDir::open(&config.data_dir)?;
     let path = dir.database();
     if !path.exists() {
-        return Err(
-            Fault::new(exit::NOT_FOUND, format!("there is no database {}; name its directory with --data-dir", path.display())).into()
-        );
+        return Err(missing().into());
     }
     let checks = verify::verify(&path, &measures(&dir, config, Moment { now, drained: args.drained })?)?;
     // Work that is due now or in a second; what is planned for later is no backlog.
@@ -59,7 +64,7 @@ pub(in crate::cli) fn measures(dir: &DataDir, config: &Config, moment: Moment) -
     let ms = |waits: Vec<HumanDuration>| waits.into_iter().map(HumanDuration::as_ms).collect();
     Ok(Measures {
         now: moment.now,
-        daemon_runs: matches!(dir.lock(), Err(DataDirError::Busy { .. })),
+        daemon_runs: dir.is_served(),
         drained: moment.drained,
         events: config.outbound.webhook_url.is_some(),
         run_waits: ms(setting(&stored, "retry.delays", standard.retry.delays)),
