@@ -24,6 +24,7 @@ pub mod events;
 pub mod feedback;
 pub mod import;
 pub mod intake;
+pub mod job_admin;
 pub mod jobs;
 pub mod messages;
 pub mod notices;
@@ -40,6 +41,7 @@ pub mod services;
 pub mod settings;
 pub mod subjects;
 pub mod users;
+pub mod verify;
 
 use std::{
     path::{Path, PathBuf},

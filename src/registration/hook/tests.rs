@@ -144,6 +144,7 @@ fn group() -> NewGroup {
         last_used_at: None,
     };
     let group = Group {
+        subject_scoped: false,
         id: "grp_1".into(),
         server_code: "system_tools".into(),
         name: "系统工具".into(),
