@@ -137,7 +137,9 @@ pub(crate) fn count(path: &Path, table: &str) -> Result<u64> {
 
 /// The configuration: free ports, our hook key, everything else as shipped.
 fn settings() -> String {
-    format!("[mcp]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = \"{HOOK_KEY}\"\n")
+    format!(
+        "[mcp]\nlisten = \"127.0.0.1:0\"\n\n[live]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = \"{HOOK_KEY}\"\n"
+    )
 }
 
 fn address(url: &Value) -> Option<SocketAddr> {

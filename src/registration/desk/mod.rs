@@ -63,6 +63,8 @@ pub(super) struct Question<'a> {
 pub(super) struct Answered {
     pub(super) text: String,
     pub(super) rung: &'static str,
+    /// Tools the agent called, in order.
+    pub(super) tools: Vec<String>,
 }
 
 /// Why there is none.

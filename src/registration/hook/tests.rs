@@ -236,7 +236,7 @@ async fn the_backlog_has_a_bound_and_what_ends_makes_room() {
 #[tokio::test]
 async fn nothing_is_taken_when_the_disk_is_nearly_full() {
     let hook = Hook::new().await;
-    hook.set("intake.disk_min_mib", json!(u32::MAX)).await;
+    hook.set("intake.disk_min_mib", json!(4_000_000_000_u32)).await;
     let user = json!({"id": "usr_1", "username": "林晓月"});
     let batch = hook.keyed("POST", "/hooks/registrations", "{\"user_id\":\"usr_1\"}").await;
     assert!(batch.statuses() == [(1, 503)] && batch.text.contains("intake.disk_min_mib"), "{}", batch.text);
