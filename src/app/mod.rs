@@ -6,7 +6,9 @@
 mod core;
 mod data_dir;
 mod first_start;
+mod housekeeping;
 mod serve;
+mod watching;
 
 pub use self::{
     core::{Core, StartError},

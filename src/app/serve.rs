@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     core::{Core, StartError},
     data_dir::{DataDir, RunFile},
+    watching,
 };
 use crate::{
     config::Config,
@@ -22,8 +23,8 @@ use crate::{
     },
     queue::{Handler, Handlers, Queue, QueueSettings},
     registration::{
-        self, Agents, Desk, EventReceiver, EventSender, HookSettings, HookState, NOTICE_JOB, Nobody, NoticeWatch, PushSender, RUN_JOB, Runner,
-        RunnerParts,
+        self, Agents, Desk, EventReceiver, EventSender, HookSettings, HookState, NOTICE_JOB, Nobody, NoticeWatch, PushSender, RUN_JOB,
+        Runner, RunnerParts,
     },
     secret::{SecretText, random_bytes},
     store::{events::EVENT_JOB, pushes::PUSH_JOB},
@@ -169,7 +170,7 @@ fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks:
         tracing::warn!("registration_automation.enabled is false: registrations are accepted and kept, and wait");
         return Ok(());
     }
-    let (core, wake, stop) = (core.clone(), Arc::clone(wake), stop.clone());
+    let (core, wake, stop, spawner) = (core.clone(), Arc::clone(wake), stop.clone(), tasks.clone());
     tasks.spawn(async move {
         let built = tokio::task::spawn_blocking(Clients::new).await;
         let clients = match built.map_err(|error| error.to_string()).and_then(|built| built.map_err(|error| error.to_string())) {
@@ -181,6 +182,7 @@ fn start_queue(core: &Core, wake: &Arc<Notify>, stop: &CancellationToken, tasks:
             }
         };
         let desk = desk(&core, &clients);
+        watching::start(&core, Arc::clone(&desk), &wake, &stop, &spawner);
         let queue = queue(&core, clients.usual, receiver, (Arc::clone(&desk), wake));
         let healing = desk.heal(core.settings.clone(), stop.clone());
         match queue.rescue().await {

@@ -1,5 +1,7 @@
 //! `agent`: the Dify apps that may write a welcome, and what share of users each of them gets.
 
+mod figures;
+
 use std::io::Read;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -26,6 +28,8 @@ pub(super) enum AgentCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Compares agents: runs, welcomes, times, costs, replies, claims, ratings
+    Figures(figures::FiguresArgs),
     /// Adds an agent; its key is read from stdin
     Add(AddArgs),
     /// Changes an agent: only what is named
@@ -132,6 +136,7 @@ struct Options {
 pub(super) async fn run(command: AgentCommand, core: &Core) -> anyhow::Result<u8> {
     match command {
         AgentCommand::List { json } => list(core, json)?,
+        AgentCommand::Figures(args) => figures::figures(core, &args).await?,
         AgentCommand::Add(args) => add(core, args).await?,
         AgentCommand::Set(args) => set(core, args).await?,
         AgentCommand::Check { name } => check(core, &name).await?,
@@ -270,12 +275,18 @@ async fn check(core: &Core, name: &str) -> anyhow::Result<()> {
     let kind: AgentKind = agent.kind.parse()?;
     output::say(format_args!("address and key are right: {} ({})", info.name, info.mode))?;
     if !kind.fits(&info.mode) {
-        let fault = format!("the app is of the kind {}, and {name} is set up as {}; `anmei-mcp agent set {name} --kind …`", info.mode, agent.kind);
+        let fault =
+            format!("the app is of the kind {}, and {name} is set up as {}; `anmei-mcp agent set {name} --kind …`", info.mode, agent.kind);
         return Err(Fault::new(exit::FAILURE, fault).into());
     }
     let inputs = client.parameters().await?.inputs;
     for field in &inputs {
-        output::say(format_args!("input {}{}: {}", field.variable, if field.required { " (required)" } else { "" }, source(&agent, field)))?;
+        output::say(format_args!(
+            "input {}{}: {}",
+            field.variable,
+            if field.required { " (required)" } else { "" },
+            source(&agent, field)
+        ))?;
     }
     let missing: Vec<&str> =
         inputs.iter().filter(|field| field.required && !is_given(&agent, field)).map(|field| field.variable.as_str()).collect();

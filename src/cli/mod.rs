@@ -1,6 +1,7 @@
 //! The command line: one file per verb. The same functions as every other skin, no rules of its own.
 
 mod agent;
+mod alert;
 pub mod config;
 mod demo;
 pub mod generate;
@@ -9,6 +10,7 @@ pub mod import;
 mod key;
 mod output;
 mod register;
+mod report;
 mod serve;
 mod settings;
 mod stdio;
@@ -93,6 +95,11 @@ enum Command {
     /// Dify agents that write welcomes
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// What administrators must know
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
+    /// What the automation achieves, beside its targets
+    Report(report::ReportArgs),
     /// Sends a test registration to the running daemon and shows its timeline
     Register(register::RegisterArgs),
     /// What the automation says and does: changed while the daemon runs
@@ -169,6 +176,8 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Key(command) => key::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
+        Command::Alert(command) => alert::run(command, core).await,
+        Command::Report(args) => report::run(&args, core).await,
         Command::Settings(command) => settings::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,
         Command::Serve(_) | Command::Stdio(_) | Command::Demo(_) | Command::Register(_) | Command::Config(_) | Command::Generate(_) => {

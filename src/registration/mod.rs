@@ -8,6 +8,7 @@
 //! ladder     the welcome's rungs and the time each one has
 //! desk       asking one agent: its breaker, its places, the record of the question
 //! choice/    which agent, which segment, and whether a roll-out may go on
+//! rollout    the guard at work: a candidate that is worse is rolled back
 //! notices    what follows when nobody reacts: pushes over channels
 //! events     signed events for other systems, sent by jobs of their own
 //! ```
@@ -25,15 +26,17 @@ mod facts;
 mod ladder;
 mod notices;
 mod profile;
+mod rollout;
 mod run;
 mod steps;
 mod webhook;
 
 pub use agents::{AgentKeyError, Agents, agent_key_purpose};
 pub use desk::Desk;
-pub use facts::FACTS;
 pub use events::{EventReceiver, EventSender};
+pub use facts::FACTS;
 pub use notices::{NoticeWatch, PushSender};
+pub use rollout::RolloutGuard;
 pub use run::{Runner, RunnerParts};
 pub use webhook::{HookSettings, HookState, router};
 

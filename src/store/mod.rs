@@ -13,16 +13,22 @@ mod writer;
 
 pub mod agent_calls;
 pub mod agents;
+pub mod alerts;
 pub mod call_log;
 pub mod consultations;
 pub mod conversations;
+mod disk;
 pub mod events;
+pub mod figures;
+pub mod health;
 pub mod import;
 pub mod jobs;
 pub mod messages;
 pub mod notices;
+pub mod outcomes;
 pub mod plans;
 pub mod policy;
+pub mod prune;
 pub mod pushes;
 pub mod records;
 pub mod registrations;
@@ -32,6 +38,7 @@ pub mod search;
 pub mod services;
 pub mod settings;
 pub mod users;
+pub mod variants;
 
 use std::{
     path::{Path, PathBuf},

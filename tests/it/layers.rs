@@ -35,6 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "alerts",
             "clock",
             "config",
             "dispatch",

@@ -1,0 +1,138 @@
+//! What the automation achieves (PRD 10), computed from rows alone: the figures are the same before and after a restart.
+//!
+//! **Periods.** What has an end of its own counts when it ends in the period: runs, claims, ratings. What has to be
+//! waited for counts when the wait ends in the period: a reply within 24 hours is asked of the welcomes of 24 hours
+//! before, a first conversation within 7 days of the registrations of 7 days before. So a figure is never low merely
+//! because it is early.
+
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use super::{
+    Store, StoreError,
+    figures::{Ratings, Share, Spread},
+    rows,
+};
+
+const DAY_MS: i64 = 86_400_000;
+const WEEK_MS: i64 = 7 * DAY_MS;
+/// Time in which a new customer is to be claimed (PRD 10.2).
+pub const CLAIM_TARGET_MS: i64 = 10 * 60_000;
+/// Time in which a new customer is to have a first response (PRD 10.2).
+pub const RESPONSE_TARGET_MS: i64 = 5 * 60_000;
+
+/// What was achieved in a period.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcomes {
+    /// Its beginning.
+    pub since: i64,
+    /// Its end.
+    pub until: i64,
+    /// Registrations accepted in it.
+    pub registrations: i64,
+    /// Of the runs that ended in it, those that brought a welcome.
+    pub automation_success: Share,
+    /// Of the runs accepted in it that asked an agent, those in which one answered.
+    pub agent_success: Share,
+    /// Time from acceptance to the welcome.
+    pub first_response: Spread,
+    /// Welcomes that were there within five minutes, of those due.
+    pub responded_in_time: Share,
+    /// Welcomes that were there by their deadline, of those due.
+    pub welcome_by_deadline: Share,
+    /// Welcomes that the customer answered within 24 hours.
+    pub replied_24h: Share,
+    /// Registrations that led to a first conversation within 7 days: the customer wrote at least once.
+    pub conversed_7d: Share,
+    /// Working time from the conversation to the claim.
+    pub claim: Spread,
+    /// Customers claimed within ten minutes of working time, of those claimed in the period or overdue at its end.
+    pub claimed_in_time: Share,
+    /// What customers think of their welcomes.
+    pub ratings: Ratings,
+}
+
+impl Store {
+    /// What was achieved from `since` to `now`. `working` says how much working time lies between two moments.
+    pub async fn outcomes(&self, since: i64, now: i64, working: impl Fn(i64, i64) -> i64 + Send + 'static) -> Result<Outcomes, StoreError> {
+        let (automation_success, agent_success) = (self.automation_success(since).await?, self.agent_success(since).await?);
+        self.scan(move |db| {
+            let waits = welcome_waits(db, since)?;
+            let (claim, claimed_in_time) = claims(db, since, now, &working)?;
+            Ok(Outcomes {
+                since,
+                until: now,
+                registrations: db
+                    .prepare_cached("SELECT count(*) FROM registrations WHERE accepted_at >= ?1")?
+                    .query_row([since], |row| row.get(0))?,
+                automation_success,
+                agent_success,
+                responded_in_time: due(&waits, now, |wait| wait.accepted_at + RESPONSE_TARGET_MS),
+                welcome_by_deadline: due(&waits, now, |wait| wait.deadline_at),
+                first_response: Spread::of(waits.iter().filter_map(|wait| Some(wait.welcome_at? - wait.accepted_at)).collect()),
+                replied_24h: share(db, REPLIED, params![since - DAY_MS, now - DAY_MS, DAY_MS])?,
+                conversed_7d: share(db, CONVERSED, params![since - WEEK_MS, now - WEEK_MS, WEEK_MS])?,
+                claim,
+                claimed_in_time,
+                ratings: Ratings::of(&rows::all(db, "SELECT rating FROM feedback WHERE created_at >= ?1", [since], |row| row.get(0))?),
+            })
+        })
+        .await
+    }
+}
+
+const REPLIED: &str = "SELECT coalesce(sum(EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = r.conversation_id
+        AND m.sender_type = 'customer' AND m.created_at BETWEEN r.welcome_at AND r.welcome_at + ?3)), 0), count(*)
+    FROM registrations r WHERE r.welcome_at > ?1 AND r.welcome_at <= ?2 AND r.accepted_at <= ?2";
+// In whichever conversation: what counts is that the customer began to talk.
+const CONVERSED: &str = "SELECT coalesce(sum(EXISTS (SELECT 1 FROM conversations v JOIN messages m ON m.conversation_id = v.id
+        WHERE v.customer_id = r.user_id AND m.sender_type = 'customer' AND m.created_at BETWEEN r.accepted_at AND r.accepted_at + ?3)), 0), count(*)
+    FROM registrations r WHERE r.accepted_at > ?1 AND r.accepted_at <= ?2 AND r.state NOT IN ('skipped', 'cancelled')";
+// Customers of older registrations are waited for as well, as long as somebody may still claim them.
+const CLAIMS: &str = "SELECT v.created_at, c.claimed_at FROM registrations r JOIN conversations v ON v.registration_id = r.id
+        LEFT JOIN claims c ON c.registration_id = r.id
+    WHERE c.claimed_at >= ?1 OR (c.claimed_at IS NULL AND r.accepted_at >= ?1)";
+
+fn share(db: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<Share> {
+    db.prepare_cached(sql)?.query_row(params, |row| Ok(Share { hits: row.get(0)?, of: row.get(1)? }))
+}
+
+/// How long a customer waited for the welcome.
+struct Wait {
+    accepted_at: i64,
+    deadline_at: i64,
+    welcome_at: Option<i64>,
+}
+
+fn welcome_waits(db: &Connection, since: i64) -> rusqlite::Result<Vec<Wait>> {
+    let sql =
+        "SELECT accepted_at, deadline_at, welcome_at FROM registrations WHERE accepted_at >= ?1 AND state NOT IN ('skipped', 'cancelled')";
+    rows::all(db, sql, [since], |row| Ok(Wait { accepted_at: row.get(0)?, deadline_at: row.get(1)?, welcome_at: row.get(2)? }))
+}
+
+/// Of the welcomes that are there or should be, those that came by `bound`.
+fn due(waits: &[Wait], now: i64, bound: impl Fn(&Wait) -> i64) -> Share {
+    let mut share = Share::default();
+    for wait in waits {
+        match wait.welcome_at {
+            Some(at) => share.count(at <= bound(wait)),
+            None if bound(wait) < now => share.count(false),
+            None => {}
+        }
+    }
+    share
+}
+
+fn claims(db: &Connection, since: i64, now: i64, working: &impl Fn(i64, i64) -> i64) -> rusqlite::Result<(Spread, Share)> {
+    let (mut times, mut in_time) = (Vec::new(), Share::default());
+    for (from, claimed_at) in rows::all(db, CLAIMS, [since], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))? {
+        let waited = working(from, claimed_at.unwrap_or(now)).max(0);
+        if claimed_at.is_some() {
+            times.push(waited);
+            in_time.count(waited <= CLAIM_TARGET_MS);
+        } else if waited > CLAIM_TARGET_MS {
+            in_time.count(false);
+        }
+    }
+    Ok((Spread::of(times), in_time))
+}
