@@ -110,7 +110,9 @@ impl Watcher {
         }
         let channels = settings.alerts.channels.iter().map(|channel| channel.name().to_owned()).collect();
         let pushes = store.change_alerts(changes.clone(), channels, now).await?;
-        changes.iter().for_each(|change| report(change, &open));
+        for change in &changes {
+            report(change, &open);
+        }
         if pushes > 0 {
             wake.notify_one();
         }

@@ -67,9 +67,9 @@ impl Store {
                     .query_row([since], |row| row.get(0))?,
                 automation_success,
                 agent_success,
-                responded_in_time: due(&waits, now, |wait| wait.accepted_at + RESPONSE_TARGET_MS),
-                welcome_by_deadline: due(&waits, now, |wait| wait.deadline_at),
-                first_response: Spread::of(waits.iter().filter_map(|wait| Some(wait.welcome_at? - wait.accepted_at)).collect()),
+                responded_in_time: due(&waits, now, |wait| wait.accepted + RESPONSE_TARGET_MS),
+                welcome_by_deadline: due(&waits, now, |wait| wait.deadline),
+                first_response: Spread::of(waits.iter().filter_map(|wait| Some(wait.welcomed? - wait.accepted)).collect()),
                 replied_24h: share(db, REPLIED, params![since - DAY_MS, now - DAY_MS, DAY_MS])?,
                 conversed_7d: share(db, CONVERSED, params![since - WEEK_MS, now - WEEK_MS, WEEK_MS])?,
                 claim,
@@ -99,22 +99,22 @@ fn share(db: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite:
 
 /// How long a customer waited for the welcome.
 struct Wait {
-    accepted_at: i64,
-    deadline_at: i64,
-    welcome_at: Option<i64>,
+    accepted: i64,
+    deadline: i64,
+    welcomed: Option<i64>,
 }
 
 fn welcome_waits(db: &Connection, since: i64) -> rusqlite::Result<Vec<Wait>> {
     let sql =
         "SELECT accepted_at, deadline_at, welcome_at FROM registrations WHERE accepted_at >= ?1 AND state NOT IN ('skipped', 'cancelled')";
-    rows::all(db, sql, [since], |row| Ok(Wait { accepted_at: row.get(0)?, deadline_at: row.get(1)?, welcome_at: row.get(2)? }))
+    rows::all(db, sql, [since], |row| Ok(Wait { accepted: row.get(0)?, deadline: row.get(1)?, welcomed: row.get(2)? }))
 }
 
 /// Of the welcomes that are there or should be, those that came by `bound`.
 fn due(waits: &[Wait], now: i64, bound: impl Fn(&Wait) -> i64) -> Share {
     let mut share = Share::default();
     for wait in waits {
-        match wait.welcome_at {
+        match wait.welcomed {
             Some(at) => share.count(at <= bound(wait)),
             None if bound(wait) < now => share.count(false),
             None => {}
