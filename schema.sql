@@ -96,7 +96,7 @@ CREATE TABLE mcp_call_logs (
     request_data  TEXT    CHECK (json_valid(request_data)),          -- arguments, redacted unless call_log.bodies = full
     response_data TEXT    CHECK (json_valid(response_data)),         -- result, reduced to its size unless call_log.bodies = full
     success       INTEGER NOT NULL CHECK (success IN (0, 1)),        -- 1 when the tool answered with a result
-    outcome       TEXT    NOT NULL,                                  -- ok, tool_error, invalid_arguments, timeout, cancelled, panic, unknown_tool, refused
+    outcome       TEXT    NOT NULL,                                  -- ok, tool_error, invalid_arguments, timeout, cancelled, panic, unknown_tool, refused (at the door), out_of_scope (not about the subject of a live run, in a subject-scoped group)
     error_message TEXT,                                              -- why not, as the caller was told
     duration_ms   INTEGER NOT NULL,                                  -- time in dispatch, rounded up
     created_at    INTEGER NOT NULL                                   -- when the call arrived

@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use uuid::{ContextV7, Timestamp, Uuid};
 
@@ -22,6 +23,14 @@ pub fn new_id_at(ms: i64) -> String {
     let nanos = u32::try_from(ms % 1000).unwrap_or_default() * 1_000_000;
     let counter = COUNTER.lock().unwrap_or_else(PoisonError::into_inner);
     Uuid::new_v7(Timestamp::from_unix(&*counter, ms / 1000, nanos)).hyphenated().to_string()
+}
+
+/// How every subject id begins.
+pub const SUBJECT_PREFIX: &str = "sub_";
+
+/// What an agent is told instead of a user id: 22 characters of `random` behind [`SUBJECT_PREFIX`].
+pub fn subject_id(random: [u8; 16]) -> String {
+    format!("{SUBJECT_PREFIX}{}", URL_SAFE_NO_PAD.encode(random))
 }
 
 /// An id given by the existing app: 1 to 64 of `A-Z a-z 0-9 _ -`, meaning nothing to us.
@@ -70,6 +79,13 @@ mod tests {
     fn ids_of_one_millisecond_sort_as_they_were_made() {
         let ids: Vec<_> = (0..1000).map(|_| new_id_at(1_700_000_000_123)).collect();
         assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn a_subject_id_passes_where_an_id_of_the_app_does() {
+        let id = subject_id([0xfb; 16]);
+        assert!(id.len() == 26 && AppId::try_from(id.clone()).is_ok(), "{id}");
+        assert_ne!(id, subject_id([0xfa; 16]));
     }
 
     #[test]

@@ -44,6 +44,19 @@ pub enum Effect {
     Reads,
     /// Adds rows, changes and removes none.
     Adds,
+    /// Brings something into the state asked for and removes nothing: the same call again changes nothing more.
+    Changes,
+}
+
+/// Whose data a tool can reach. Decides whether a group that is bound to subjects may offer it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Anybody's: it searches, or starts from an id that is no person's. Not offered where callers see one person only.
+    Anybody,
+    /// Nobody's: what it reads is about no person.
+    Nobody,
+    /// The person whose user id is this argument: its name, after those of the objects around it.
+    Named(&'static [&'static str]),
 }
 
 /// The full definition: what is said plus the schemas derived from the types.
@@ -51,6 +64,8 @@ pub enum Effect {
 pub struct Definition {
     /// What the tool says of itself.
     pub about: About,
+    /// Whose data it can reach.
+    pub subject: Subject,
     /// JSON Schema (2020-12) of the arguments: inlined, portable keywords only.
     pub input_schema: Map<String, Value>,
     /// JSON Schema (2020-12) of the result.
@@ -91,6 +106,7 @@ impl From<RecordsError> for ToolError {
         match error {
             RecordsError::Unavailable(_) => Self::Unavailable { reason: error.to_string(), retry_after: Duration::from_secs(1) },
             RecordsError::Corrupt(why) => Self::Internal(why),
+            RecordsError::OutOfScope => Self::NotFound(error.to_string()),
         }
     }
 }
@@ -100,6 +116,8 @@ impl From<RecordsError> for ToolError {
 pub trait NativeTool: DeserializeOwned + JsonSchema + Send + 'static {
     /// Its result. Always a JSON object: older clients know nothing else.
     type Output: Serialize + JsonSchema + Send;
+    /// Whose data it can reach. A tool that does not say is taken to reach anybody's.
+    const SUBJECT: Subject = Subject::Anybody;
     /// What it says of itself.
     fn about() -> About;
     /// Does the work.
@@ -123,6 +141,7 @@ impl Tool {
         let about = T::about();
         Self {
             definition: Definition {
+                subject: T::SUBJECT,
                 input_schema: schema::input::<T>(),
                 output_schema: schema::output::<T::Output>(),
                 // A test parses every example; a broken one shows as null there.
@@ -151,4 +170,48 @@ fn run_native<'a, T: NativeTool>(arguments: Map<String, Value>, ctx: &'a Context
         let output = tool.run(ctx).await?;
         serde_json::to_string(&output).map_err(|error| ToolError::Internal(format!("the result cannot be written as JSON: {error}")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value};
+
+    use super::Subject;
+
+    fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+        schema.get("properties")?.as_object()
+    }
+
+    /// Paths of the arguments that hold a person's id, at any depth.
+    fn people(schema: &Value, path: &[String], found: &mut Vec<Vec<String>>) {
+        for (name, inner) in properties(schema).into_iter().flatten() {
+            let path = [path, &[name.clone()]].concat();
+            if name == "user_id" || name == "customer_id" {
+                found.push(path.clone());
+            }
+            people(inner, &path, found);
+        }
+    }
+
+    #[test]
+    fn a_tool_that_asks_for_a_person_says_where() {
+        // Kept out of scoped groups on purpose, although it names a customer.
+        for tool in crate::all().into_iter().filter(|tool| tool.name() != "claim_customer") {
+            let mut found = Vec::new();
+            people(&Value::Object(tool.definition.input_schema.clone()), &[], &mut found);
+            let said: Vec<Vec<String>> = match tool.definition.subject {
+                Subject::Named(path) => vec![path.iter().map(|&name| name.to_owned()).collect()],
+                Subject::Anybody | Subject::Nobody => Vec::new(),
+            };
+            assert_eq!(found, said, "{}: declare SUBJECT", tool.name());
+        }
+    }
+
+    #[test]
+    fn tools_that_search_or_start_from_other_ids_reach_anybody() {
+        for tool in crate::all() {
+            let anybody = ["search_users", "optimize_plan", "claim_customer"].contains(&tool.name());
+            assert!(!anybody || tool.definition.subject == Subject::Anybody, "{}", tool.name());
+        }
+    }
 }

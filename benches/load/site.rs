@@ -48,7 +48,7 @@ impl Site {
             config: scratch.join("data.toml"),
             key: String::new(),
         };
-        fs::write(&site.config, settings(""))?;
+        fs::write(&site.config, settings())?;
         let users = scratch.join("users.jsonl");
         fs::write(&users, people()?)?;
         site.serve()?.process.terminate(&site.log())?;
@@ -59,11 +59,11 @@ impl Site {
         Ok(site)
     }
 
-    /// A copy of the installation as it stands, with `more` settings; the daemon must not run.
-    pub(crate) fn copy(&self, name: &str, more: &str) -> Result<Self> {
+    /// A copy of the installation as it stands; the daemon must not run.
+    pub(crate) fn copy(&self, name: &str) -> Result<Self> {
         let (data, config) = (self.scratch.join(name), self.scratch.join(format!("{name}.toml")));
         copy_folder(&self.data, &data)?;
-        fs::write(&config, settings(more))?;
+        fs::write(&config, settings())?;
         Ok(Self { binary: self.binary.clone(), scratch: self.scratch.clone(), data, config, key: self.key.clone() })
     }
 
@@ -117,7 +117,7 @@ impl Site {
     }
 
     /// Runs one of the other commands, and gives what it printed.
-    fn command(&self, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<String> {
         let printed = self.scratch.join("printed.txt");
         fs::write(&printed, "")?;
         let mut command = self.program();
@@ -136,8 +136,8 @@ pub(crate) fn count(path: &Path, table: &str) -> Result<u64> {
 }
 
 /// The configuration: free ports, our hook key, everything else as shipped.
-fn settings(more: &str) -> String {
-    format!("[mcp]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = \"{HOOK_KEY}\"\n{more}")
+fn settings() -> String {
+    format!("[mcp]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = \"{HOOK_KEY}\"\n")
 }
 
 fn address(url: &Value) -> Option<SocketAddr> {

@@ -1,4 +1,4 @@
-//! The first start: the PRD's four groups with their tools, and a key for each, shown once.
+//! The first start: the default groups with their tools, and a key for each, shown once.
 
 use anmei_mcp_tools::Tool;
 
@@ -66,6 +66,7 @@ impl Core {
             user_tier_access: texts(from.tiers),
             allowed_roles: texts(from.roles),
             enabled: true,
+            subject_scoped: from.subject_scoped,
             created_by: created_by.into(),
             created_at: now,
             updated_at: now,

@@ -23,8 +23,8 @@ use crate::{
     },
     queue::{Handler, Handlers, Queue, QueueSettings},
     registration::{
-        self, Agents, Desk, EventReceiver, EventSender, HookSettings, HookState, NOTICE_JOB, Nobody, NoticeWatch, PushSender, RUN_JOB,
-        Runner, RunnerParts,
+        self, Agents, Desk, ESCALATION_JOB, Escalation, EventReceiver, EventSender, HookSettings, HookState, NOTICE_JOB, Nobody,
+        NoticeWatch, PushSender, RUN_JOB, Runner, RunnerParts,
     },
     secret::{SecretText, random_bytes},
     store::{events::EVENT_JOB, pushes::PUSH_JOB},
@@ -226,11 +226,19 @@ fn queue(core: &Core, http: HttpClient, receiver: Option<EventReceiver>, (desk, 
     });
     let events = EventSender::new(store.clone(), Arc::clone(&clock), http.clone(), book.clone(), receiver);
     let notices = NoticeWatch::new(store.clone(), Arc::clone(&clock), book.clone(), Arc::clone(&wake));
+    let escalation = Escalation {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        book: book.clone(),
+        connected: Arc::new(Nobody),
+        wake: Arc::clone(&wake),
+    };
     let pushes = PushSender::new(store.clone(), Arc::clone(&clock), http, book);
     let handlers: Handlers = HashMap::from([
         (RUN_JOB, Arc::new(runner) as Arc<dyn Handler>),
         (EVENT_JOB, Arc::new(events) as _),
         (NOTICE_JOB, Arc::new(notices) as _),
+        (ESCALATION_JOB, Arc::new(escalation) as _),
         (PUSH_JOB, Arc::new(pushes) as _),
     ]);
     let config = &core.config.registration;

@@ -96,14 +96,14 @@ async fn fill(core: &Core) -> anyhow::Result<ImportSummary> {
     Ok(core.store.import(records, core.clock.now_ms()).await?)
 }
 
-/// The stand-in holds the keys of two groups, as a Dify workspace would, and is added as an agent.
+/// The stand-in holds the key of the group for welcomes, as a Dify workspace would, and is added as an agent.
 async fn start_stand_in(core: &Core, setup: &Setup, daemon: &Daemon) -> anyhow::Result<StandInHandle> {
     let server = |code: &str| {
         let key = setup.keys.iter().find(|new| new.server_code == code).map(|new| new.key.clone());
         key.map(|key| McpServer { name: code.into(), url: format!("{}/server/{code}/mcp", daemon.addresses.mcp), key })
     };
     let stand_in = StandIn {
-        mcp: ["system_tools", "consultation_tools"].into_iter().filter_map(server).collect(),
+        mcp: server("welcome_tools").into_iter().collect(),
         behaviour: Behaviour::Normal { think_ms: 150 },
         ..StandIn::default()
     };

@@ -1,10 +1,16 @@
-//! `group`: list, show, create, enable, disable, delete.
+//! `group`: list, show, create, set, enable, disable, delete.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Fault, exit, output};
-use crate::{app::Core, clock::rfc3339, dispatch::defaults::DefaultGroup, gate::GroupPolicy};
+use crate::{
+    app::Core,
+    clock::rfc3339,
+    dispatch::{Known, defaults::DefaultGroup},
+    gate::GroupPolicy,
+    store::policy::Group,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GroupCommand {
@@ -24,6 +30,14 @@ pub(super) enum GroupCommand {
     },
     /// Makes a group and its key, and shows the key once
     Create(CreateArgs),
+    /// Changes whose data the group's tools may see
+    Set {
+        /// Server code
+        code: String,
+        /// true: only the customers of registrations in progress, by subject id; false: everybody
+        #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
+        subject_scoped: bool,
+    },
     /// Accepts the group's keys again
     Enable {
         /// Server code
@@ -58,6 +72,9 @@ pub(super) struct CreateArgs {
     /// A tool the group offers (repeatable)
     #[arg(long = "tool", value_name = "NAME")]
     tools: Vec<String>,
+    /// Its tools see only the customers of registrations in progress, by the subject id an agent is told
+    #[arg(long)]
+    subject_scoped: bool,
     /// For programs
     #[arg(long)]
     json: bool,
@@ -68,6 +85,7 @@ pub(super) async fn run(command: GroupCommand, core: &Core) -> anyhow::Result<u8
         GroupCommand::List { json } => list(core, json)?,
         GroupCommand::Show { code, json } => show(core, &code, json)?,
         GroupCommand::Create(args) => create(core, &args).await?,
+        GroupCommand::Set { code, subject_scoped } => set_scope(core, &code, subject_scoped).await?,
         GroupCommand::Enable { code } => {
             core.store.set_group_enabled(&code, true, core.clock.now_ms()).await?;
             output::say(format_args!("{code} is enabled; in force for the next request"))?;
@@ -91,11 +109,16 @@ pub(super) fn find(core: &Core, code: &str) -> anyhow::Result<std::sync::Arc<Gro
     })
 }
 
-fn summary(group: &GroupPolicy) -> Value {
-    let enabled: Vec<_> = group.tools.iter().filter(|tool| tool.enabled).map(|tool| &tool.tool_name).collect();
+/// The tools the group offers: enabled, and fit for it. Those this version does not have are shown, as they are kept.
+fn offered<'a>(core: &Core, group: &'a GroupPolicy) -> Vec<&'a str> {
+    let fits = |name: &str| core.dispatch.catalogue().definition(name).is_none_or(|known| known.fits(&group.group));
+    group.tools.iter().filter(|tool| tool.enabled && fits(&tool.tool_name)).map(|tool| tool.tool_name.as_str()).collect()
+}
+
+fn summary(core: &Core, group: &GroupPolicy) -> Value {
     json!({
         "server_code": group.group.server_code, "name": group.group.name, "description": group.group.description,
-        "enabled": group.group.enabled, "tools": enabled, "allowed_roles": group.group.allowed_roles,
+        "enabled": group.group.enabled, "subject_scoped": group.group.subject_scoped, "tools": offered(core, group), "allowed_roles": group.group.allowed_roles,
         "user_tier_access": group.group.user_tier_access, "id": group.group.id,
         "created_at": rfc3339(group.group.created_at), "updated_at": rfc3339(group.group.updated_at),
     })
@@ -104,13 +127,18 @@ fn summary(group: &GroupPolicy) -> Value {
 fn list(core: &Core, as_json: bool) -> anyhow::Result<()> {
     let policy = core.gate.policy().current()?;
     if as_json {
-        return output::json(&policy.groups().iter().map(|group| summary(group)).collect::<Vec<_>>());
+        return output::json(&policy.groups().iter().map(|group| summary(core, group)).collect::<Vec<_>>());
     }
     let rows = policy.groups().iter().map(|group| {
-        let names: Vec<_> = group.tools.iter().filter(|tool| tool.enabled).map(|tool| tool.tool_name.as_str()).collect();
-        vec![group.group.server_code.clone(), group.group.name.clone(), output::yes(group.group.enabled), names.join(", ")]
+        vec![
+            group.group.server_code.clone(),
+            group.group.name.clone(),
+            output::yes(group.group.enabled),
+            output::yes(group.group.subject_scoped),
+            offered(core, group).join(", "),
+        ]
     });
-    output::table(&["GROUP", "NAME", "ENABLED", "TOOLS"], rows)
+    output::table(&["GROUP", "NAME", "ENABLED", "SUBJECT-SCOPED", "TOOLS"], rows)
 }
 
 fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
@@ -118,7 +146,7 @@ fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
     let rows = core.store.policy()?;
     let keys: Vec<_> = rows.keys.iter().filter(|key| key.group_id == group.group.id).collect();
     if as_json {
-        let mut value = summary(&group);
+        let mut value = summary(core, &group);
         if let Some(object) = value.as_object_mut() {
             let tools: Vec<_> = group
                 .tools
@@ -136,10 +164,11 @@ fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
         return output::json(&value);
     }
     output::say(format_args!(
-        "{} ({}) {}",
+        "{} ({}) {}{}",
         group.group.server_code,
         group.group.name,
-        if group.group.enabled { "enabled" } else { "disabled" }
+        if group.group.enabled { "enabled" } else { "disabled" },
+        if group.group.subject_scoped { ", subject-scoped" } else { "" }
     ))?;
     output::say(format_args!("{}\n", group.group.description))?;
     output::table(
@@ -169,24 +198,55 @@ fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
 }
 
 async fn create(core: &Core, args: &CreateArgs) -> anyhow::Result<()> {
-    for tool in &args.tools {
-        super::tool::definition(core, tool)?;
-    }
-    let tools: Vec<&str> = args.tools.iter().map(String::as_str).collect();
     // The shape of a default group borrows for ever; a group from the command line is filled in afterwards.
-    let empty = DefaultGroup { server_code: "", name: "", description: "", tiers: &[], roles: &[], tools: &[] };
+    let empty = DefaultGroup {
+        server_code: "",
+        name: "",
+        description: "",
+        tiers: &[],
+        roles: &[],
+        subject_scoped: args.subject_scoped,
+        tools: &[],
+    };
     let (mut new, key) = core.new_group(&empty, "cli")?;
     new.group.server_code.clone_from(&args.code);
     new.group.name = args.name.clone().unwrap_or_else(|| args.code.clone());
     new.group.description.clone_from(&args.description);
-    for name in tools {
-        new.tools.push(core.new_tool(&new.group.id, &super::tool::definition(core, name)?.tool));
+    for name in &args.tools {
+        let known = super::tool::definition(core, name)?;
+        must_fit(known, &new.group)?;
+        new.tools.push(core.new_tool(&new.group.id, &known.tool));
     }
     core.store.create_groups(vec![new]).await?;
     if args.json {
         return output::json(&json!({"server_code": args.code, "key": key.expose()}));
     }
     output::say(format_args!("made the group {}; its key (shown once):\n{}", args.code, key.expose()))
+}
+
+/// A tool that a group would never offer is not added to it.
+pub(super) fn must_fit(known: &Known, group: &Group) -> anyhow::Result<()> {
+    if known.fits(group) {
+        return Ok(());
+    }
+    let text = format!(
+        "{} can reach anybody's data, and {} is subject-scoped: it would not be offered there. Use another group, or free this one with `anmei-mcp group set {} --subject-scoped false`",
+        known.tool.name(),
+        group.server_code,
+        group.server_code
+    );
+    Err(Fault::new(exit::USAGE, text).into())
+}
+
+async fn set_scope(core: &Core, code: &str, subject_scoped: bool) -> anyhow::Result<()> {
+    let before = find(core, code)?;
+    core.store.set_group_scope(code, subject_scoped, core.clock.now_ms()).await?;
+    let after = find(core, code)?;
+    let (offered, hidden) = (offered(core, &after), offered(core, &before));
+    let hidden: Vec<_> = hidden.into_iter().filter(|name| !offered.contains(name)).collect();
+    let scope = if subject_scoped { "only the customers of registrations in progress" } else { "everybody" };
+    output::say(format_args!("the tools of {code} see {scope}; in force for the next request"))?;
+    if hidden.is_empty() { Ok(()) } else { output::say(format_args!("not offered any more: {}", hidden.join(", "))) }
 }
 
 async fn delete(core: &Core, code: &str, yes: bool) -> anyhow::Result<()> {

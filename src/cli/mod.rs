@@ -2,6 +2,7 @@
 
 mod agent;
 mod alert;
+mod claim;
 pub mod config;
 mod demo;
 pub mod generate;
@@ -43,7 +44,7 @@ pub mod exit {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool, setting or file · 130 ended by a second signal
+Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool, customer, setting or file · 130 ended by a second signal
 
 First steps:
   anmei-mcp demo                       try everything on sample data
@@ -100,6 +101,9 @@ enum Command {
     Alert(alert::AlertCommand),
     /// What the automation achieves, beside its targets
     Report(report::ReportArgs),
+    /// Customers who wait for a consultant, and taking one over
+    #[command(subcommand)]
+    Claim(claim::ClaimCommand),
     /// Sends a test registration to the running daemon and shows its timeline
     Register(register::RegisterArgs),
     /// What the automation says and does: changed while the daemon runs
@@ -179,6 +183,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Alert(command) => alert::run(command, core).await,
         Command::Report(args) => report::run(&args, core).await,
         Command::Settings(command) => settings::run(command, core).await,
+        Command::Claim(command) => claim::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,
         Command::Serve(_) | Command::Stdio(_) | Command::Demo(_) | Command::Register(_) | Command::Config(_) | Command::Generate(_) => {
             Err(Fault::new(exit::FAILURE, "this verb does not work on an open database").into())

@@ -6,6 +6,7 @@ use super::{exit, output};
 use crate::{
     app::Core,
     config::HumanDuration,
+    registration::hours::Hours,
     store::{figures::Share, outcomes::Outcomes},
 };
 
@@ -21,7 +22,8 @@ pub(super) struct ReportArgs {
 
 pub(super) async fn run(args: &ReportArgs, core: &Core) -> anyhow::Result<u8> {
     let now = core.clock.now_ms();
-    let outcomes = core.store.outcomes(now - args.since.as_ms(), now, |from, to| to - from).await?;
+    let hours = Hours::try_from(&core.settings.current()?.working_hours)?;
+    let outcomes = core.store.outcomes(now - args.since.as_ms(), now, move |from, to| hours.working_ms_between(from, to)).await?;
     if args.json {
         output::json(&outcomes)?;
     } else {

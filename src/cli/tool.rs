@@ -166,6 +166,7 @@ fn arguments(schema: &Map<String, Value>) -> Vec<Vec<String>> {
 async fn enable(core: &Core, code: &str, name: &str) -> anyhow::Result<()> {
     let known = definition(core, name)?;
     let group = group::find(core, code)?;
+    group::must_fit(known, &group.group)?;
     if group.tools.iter().any(|tool| tool.tool_name == name) {
         return change(core, code, name, ToolChange { enabled: Some(true), ..ToolChange::default() }).await;
     }

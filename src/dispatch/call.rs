@@ -2,11 +2,10 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use anmei_mcp_tools::{Context, Records, ToolError};
+use anmei_mcp_tools::{Context, Records, ToolError, port::RecordsError};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
@@ -14,11 +13,14 @@ use tokio::sync::Semaphore;
 use super::{
     Recorder, arguments,
     catalogue::{Catalogue, Offer},
+    confined::Confined,
     record::Entry,
+    subject::{self, Unresolved},
 };
 use crate::{
     clock::SharedClock,
     gate::{Caller, Refusal},
+    store::Store,
 };
 
 /// How a call reached us.
@@ -80,6 +82,9 @@ pub enum Outcome {
     UnknownTool(String),
 }
 
+/// The outcome's name in the call log, and the result or what the model is told instead.
+type Ended = (&'static str, Result<String, String>);
+
 /// How much may run at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -90,7 +95,7 @@ pub struct Limits {
 /// The core. One per process.
 pub struct Dispatch {
     catalogue: Catalogue,
-    records: Arc<dyn Records>,
+    store: Store,
     clock: SharedClock,
     recorder: Recorder,
     running: Semaphore,
@@ -104,8 +109,8 @@ impl std::fmt::Debug for Dispatch {
 
 impl Dispatch {
     /// Puts the core together.
-    pub fn new(catalogue: Catalogue, records: Arc<dyn Records>, clock: SharedClock, recorder: Recorder, limits: Limits) -> Self {
-        Self { catalogue, records, clock, recorder, running: Semaphore::new(limits.concurrent_calls) }
+    pub fn new(catalogue: Catalogue, store: Store, clock: SharedClock, recorder: Recorder, limits: Limits) -> Self {
+        Self { catalogue, store, clock, recorder, running: Semaphore::new(limits.concurrent_calls) }
     }
 
     /// The tools and what groups offer of them.
@@ -139,7 +144,7 @@ impl Dispatch {
         };
         entry.tool(offer.known.tool.name());
         let (outcome, result) = match arguments::prepare(&offer.known, call.arguments) {
-            Ok(arguments) => self.run(offer, arguments).await,
+            Ok(arguments) => self.run_about(offer, arguments, call.caller.group.group.subject_scoped, &mut entry).await,
             Err(text) => ("invalid_arguments", Err(text)),
         };
         match result {
@@ -154,11 +159,31 @@ impl Dispatch {
         }
     }
 
-    async fn run(&self, offer: &Offer, arguments: Map<String, Value>) -> (&'static str, Result<String, String>) {
+    /// Puts the person behind a subject into the arguments, does the work, and takes the person out of what came of it.
+    async fn run_about(&self, offer: &Offer, mut arguments: Map<String, Value>, scoped: bool, entry: &mut Entry) -> Ended {
+        let (name, reach) = (offer.known.tool.name(), offer.known.tool.definition.subject);
+        let subject = match subject::resolve(&self.store, reach, scoped, &mut arguments, self.clock.now_ms()) {
+            Ok(subject) => subject,
+            Err(Unresolved::OutOfScope) => return ("out_of_scope", Err(subject::out_of_scope(name, reach))),
+            Err(Unresolved::Store(error)) => return ("tool_error", Err(failure(name, &RecordsError::from(error).into()))),
+        };
+        if let Some(subject) = &subject {
+            entry.run(subject.registration_id.clone());
+        }
+        let user_id = subject.as_ref().map(|subject| subject.user_id.as_str());
+        let confined = Confined { records: &self.store, user_id };
+        let records: &dyn Records = if scoped { &confined } else { &self.store };
+        let (outcome, result) = self.run(offer, arguments, records).await;
+        let Some(subject) = subject else { return (outcome, result) };
+        let result = result.map(|json| subject.hide_in_json(json)).map_err(|text| subject.hide_in_text(&text));
+        (outcome, result)
+    }
+
+    async fn run(&self, offer: &Offer, arguments: Map<String, Value>, records: &dyn Records) -> Ended {
         let name = offer.known.tool.name();
         let work = async {
             let _slot = self.running.acquire().await;
-            let ctx = Context { records: self.records.as_ref(), now: self.clock.now(), config: &offer.config };
+            let ctx = Context { records, now: self.clock.now(), config: &offer.config };
             AssertUnwindSafe(offer.known.tool.call(arguments, &ctx)).catch_unwind().await
         };
         match tokio::time::timeout(offer.timeout, work).await {

@@ -10,11 +10,14 @@ use std::{
     time::Duration,
 };
 
-use anmei_mcp_tools::Tool;
+use anmei_mcp_tools::{Subject, Tool};
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
-use crate::{gate::Caller, store::policy::ToolPolicy};
+use crate::{
+    gate::{Caller, GroupPolicy},
+    store::policy::{Group, ToolPolicy},
+};
 
 /// A tool of this binary, with its schema compiled.
 #[derive(Debug)]
@@ -23,6 +26,13 @@ pub struct Known {
     pub tool: Tool,
     /// Its compiled input schema.
     pub validator: jsonschema::Validator,
+}
+
+impl Known {
+    /// Whether a group may offer it: one that is bound to subjects offers nothing that can reach anybody else's data.
+    pub fn fits(&self, group: &Group) -> bool {
+        !group.subject_scoped || self.tool.definition.subject != Subject::Anybody
+    }
 }
 
 /// A tool as one group offers it.
@@ -48,8 +58,9 @@ pub struct Offers {
 }
 
 impl Offers {
-    fn build(known: &HashMap<&'static str, Arc<Known>>, tools: &[ToolPolicy]) -> Self {
-        let list: Vec<_> = tools.iter().filter(|tool| tool.enabled).filter_map(|tool| offer(known, tool)).collect();
+    fn build(known: &HashMap<&'static str, Arc<Known>>, policy: &GroupPolicy) -> Self {
+        let enabled = policy.tools.iter().filter(|tool| tool.enabled);
+        let list: Vec<_> = enabled.filter_map(|tool| offer(known, tool)).filter(|offer| offer.known.fits(&policy.group)).collect();
         let by_name = list.iter().enumerate().map(|(at, offer)| (offer.known.tool.name(), at)).collect();
         Self { list, by_name, derived: OnceLock::new() }
     }
@@ -132,7 +143,7 @@ impl Catalogue {
         {
             return Arc::clone(offers);
         }
-        let offers = Arc::new(Offers::build(&self.known, &caller.group.tools));
+        let offers = Arc::new(Offers::build(&self.known, &caller.group));
         self.built.rcu(|built| keep(built, caller.revision, group, &offers));
         offers
     }

@@ -189,6 +189,7 @@ impl Entry {
             group_id: None,
             key_id: None,
             caller_app_id: client.app_id,
+            registration_id: None,
             client_name: client.name,
             channel: client.channel.as_str(),
             protocol: client.protocol,
@@ -207,6 +208,12 @@ impl Entry {
         if let Some(row) = &mut self.row {
             row.group_id = group_id.map(str::to_owned);
             row.key_id = key_id.map(str::to_owned);
+        }
+    }
+
+    pub(super) fn run(&mut self, registration_id: String) {
+        if let Some(row) = &mut self.row {
+            row.registration_id = Some(registration_id);
         }
     }
 

@@ -46,13 +46,8 @@ fn bench(ends: Vec<Result<(), JobError>>, panics: bool) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("db")).unwrap();
     let clock = Arc::new(FixedClock::at_ms(1_000_000));
-    let script = Arc::new(Script {
-        clock: Arc::clone(&clock),
-        ends: Mutex::new(ends),
-        tried: Mutex::default(),
-        given_up: Mutex::default(),
-        panics,
-    });
+    let script =
+        Arc::new(Script { clock: Arc::clone(&clock), ends: Mutex::new(ends), tried: Mutex::default(), given_up: Mutex::default(), panics });
     let handlers: Handlers = HashMap::from([("work", Arc::clone(&script) as _)]);
     let settings = QueueSettings { workers: 4, lease: Duration::from_secs(30) };
     let queue = Queue::new(store.clone(), clock.clone(), settings, handlers, Arc::new(Notify::new()));

@@ -9,7 +9,10 @@
 //! desk       asking one agent: its breaker, its places, the record of the question
 //! choice/    which agent, which segment, and whether a roll-out may go on
 //! rollout    the guard at work: a candidate that is worse is rolled back
+//! assignment whom a rule names for a new customer
 //! notices    what follows when nobody reacts: pushes over channels
+//! escalation who hears of a customer nobody claims, and when
+//! hours      working time
 //! events     signed events for other systems, sent by jobs of their own
 //! ```
 //!
@@ -18,11 +21,13 @@
 
 mod agents;
 mod announce;
-mod assignment;
+pub mod assignment;
 pub mod choice;
 mod desk;
+mod escalation;
 mod events;
 mod facts;
+pub mod hours;
 mod ladder;
 mod notices;
 mod profile;
@@ -33,6 +38,7 @@ mod webhook;
 
 pub use agents::{AgentKeyError, Agents, agent_key_purpose};
 pub use desk::Desk;
+pub use escalation::Escalation;
 pub use events::{EventReceiver, EventSender};
 pub use facts::FACTS;
 pub use notices::{NoticeWatch, PushSender};
@@ -40,12 +46,10 @@ pub use rollout::RolloutGuard;
 pub use run::{Runner, RunnerParts};
 pub use webhook::{HookSettings, HookState, router};
 
+pub use crate::store::claims::{ESCALATION_JOB, NOTICE_JOB};
+
 /// Name of the job that carries a registration through its steps.
 pub const RUN_JOB: &str = "registration";
-/// Name of the job that looks whether a consultant has seen the notice.
-pub const NOTICE_JOB: &str = "notice_ack";
-/// Name of the job that tells others when nobody claims.
-pub const ESCALATION_JOB: &str = "escalation";
 
 /// Who is connected, as far as the automation needs to know. The rows are committed first; this only makes haste.
 pub trait Connected: Send + Sync {

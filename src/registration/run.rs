@@ -144,9 +144,7 @@ impl Handler for Runner {
     async fn given_up(&self, subject_id: &str, error: &JobError) {
         tracing::error!(registration.id = subject_id, %error, "注册自动化最终失败 / a registration was given up; an administrator must look at it");
         let event = match self.store.registration(subject_id) {
-            Ok(Some(run)) => {
-                self.announcer.event(self.clock.as_ref(), &run, "registration.failed", json!({"error": error.to_string()}))
-            }
+            Ok(Some(run)) => self.announcer.event(self.clock.as_ref(), &run, "registration.failed", json!({"error": error.to_string()})),
             _ => None,
         };
         if let Err(error) = self.store.finish_registration(subject_id, "dead_letter", event, self.clock.now_ms()).await {

@@ -189,7 +189,12 @@ fn shown(hook: &Shared, id: &str, request: &Request) -> Result<Value, Problem> {
     let run = run.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "unknown-registration", "There is no registration with this id."))?;
     let steps = hook.store.registration_steps(id).map_err(|error| unavailable(&error))?;
     let calls = hook.store.agent_calls(id).map_err(|error| unavailable(&error))?;
-    Ok(timeline(&run, &steps, &calls))
+    let mut shown = timeline(&run, &steps, &calls);
+    let tools = hook.store.calls_of_run(id).map_err(|error| unavailable(&error))?;
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("mcp_calls".into(), json!(tools));
+    }
+    Ok(shown)
 }
 
 /// A run as the app sees it: how far it came, and each step.

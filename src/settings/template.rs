@@ -46,17 +46,15 @@ pub fn render(template: &str, values: Values<'_>) -> Option<String> {
     let mut text = String::with_capacity(template.len() + 32);
     let mut left_out = false;
     for piece in pieces(template) {
-        match piece.ok()? {
-            Piece::Text(next) if left_out => append_without_name(&mut text, next),
-            Piece::Text(next) => text.push_str(next),
-            Piece::Place(Place::Concern) => text.push_str(values.concern?),
-            Piece::Place(Place::Username) => match values.username {
-                Some(name) => text.push_str(name),
-                None => {
-                    left_out = true;
-                    continue;
-                }
-            },
+        match (piece.ok()?, values.username) {
+            (Piece::Text(next), _) if left_out => append_without_name(&mut text, next),
+            (Piece::Text(next), _) => text.push_str(next),
+            (Piece::Place(Place::Concern), _) => text.push_str(values.concern?),
+            (Piece::Place(Place::Username), Some(name)) => text.push_str(name),
+            (Piece::Place(Place::Username), None) => {
+                left_out = true;
+                continue;
+            }
         }
         left_out = false;
     }

@@ -103,7 +103,8 @@ pub struct AgentCall {
     pub error: Option<String>,
 }
 
-const OF_RUN: &str = "SELECT c.id, c.agent_id, a.app_name || ' v' || a.version, c.rung, c.state, c.started_at, c.first_byte_ms, c.duration_ms,
+const OF_RUN: &str =
+    "SELECT c.id, c.agent_id, a.app_name || ' v' || a.version, c.rung, c.state, c.started_at, c.first_byte_ms, c.duration_ms,
         c.task_id, c.dify_conversation_id, c.dify_message_id, c.tools, c.thoughts, c.tokens, c.price, c.currency, c.error_kind, c.error
     FROM agent_calls c LEFT JOIN dify_configs a ON a.id = c.agent_id WHERE c.registration_id = ?1 ORDER BY c.started_at, c.id";
 

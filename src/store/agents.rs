@@ -86,11 +86,14 @@ impl Store {
     /// Adds an agent.
     pub async fn add_agent(&self, agent: Agent) -> Result<(), StoreError> {
         self.write(move |db| {
-            db.execute(ADD, params![agent.id, agent.environment, agent.app_name, agent.kind, agent.base_url, agent.sealed_key, agent.created_at])
-                .map_err(|error| match StoreError::from(error) {
-                    StoreError::Conflict(_) => StoreError::Conflict(format!("there is an agent called {} already", agent.app_name)),
-                    other => other,
-                })?;
+            db.execute(
+                ADD,
+                params![agent.id, agent.environment, agent.app_name, agent.kind, agent.base_url, agent.sealed_key, agent.created_at],
+            )
+            .map_err(|error| match StoreError::from(error) {
+                StoreError::Conflict(_) => StoreError::Conflict(format!("there is an agent called {} already", agent.app_name)),
+                other => other,
+            })?;
             update(db, &agent, agent.created_at)?;
             Ok(())
         })
@@ -117,12 +120,14 @@ impl Store {
     }
 }
 
-const AGENTS: &str = "SELECT id, environment, app_name, app_id, kind, version, part, weight, rollout_percent, rollout_since, base_url, sealed_key,
+const AGENTS: &str =
+    "SELECT id, environment, app_name, app_id, kind, version, part, weight, rollout_percent, rollout_since, base_url, sealed_key,
         inputs, timeout_seconds, first_byte_ms, stall_ms, max_concurrent, enabled, created_at
     FROM dify_configs ORDER BY created_at, id";
 const ADD: &str = "INSERT INTO dify_configs (id, environment, app_name, kind, base_url, sealed_key, created_at, updated_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
-const UPDATE: &str = "UPDATE dify_configs SET environment = ?2, app_name = ?3, app_id = ?4, kind = ?5, version = ?6, part = ?7, weight = ?8,
+const UPDATE: &str =
+    "UPDATE dify_configs SET environment = ?2, app_name = ?3, app_id = ?4, kind = ?5, version = ?6, part = ?7, weight = ?8,
         rollout_since = CASE WHEN rollout_percent <> ?9 THEN ?17 ELSE rollout_since END, rollout_percent = ?9,
         base_url = ?10, inputs = ?11, timeout_seconds = ?12, first_byte_ms = ?13, stall_ms = ?14, max_concurrent = ?15, enabled = ?16,
         updated_at = ?17

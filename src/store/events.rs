@@ -100,9 +100,8 @@ impl Store {
     /// How the receiver is doing.
     pub fn event_endpoint(&self) -> Result<Endpoint, StoreError> {
         self.point(|db| {
-            db.prepare_cached("SELECT failing_since, disabled_at, reason FROM event_endpoint")?.query_row([], |row| {
-                Ok(Endpoint { failing_since: row.get(0)?, disabled_at: row.get(1)?, reason: row.get(2)? })
-            })
+            db.prepare_cached("SELECT failing_since, disabled_at, reason FROM event_endpoint")?
+                .query_row([], |row| Ok(Endpoint { failing_since: row.get(0)?, disabled_at: row.get(1)?, reason: row.get(2)? }))
         })
     }
 
@@ -139,9 +138,9 @@ impl Store {
             } else {
                 db.prepare_cached("UPDATE event_endpoint SET failing_since = ?1 WHERE failing_since IS NULL")?.execute([ended_at])?;
             }
-            Ok(db.prepare_cached("SELECT failing_since, disabled_at, reason FROM event_endpoint")?.query_row([], |row| {
-                Ok(Endpoint { failing_since: row.get(0)?, disabled_at: row.get(1)?, reason: row.get(2)? })
-            })?)
+            Ok(db
+                .prepare_cached("SELECT failing_since, disabled_at, reason FROM event_endpoint")?
+                .query_row([], |row| Ok(Endpoint { failing_since: row.get(0)?, disabled_at: row.get(1)?, reason: row.get(2)? }))?)
         })
         .await
     }

@@ -204,13 +204,7 @@ fn claim_of(db: &Connection, claim: &Claim, priority: Priority, room: usize) -> 
     let room = i64::try_from(room).unwrap_or(i64::MAX);
     let holder = params![claim.lease_token, claim.lease_until, claim.boot_id, priority as i64, claim.now, room];
     rows::all(db, CLAIM, holder, |row| {
-        Ok(ClaimedJob {
-            id: row.get(0)?,
-            kind: row.get(1)?,
-            subject_id: row.get(2)?,
-            attempt: row.get(3)?,
-            lease_token: row.get(4)?,
-        })
+        Ok(ClaimedJob { id: row.get(0)?, kind: row.get(1)?, subject_id: row.get(2)?, attempt: row.get(3)?, lease_token: row.get(4)? })
     })
 }
 

@@ -15,9 +15,11 @@ pub mod agent_calls;
 pub mod agents;
 pub mod alerts;
 pub mod call_log;
+pub mod claims;
 pub mod consultations;
 pub mod conversations;
 mod disk;
+pub mod escalations;
 pub mod events;
 pub mod figures;
 pub mod health;
@@ -25,6 +27,7 @@ pub mod import;
 pub mod jobs;
 pub mod messages;
 pub mod notices;
+pub mod notifications;
 pub mod outcomes;
 pub mod plans;
 pub mod policy;
@@ -37,6 +40,7 @@ pub mod runs;
 pub mod search;
 pub mod services;
 pub mod settings;
+pub mod subjects;
 pub mod users;
 pub mod variants;
 
@@ -54,6 +58,7 @@ use self::{pool::Readers, writer::Writer};
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    events: bool,
 }
 
 struct Inner {
@@ -73,7 +78,14 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = migrate::open_writer(path)?;
         let inner = Inner { path: path.to_owned(), readers: Readers::open(path)?, writer: Writer::start(connection)? };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), events: false })
+    }
+
+    /// The same database for tools whose claims make events, or make none: a receiver is configured, or is not.
+    #[must_use]
+    pub fn with_events(mut self, events: bool) -> Self {
+        self.events = events;
+        self
     }
 
     /// Where the database is.

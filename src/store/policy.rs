@@ -25,6 +25,8 @@ pub struct Group {
     pub allowed_roles: Vec<String>,
     /// Whether its keys are accepted.
     pub enabled: bool,
+    /// Whether its tools see only the customers of registrations in progress, by subject id.
+    pub subject_scoped: bool,
     /// Who created it.
     pub created_by: String,
     /// When, in milliseconds.
@@ -170,6 +172,19 @@ impl Store {
         .await
     }
 
+    /// Binds a group to the subjects of live runs, or frees it.
+    pub async fn set_group_scope(&self, server_code: &str, subject_scoped: bool, now: i64) -> Result<(), StoreError> {
+        let code = server_code.to_owned();
+        self.write(move |db| {
+            let changed = db.execute(
+                "UPDATE mcp_tool_groups SET subject_scoped = ?2, updated_at = ?3 WHERE server_code = ?1",
+                params![code, subject_scoped, now],
+            )?;
+            found(changed, || format!("there is no group {code}"))
+        })
+        .await
+    }
+
     /// Deletes a group with its keys and its tools. The call log keeps its rows.
     pub async fn delete_group(&self, server_code: &str) -> Result<(), StoreError> {
         let code = server_code.to_owned();
@@ -263,7 +278,7 @@ impl Store {
 }
 
 const GROUPS: &str =
-    "SELECT id, server_code, name, description, user_tier_access, allowed_roles, enabled, created_by, created_at, updated_at
+    "SELECT id, server_code, name, description, user_tier_access, allowed_roles, enabled, subject_scoped, created_by, created_at, updated_at
     FROM mcp_tool_groups ORDER BY created_at, id";
 const KEYS: &str = "SELECT id, group_id, name, hash, sealed, hint, created_at, expires_at, revoked_at, last_used_at
     FROM mcp_keys ORDER BY created_at, id";
@@ -287,9 +302,10 @@ fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
         user_tier_access: json(row, 4)?,
         allowed_roles: json(row, 5)?,
         enabled: row.get(6)?,
-        created_by: row.get(7)?,
-        created_at: row.get(8)?,
-        updated_at: row.get(9)?,
+        subject_scoped: row.get(7)?,
+        created_by: row.get(8)?,
+        created_at: row.get(9)?,
+        updated_at: row.get(10)?,
     })
 }
 
@@ -331,8 +347,8 @@ fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlit
 fn insert_new(db: &Connection, new: &NewGroup) -> Result<(), StoreError> {
     let group = &new.group;
     db.prepare_cached(
-        "INSERT INTO mcp_tool_groups (id, server_code, name, description, user_tier_access, allowed_roles, enabled, created_by, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO mcp_tool_groups (id, server_code, name, description, user_tier_access, allowed_roles, enabled, subject_scoped, created_by, created_at,
+            updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         group.id,
@@ -342,6 +358,7 @@ fn insert_new(db: &Connection, new: &NewGroup) -> Result<(), StoreError> {
         serde_json::to_string(&group.user_tier_access)?,
         serde_json::to_string(&group.allowed_roles)?,
         group.enabled,
+        group.subject_scoped,
         group.created_by,
         group.created_at,
         group.updated_at

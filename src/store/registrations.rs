@@ -174,7 +174,8 @@ fn accept(db: &Connection, new: &NewRegistration) -> Result<Accepted, StoreError
     if added == 0 {
         return known(db, new);
     }
-    let job = NewJob { id: new.job_id.clone(), kind: new.job_kind, subject_id: new.id.clone(), run_at: new.now, priority: Priority::Urgent };
+    let job =
+        NewJob { id: new.job_id.clone(), kind: new.job_kind, subject_id: new.id.clone(), run_at: new.now, priority: Priority::Urgent };
     jobs::enqueue(db, &job, new.now)?;
     Ok(Accepted::New(new.id.clone()))
 }

@@ -10,7 +10,9 @@ use super::{
     events::{self, OutgoingEvent},
     import::UserRecord,
     registrations::{Profile, Registration, StepRecord, insert_step},
-    rows, users,
+    rows,
+    subjects::{self, NewSubject},
+    users,
 };
 use crate::{
     clock::{from_ms, rfc3339},
@@ -120,12 +122,8 @@ impl Store {
                 "UPDATE registrations SET conversation_id = ?2, segment = coalesce(segment, ?3), agent_id = coalesce(agent_id, ?4) WHERE id = ?1",
             )?
             .execute(params![run.id, kept, opening.segment, opening.agent_id])?;
-            db.prepare_cached(ADD_SUBJECT)?.execute(params![
-                opening.subject_id,
-                run.id,
-                run.profile.user_id,
-                opening.subject_expires_at
-            ])?;
+            let subject = NewSubject { id: opening.subject_id, registration_id: run.id.clone(), user_id: run.profile.user_id.clone(), expires_at: opening.subject_expires_at };
+            subjects::insert(db, &subject)?;
             if let Some(event) = opening.event {
                 events::add(db, &run.id, &event.about("conversation_id", &kept), now)?;
             }
@@ -271,8 +269,6 @@ impl Store {
 const OPEN_CONVERSATION: &str =
     "INSERT INTO conversations (id, customer_id, registration_id, title, ai_controlled, agent_id, status, created_at, updated_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'open', ?7, ?7) ON CONFLICT (registration_id) DO NOTHING";
-const ADD_SUBJECT: &str = "INSERT INTO subjects (id, registration_id, user_id, expires_at) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (registration_id) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)";
 const TOUCH_CONVERSATION: &str = "UPDATE conversations SET updated_at = ?2 WHERE id = ?1 AND updated_at < ?2";
 const ADD_WELCOME: &str = "INSERT INTO messages (id, conversation_id, registration_id, sender_type, type, content, created_at)
     VALUES (?1, ?2, ?3, 'ai', 'text', ?4, ?5) ON CONFLICT (registration_id) DO NOTHING";

@@ -15,7 +15,7 @@ fn the_first_start_makes_a_private_directory_and_shows_each_key_once() {
     let app = App::idle(&[]);
     let first = app.cli(&["group", "list"]);
     let shown = String::from_utf8(first.stderr).unwrap();
-    assert_eq!(shown.matches("mcp_key_").count(), 4, "{shown}");
+    assert_eq!(shown.matches("mcp_key_").count(), GROUPS.len(), "{shown}");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&app.data()), mode(&app.data().join("master.key"))), (0o700, 0o600));
     let again = app.cli(&["group", "list"]);
@@ -56,6 +56,8 @@ fn exit_codes_are_those_of_the_help() {
         (&["tool", "call", "system_tools", "search_users"], 1),
         (&["tool", "set", "system_tools", "search_users", "--config-data", "{\"alow_contact\":true}"], 2),
         (&["register"], 1),
+        (&["claim", "list"], 0),
+        (&["claim", "take", "nobody", "--consultant", "usr_nobody"], 1),
         (&["stdio", "--server-code", "nobody"], 4),
     ] {
         let output = if args[0].starts_with("--") { binary().args(args).output().unwrap() } else { app.cli(args) };
@@ -90,7 +92,7 @@ fn a_group_is_made_filled_and_deleted() {
     let twice = app.cli(&["group", "create", "frontdesk"]);
     assert!(!twice.status.success() && String::from_utf8_lossy(&twice.stderr).contains("exists already"));
     app.ok(&["group", "delete", "frontdesk", "--yes"]);
-    assert_eq!(app.ok_json(&["group", "list"]).as_array().unwrap().len(), 4);
+    assert_eq!(app.ok_json(&["group", "list"]).as_array().unwrap().len(), GROUPS.len());
 }
 
 #[test]
@@ -166,6 +168,31 @@ fn stdio_speaks_both_eras_and_keeps_stdout_clean() {
     modern.end();
     older.end();
     assert_eq!(app.count("SELECT count(*) FROM mcp_call_logs WHERE channel = 'stdio' AND success = 1"), 1);
+}
+
+#[test]
+fn a_group_is_bound_to_subjects_and_takes_no_tool_that_reaches_anybody() {
+    let app = App::idle(&[]);
+    app.ok(&["group", "create", "welcome2", "--subject-scoped", "--tool", "get_user_profile", "--tool", "get_service_info"]);
+    let shown = app.ok_json(&["group", "show", "welcome2"]);
+    assert_eq!((&shown["subject_scoped"], &shown["tools"]), (&json!(true), &json!(["get_user_profile", "get_service_info"])));
+    assert!(app.ok(&["group", "show", "welcome2"]).contains("enabled, subject-scoped"));
+    for tool in ["search_users", "optimize_plan"] {
+        for refused in
+            [app.cli(&["tool", "enable", "welcome2", tool]), app.cli(&["group", "create", "welcome3", "--subject-scoped", "--tool", tool])]
+        {
+            let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(refused.status.code() == Some(2) && text.contains(tool) && text.contains("subject-scoped"), "{text}");
+        }
+    }
+    let told = app.ok(&["group", "set", "system_tools", "--subject-scoped", "true"]);
+    assert!(told.contains("not offered any more: search_users"), "{told}");
+    assert_eq!(app.ok_json(&["group", "show", "system_tools"])["tools"], json!(["get_user_profile"]));
+    app.ok(&["group", "set", "system_tools", "--subject-scoped", "false"]);
+    let list = app.ok_json(&["group", "list"]);
+    let scoped: Vec<_> = list.as_array().unwrap().iter().filter(|group| group["subject_scoped"] == true).collect();
+    assert_eq!(scoped.len(), 2, "welcome_tools and welcome2: {scoped:?}");
+    assert_eq!(app.ok_json(&["group", "show", "system_tools"])["tools"], json!(["get_user_profile", "search_users"]));
 }
 
 #[test]

@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The four groups of a fresh installation.
-pub(crate) const GROUPS: [&str; 4] = ["system_tools", "consultation_tools", "medical_tools", "project_tools"];
+/// The groups of a fresh installation.
+pub(crate) const GROUPS: [&str; 5] = ["system_tools", "consultation_tools", "medical_tools", "project_tools", "welcome_tools"];
 /// The key of every test's hook.
 pub(crate) const HOOK_KEY: &str = "hook-key-of-the-tests-0123456789";
 /// A Standard Webhooks secret: the one of the published vectors.
@@ -29,6 +29,7 @@ pub(crate) fn binary() -> Command {
 pub(crate) struct App {
     pub(crate) dir: TempDir,
     settings: Vec<(String, String)>,
+    runtime: Vec<String>,
     child: Option<Child>,
     run: Value,
     http: reqwest::Client,
@@ -53,8 +54,10 @@ impl App {
     pub(crate) fn idle(settings: &[(&str, &str)]) -> Self {
         install_crypto();
         let defaults = [("mcp.listen", "127.0.0.1:0"), ("hook.listen", "127.0.0.1:0"), ("hook.key", HOOK_KEY), ("log.format", "json")];
-        let settings = defaults.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Self { dir: TempDir::new().unwrap(), settings, child: None, run: Value::Null, http: client() }
+        let (runtime, settings): (Vec<_>, Vec<_>) = defaults.iter().chain(settings).partition(|(key, _)| is_runtime_setting(key));
+        let runtime = runtime.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let settings = settings.into_iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Self { dir: TempDir::new().unwrap(), settings, runtime, child: None, run: Value::Null, http: client() }
     }
 
     /// A running daemon.
@@ -74,6 +77,10 @@ impl App {
 
     /// Starts the daemon and waits until it answers.
     pub(crate) async fn spawn(&mut self) {
+        let runtime = std::mem::take(&mut self.runtime);
+        if !runtime.is_empty() {
+            self.ok(&[&["settings", "set"], &runtime.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+        }
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
         let run_file = self.data().join("run.json");
         let _none = std::fs::remove_file(&run_file);
@@ -179,6 +186,13 @@ impl App {
         rusqlite::Connection::open_with_flags(self.data().join("anmei-mcp.sqlite3"), flags).unwrap()
     }
 
+    /// Changes the database beside the daemon, as another process would.
+    pub(crate) fn change(&self, sql: &str) {
+        let database = rusqlite::Connection::open(self.data().join("anmei-mcp.sqlite3")).unwrap();
+        database.busy_timeout(Duration::from_secs(5)).unwrap();
+        database.execute_batch(sql).unwrap();
+    }
+
     /// One number from the database.
     pub(crate) fn count(&self, sql: &str) -> i64 {
         self.database().query_row(sql, [], |row| row.get(0)).unwrap()
@@ -267,6 +281,11 @@ impl Drop for App {
 /// A file beside the tests.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// Whether a name is one of the settings that live in the database, and not one of the configuration file.
+fn is_runtime_setting(name: &str) -> bool {
+    anmei_mcp::settings::definition(name).is_some()
 }
 
 fn terminate(child: &Child) {

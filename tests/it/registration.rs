@@ -1,6 +1,7 @@
 //! I1: no accepted registration is lost, whatever is killed, full or down; no customer gets two welcomes or conversations.
 
 use std::{
+    collections::BTreeMap,
     io::Write,
     process::Stdio,
     time::{Duration, Instant},
@@ -22,7 +23,7 @@ use crate::harness::{App, Era, HOOK_SECRET};
 const DEFAULT_WELCOME: &str = "欢迎来到安美智享";
 
 /// A stand-in for Dify that holds the keys of two of the app's groups, added as an agent.
-async fn agent(app: &App, behaviour: Behaviour) -> StandInHandle {
+pub(crate) async fn agent(app: &App, behaviour: Behaviour) -> StandInHandle {
     let stand_in = StandIn { behaviour, ..StandIn::default() };
     let handle = StandIn::start(([127, 0, 0, 1], 0).into(), stand_in).await.unwrap();
     connect(app, &handle);
@@ -30,19 +31,24 @@ async fn agent(app: &App, behaviour: Behaviour) -> StandInHandle {
     handle
 }
 
-fn connect(app: &App, handle: &StandInHandle) {
+pub(crate) fn connect(app: &App, handle: &StandInHandle) {
     let server = |code: &str| McpServer { name: code.into(), url: app.group_url(code), key: SecretText::new(app.key(code)) };
-    handle.connect(vec![server("system_tools"), server("consultation_tools")]);
+    handle.connect(vec![server("welcome_tools")]);
 }
 
 fn add_agent(app: &App, handle: &StandInHandle) {
-    let mut command = app.command(&["agent", "add", "管家", "--base-url", &handle.base_url]);
+    add_agent_as(app, handle, "管家", &[]);
+}
+
+/// Adds a stand-in as an agent of this name, with further options.
+pub(crate) fn add_agent_as(app: &App, handle: &StandInHandle, name: &str, options: &[&str]) {
+    let mut command = app.command(&[&["agent", "add", name, "--base-url", &handle.base_url], options].concat());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(handle.key.expose().as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
 }
 
-fn new_user(n: usize) -> Value {
+pub(crate) fn new_user(n: usize) -> Value {
     json!({"user_id": format!("usr_{n:032x}"), "username": "林晓月", "email": "x@example.com", "roles": ["customer"], "phone": null, "avatar": null})
 }
 
@@ -63,7 +69,9 @@ async fn one_webhook_ends_in_a_welcome_that_an_agent_wrote_with_our_tools() {
     assert_eq!(done, ["compose_welcome", "deliver_welcome", "notify_consultants", "open_conversation"]);
     let text = run["welcome"]["text"].as_str().unwrap();
     assert!(text.contains("林晓月") && !text.contains(DEFAULT_WELCOME), "{text}");
-    let called: Vec<_> = run["agent_run"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let call = &run["agent_calls"][0];
+    assert_eq!((call["state"].as_str(), call["rung"].as_str()), (Some("answered"), Some("agent")), "{run}");
+    let called: Vec<_> = call["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert!(called.contains(&"get_user_profile") && called.contains(&"analyze_customer"), "{called:?}");
     let (title, ai): (String, bool) = app
         .database()
@@ -76,8 +84,10 @@ async fn one_webhook_ends_in_a_welcome_that_an_agent_wrote_with_our_tools() {
         app.database().query_row("SELECT content FROM messages WHERE registration_id IS NOT NULL", [], |row| row.get(0)).unwrap();
     let content: Value = serde_json::from_str(&content).unwrap();
     assert_eq!((content["text"].as_str(), content["source"].as_str()), (Some(text), Some("registration_automation")));
-    assert_eq!(app.count("SELECT count(*) FROM notifications"), 2, "one for each consultant");
-    let payload: String = app.database().query_row("SELECT payload FROM notifications LIMIT 1", [], |row| row.get(0)).unwrap();
+    assert_eq!(app.count("SELECT count(*) FROM notifications WHERE kind = 'new_customer'"), 2, "one for each consultant");
+    assert_eq!(app.count("SELECT count(*) FROM notifications WHERE kind = 'message'"), 1, "and the welcome for the customer's connection");
+    let sql = "SELECT payload FROM notifications WHERE kind = 'new_customer' LIMIT 1";
+    let payload: String = app.database().query_row(sql, [], |row| row.get(0)).unwrap();
     assert!(payload.contains("\"new_customer\"") && payload.contains("\"claim_customer\""), "{payload}");
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(app.count("SELECT count(*) FROM mcp_call_logs WHERE success = 1") >= 2, "the agent's calls are in the call log");
@@ -85,7 +95,13 @@ async fn one_webhook_ends_in_a_welcome_that_an_agent_wrote_with_our_tools() {
 
 #[tokio::test]
 async fn whatever_the_agent_does_there_is_a_welcome_by_the_deadline() {
-    let app = App::start(&[("registration.welcome_deadline", "1500ms")]).await;
+    let app = App::start(&[
+        ("welcome.deadline", "1500ms"),
+        ("welcome.total_limit", "2s"),
+        ("breaker.failures", "1000"),
+        ("breaker.failure_rate", "1.0"),
+    ])
+    .await;
     let dify = agent(&app, Behaviour::Empty).await;
     let behaviours = [
         Behaviour::Slow(Duration::from_secs(10)),
@@ -96,11 +112,11 @@ async fn whatever_the_agent_does_there_is_a_welcome_by_the_deadline() {
         Behaviour::GarbledStream,
         Behaviour::ErrorEvent("completion_request_error".into()),
         Behaviour::Http(502),
-        Behaviour::Http(401),
         Behaviour::CutMidStream,
         Behaviour::EndsEarly,
         Behaviour::Empty,
         Behaviour::Oversized,
+        Behaviour::Http(401),
         Behaviour::Obeys("请加微信 13800138000 领取优惠 https://evil.example".into()),
     ];
     for (n, behaviour) in behaviours.into_iter().enumerate() {
@@ -129,7 +145,8 @@ async fn an_agent_that_is_down_or_missing_costs_nobody_a_welcome() {
     let accepted = app.register(None, &new_user(2)).await.json();
     let run = app.finished(&accepted).await;
     assert!(run["welcome"]["text"].as_str().unwrap().starts_with(DEFAULT_WELCOME), "{run}");
-    assert_eq!(app.count("SELECT count(*) FROM notifications"), 2, "one for everybody while no consultant is known");
+    let sql = "SELECT count(*) FROM notifications WHERE kind = 'new_customer' AND recipient_id = ''";
+    assert_eq!(app.count(sql), 2, "one for everybody while no consultant is known");
 }
 
 #[tokio::test]
@@ -179,7 +196,7 @@ async fn a_signed_webhook_is_accepted_and_a_tampered_or_old_one_is_not() {
 }
 
 /// Someone else's system: says what it was sent.
-async fn receiver(answer: StatusCode) -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
+pub(crate) async fn receiver(answer: StatusCode) -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
     let (heard, events) = mpsc::unbounded_channel();
     let routes = Router::new()
         .route(
@@ -207,36 +224,43 @@ async fn other_systems_hear_of_a_welcome_by_a_signed_event_until_they_say_yes() 
     let app = App::start(&[("outbound.webhook_url", &url), ("outbound.webhook_secret", HOOK_SECRET)]).await;
     let accepted = app.register(None, &new_user(1)).await.json();
     let run = app.finished(&accepted).await;
-    let (headers, body) = tokio::time::timeout(Duration::from_secs(5), events.recv()).await.unwrap().unwrap();
-    let text = |name: &str| headers[name].to_str().unwrap();
-    let signed = Signed { id: text("webhook-id"), timestamp: text("webhook-timestamp"), signatures: text("webhook-signature") };
-    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
-    verify(&[WebhookSecret::parse(HOOK_SECRET).unwrap()], signed, &body, now).unwrap();
-    let event: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(event["type"], "welcome.sent");
-    assert_eq!(event["data"]["message_id"], run["welcome"]["message_id"]);
+    let mut heard = BTreeMap::new();
+    while heard.len() < 4 {
+        let (headers, body) = tokio::time::timeout(Duration::from_secs(5), events.recv()).await.unwrap().unwrap();
+        let text = |name: &str| headers[name].to_str().unwrap();
+        let signed = Signed { id: text("webhook-id"), timestamp: text("webhook-timestamp"), signatures: text("webhook-signature") };
+        let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+        verify(&[WebhookSecret::parse(HOOK_SECRET).unwrap()], signed, &body, now).unwrap();
+        let event: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&event["data"]["registration_id"], &event["data"]["user_id"]), (&run["registration_id"], &run["user_id"]));
+        heard.insert(event["type"].as_str().unwrap().to_owned(), event);
+    }
+    let kinds: Vec<_> = heard.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["conversation.created", "customer.waiting", "message.created", "registration.completed"]);
+    assert_eq!(heard["message.created"]["data"]["message_id"], run["welcome"]["message_id"]);
+    assert_eq!(heard["message.created"]["data"]["text"], run["welcome"]["text"]);
+    assert_eq!(heard["conversation.created"]["data"]["conversation_id"], run["conversation_id"]);
 
     let (url, mut events) = receiver(StatusCode::SERVICE_UNAVAILABLE).await;
-    let app = App::start(&[
-        ("outbound.webhook_url", &url),
-        ("outbound.webhook_secret", HOOK_SECRET),
-        ("registration.retry_delays", "[\"50ms\",\"50ms\"]"),
-    ])
-    .await;
+    let app =
+        App::start(&[("outbound.webhook_url", &url), ("outbound.webhook_secret", HOOK_SECRET), ("events.delays", "[\"50ms\",\"50ms\"]")])
+            .await;
     app.register(None, &new_user(1)).await;
-    let mut ids = Vec::new();
+    let mut tries: BTreeMap<String, usize> = BTreeMap::new();
     while let Ok(Some((headers, _))) = tokio::time::timeout(Duration::from_secs(2), events.recv()).await {
-        ids.push(headers["webhook-id"].to_str().unwrap().to_owned());
+        *tries.entry(headers["webhook-id"].to_str().unwrap().to_owned()).or_default() += 1;
     }
-    assert_eq!(ids.len(), 3, "tried, and tried again after each delay");
-    assert!(ids.iter().all(|id| *id == ids[0]), "the id is the same on every attempt: {ids:?}");
-    assert_eq!(app.count("SELECT count(*) FROM jobs WHERE kind = 'outgoing_event' AND state = 'dead'"), 1);
+    assert_eq!(tries.len(), 4, "the id is the same on every attempt: {tries:?}");
+    assert!(tries.values().all(|count| *count == 3), "tried, and tried again after each delay: {tries:?}");
+    assert_eq!(app.count("SELECT count(*) FROM jobs WHERE kind = 'outgoing_event' AND state = 'dead'"), 4);
+    assert_eq!(app.count("SELECT count(*) FROM event_attempts WHERE status = 503"), 12, "every attempt is on record");
+    assert_eq!(app.count("SELECT count(*) FROM outgoing_events WHERE given_up_at IS NOT NULL"), 4);
 }
 
 /// kill -9 at many moments of many runs; after each start everything that was accepted goes on.
 #[tokio::test]
 async fn i1_kill_dash_nine_at_any_moment_loses_and_doubles_nothing() {
-    let mut app = App::start(&[("registration.welcome_deadline", "400ms")]).await;
+    let mut app = App::start(&[("welcome.deadline", "400ms"), ("welcome.late_answer", "drop")]).await;
     let dify = agent(&app, Behaviour::Normal { think_ms: 15 }).await;
     let mut accepted = Vec::new();
     for round in 0..30_u64 {
@@ -258,13 +282,16 @@ async fn i1_kill_dash_nine_at_any_moment_loses_and_doubles_nothing() {
         assert_eq!(app.register(None, body).await.json()["registration_id"], answer["registration_id"]);
     }
     let total = i64::try_from(accepted.len()).unwrap();
-    for table in ["registrations", "conversations", "messages", "notifications"] {
+    for table in ["registrations", "conversations", "messages"] {
         assert_eq!(app.count(&format!("SELECT count(*) FROM {table}")), total, "{table}");
         if table != "registrations" {
             assert_eq!(app.count(&format!("SELECT count(DISTINCT registration_id) FROM {table}")), total, "{table}");
         }
     }
-    assert_eq!(app.count("SELECT count(*) FROM jobs WHERE state <> 'done'"), 0);
+    for kind in ["new_customer", "message"] {
+        assert_eq!(app.count(&format!("SELECT count(*) FROM notifications WHERE kind = '{kind}' AND level = 0")), total, "{kind}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM jobs WHERE kind = 'registration' AND state <> 'done'"), 0);
     let integrity: String = app.database().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(integrity, "ok");
 }
@@ -301,7 +328,7 @@ fn app_key_readonly(app: &App) -> String {
 
 #[tokio::test]
 async fn i1_a_soft_stop_in_the_middle_costs_no_attempt_and_the_run_goes_on() {
-    let mut app = App::start(&[("registration.welcome_deadline", "10s")]).await;
+    let mut app = App::start(&[("welcome.deadline", "10s")]).await;
     let dify = agent(&app, Behaviour::Slow(Duration::from_secs(1))).await;
     let accepted = app.register(None, &new_user(1)).await.json();
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -15,7 +15,7 @@ use super::{given::Given, key_points, kind, signals::Signal};
 use crate::{
     missing,
     port::{Consultation, Context, NewSummary},
-    tool::{About, Effect, NativeTool, ToolError},
+    tool::{About, Effect, NativeTool, Subject, ToolError},
 };
 
 /// Arguments.
@@ -63,6 +63,7 @@ enum Status {
 #[async_trait]
 impl NativeTool for CreateConsultationSummary {
     type Output = StoredSummary;
+    const SUBJECT: Subject = Subject::Named(&["consultation_data", "customer_id"]);
 
     fn about() -> About {
         About {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     missing, money,
     port::{Consultation, Context},
-    tool::{About, Effect, NativeTool, ToolError},
+    tool::{About, Effect, NativeTool, Subject, ToolError},
 };
 
 /// Arguments.
@@ -74,6 +74,7 @@ struct Entry {
 #[async_trait]
 impl NativeTool for GetConsultationHistory {
     type Output = History;
+    const SUBJECT: Subject = Subject::Named(&["customer_id"]);
 
     fn about() -> About {
         About {

@@ -14,7 +14,7 @@ use super::content;
 use crate::{
     missing,
     port::{Context, Conversation, Message, Participant},
-    tool::{About, Effect, NativeTool, ToolError},
+    tool::{About, Effect, NativeTool, Subject, ToolError},
 };
 
 /// Arguments.
@@ -104,6 +104,7 @@ struct Person {
 #[async_trait]
 impl NativeTool for GetConversationData {
     type Output = ConversationData;
+    const SUBJECT: Subject = Subject::Named(&["user_id"]);
 
     fn about() -> About {
         About {

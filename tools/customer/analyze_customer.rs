@@ -24,7 +24,7 @@ use super::{
 use crate::{
     missing, money,
     port::{Activity, Context, Preferences},
-    tool::{About, Effect, NativeTool, ToolError},
+    tool::{About, Effect, NativeTool, Subject, ToolError},
 };
 
 /// Lifetime value from which on a customer is of high, or medium, value.
@@ -45,6 +45,7 @@ pub(crate) struct AnalyzeCustomer {
 #[async_trait]
 impl NativeTool for AnalyzeCustomer {
     type Output = Findings;
+    const SUBJECT: Subject = Subject::Named(&["user_id"]);
 
     fn about() -> About {
         About {

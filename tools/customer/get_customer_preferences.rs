@@ -13,7 +13,7 @@ use super::contact_time;
 use crate::{
     missing, money,
     port::{Activity, Context, Preferences, Service},
-    tool::{About, Effect, NativeTool, ToolError},
+    tool::{About, Effect, NativeTool, Subject, ToolError},
 };
 
 /// Services named as inferred preferences.
@@ -84,6 +84,7 @@ struct Inferred {
 #[async_trait]
 impl NativeTool for GetCustomerPreferences {
     type Output = CustomerPreferences;
+    const SUBJECT: Subject = Subject::Named(&["user_id"]);
 
     fn about() -> About {
         About {

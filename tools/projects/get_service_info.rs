@@ -13,7 +13,7 @@ use crate::{
     clinic::{catalogue, concerns, tags},
     money,
     port::{Context, Service},
-    tool::{About, Effect, NativeTool, ToolError},
+    tool::{About, Effect, NativeTool, Subject, ToolError},
 };
 
 /// How many popular services and alternatives are named.
@@ -140,6 +140,7 @@ struct Alternative {
 #[async_trait]
 impl NativeTool for GetServiceInfo {
     type Output = ServiceInfo;
+    const SUBJECT: Subject = Subject::Nobody;
 
     fn about() -> About {
         About {

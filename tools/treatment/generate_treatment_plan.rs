@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     port::{Context, NewPlan},
-    tool::{About, Effect, NativeTool, ToolError},
+    tool::{About, Effect, NativeTool, Subject, ToolError},
 };
 
 /// Arguments.
@@ -41,6 +41,7 @@ pub(crate) struct StoredPlan {
 #[async_trait]
 impl NativeTool for GenerateTreatmentPlan {
     type Output = StoredPlan;
+    const SUBJECT: Subject = Subject::Named(&["customer_profile", "user_id"]);
 
     fn about() -> About {
         About {

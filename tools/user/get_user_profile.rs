@@ -14,7 +14,7 @@ use crate::{
     contact::{mask_email, mask_phone},
     missing,
     port::{Context, User},
-    tool::{About, Effect, NativeTool, ToolError},
+    tool::{About, Effect, NativeTool, Subject, ToolError},
 };
 
 /// Roles from the most to the least powerful: the first one a user has is their primary role.
@@ -71,6 +71,7 @@ pub(crate) struct UserProfile {
 #[async_trait]
 impl NativeTool for GetUserProfile {
     type Output = UserProfile;
+    const SUBJECT: Subject = Subject::Named(&["user_id"]);
 
     fn about() -> About {
         About {

@@ -290,6 +290,7 @@ impl Breaker {
     }
 
     /// What became of a call that was let through.
+    #[expect(clippy::needless_pass_by_value, reason = "a report spends its token: nobody reports twice")]
     pub fn report(&mut self, token: Token, outcome: Outcome, now: i64) -> Option<Change> {
         let at = self.settle(now);
         let Token { period, number } = token;
@@ -314,7 +315,7 @@ impl Breaker {
         let at = self.settle(now);
         match (outcome, self.opening.is_some()) {
             (Outcome::Success, true) => self.close(at),
-            (Outcome::Failure(Failure::Fatal), false) => self.open(Reason::Fatal, at),
+            (Outcome::Failure(Failure::Fatal), false) => Some(self.open(Reason::Fatal, at)),
             _ => None,
         }
     }
@@ -380,7 +381,7 @@ impl Breaker {
             }
             Outcome::Failure(failure) => {
                 self.calls.judge(at, true);
-                self.reason_to_open(failure).and_then(|reason| self.open(reason, at))
+                self.reason_to_open(failure).map(|reason| self.open(reason, at))
             }
         }
     }
@@ -399,13 +400,13 @@ impl Breaker {
         }
     }
 
-    fn open(&mut self, reason: Reason, at: i64) -> Option<Change> {
+    fn open(&mut self, reason: Reason, at: i64) -> Change {
         let lately = |closing: &Closing| at - closing.at <= self.rules.window_ms;
         let failed_probes = self.last.take().filter(lately).map_or(0, |closing| closing.failed_probes.saturating_add(1));
         let first = at + self.waits.next(self.rules.open_for_ms, failed_probes, reason == Reason::Fatal);
         self.opening = Some(Opening { since: at, reason, failed_probes, check_at: first, calls_at: first, probe: None });
         self.period += 1;
-        Some(Change::Opened(reason))
+        Change::Opened(reason)
     }
 
     fn end_probe(&mut self, outcome: Outcome, at: i64) {

@@ -93,8 +93,7 @@ impl Desk {
     /// How each agent that was asked is doing, by name.
     pub fn breakers(&self) -> Vec<(String, View)> {
         let now = self.now();
-        let mut views: Vec<_> =
-            self.lock().values_mut().map(|place| (place.agent.app_name.clone(), place.breaker.view(now))).collect();
+        let mut views: Vec<_> = self.lock().values_mut().map(|place| (place.agent.app_name.clone(), place.breaker.view(now))).collect();
         views.sort_by(|a, b| a.0.cmp(&b.0));
         views
     }
@@ -160,7 +159,9 @@ impl Desk {
             Some(Change::Opened(reason)) => {
                 tracing::error!(agent.name = agent.app_name, %reason, "智能体熔断 / an agent is not asked any more until it works again");
             }
-            Some(Change::Closed { after_ms }) => tracing::info!(agent.name = agent.app_name, after_ms, "智能体恢复 / an agent is asked again"),
+            Some(Change::Closed { after_ms }) => {
+                tracing::info!(agent.name = agent.app_name, after_ms, "智能体恢复 / an agent is asked again")
+            }
             None => {}
         }
     }

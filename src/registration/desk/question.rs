@@ -71,12 +71,8 @@ impl Desk {
     ) -> (Result<Answer, DifyError>, DifyIds, bool) {
         let (run, agent) = (question.run, &question.agent);
         let subject = job.runner.store.subject_of(&run.id).ok().flatten().unwrap_or_default();
-        let request = Ask {
-            inputs: facts::inputs(run, &subject, agent),
-            query: QUERY.into(),
-            user: dify_user(run),
-            trace_id: run.id.clone(),
-        };
+        let request =
+            Ask { inputs: facts::inputs(run, &subject, agent), query: QUERY.into(), user: dify_user(run), trace_id: run.id.clone() };
         let (heard, mut progress) = mpsc::unbounded_channel();
         let mut on_event = move |event: Progress| {
             // Nobody listens any more once the answer is there.
@@ -210,4 +206,3 @@ pub(super) async fn stop(client: &DifyClient, task: &str, user: &str) {
     let asked = tokio::time::timeout(Duration::from_millis(100), client.stop(task, user)).await;
     tracing::debug!(task.id = task, stopped = matches!(asked, Ok(Ok(()))), "a late run was asked to stop");
 }
-

@@ -52,8 +52,7 @@ pub(in crate::registration) async fn recover(job: &Job<'_>, run: &Registration, 
 async fn look(job: &Job<'_>, run: &Registration, agent: &Agent, call: &AgentCall, until: Instant) -> Option<Answer> {
     let client = job.runner.desk.agents().client(agent).ok()?;
     let user = dify_user(run);
-    let lost =
-        Lost { conversation_id: call.dify_conversation_id.as_deref(), message_id: call.dify_message_id.as_deref(), user: &user };
+    let lost = Lost { conversation_id: call.dify_conversation_id.as_deref(), message_id: call.dify_message_id.as_deref(), user: &user };
     let limit = if until > Instant::now() { until } else { Instant::now() + LOOK };
     let found = tokio::time::timeout_at(limit, client.find_answer(lost)).await.ok()?.ok()?;
     if found.is_none()

@@ -24,7 +24,12 @@ pub(in crate::registration) async fn compose_welcome<'a>(job: &'a Job<'a>, run: 
     let user = &run.profile.user_id;
     let detail = json!({"rung": welcome.rung, "reason": welcome.reason, "answer_may_follow": pending.is_some()});
     if matches!(welcome.rung, "agent" | "fallback_agent") {
-        tracing::info!(registration.id = run.id, user.id = user, rung = welcome.rung, "Dify Agent欢迎消息生成成功 / the agent wrote the welcome");
+        tracing::info!(
+            registration.id = run.id,
+            user.id = user,
+            rung = welcome.rung,
+            "Dify Agent欢迎消息生成成功 / the agent wrote the welcome"
+        );
     } else {
         tracing::warn!(
             registration.id = run.id,

@@ -1,10 +1,8 @@
 //! Step 1: the user's row, the default conversation (R001), and the id that stands for the user towards agents.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-
 use crate::{
     drill,
-    ids::new_id,
+    ids::{new_id, subject_id},
     queue::JobError,
     registration::{
         choice::segment::Segment,
@@ -57,7 +55,7 @@ fn opening(job: &Job<'_>, run: &Registration) -> Result<Opening, JobError> {
         assigned_agent: assigned.or_else(|| agent_id.clone()),
         agent_id,
         segment: Segment::of(&facts).as_str().to_owned(),
-        subject_id: format!("sub_{}", URL_SAFE_NO_PAD.encode(subject)),
+        subject_id: subject_id(subject),
         subject_expires_at: clock.now_ms() + settings.welcome.total_limit.as_ms() + SUBJECT_GRACE_MS,
         event: runner.announcer.event(clock, run, "conversation.created", serde_json::json!({"title": settings.conversation.title})),
     })

@@ -25,6 +25,7 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
         self.mcp = ""
         self.groups: dict[str, list[str]] = {}
+        self.scoped: set[str] = set()
         self.keys: dict[str, str] = {}
         self.tools: dict[str, dict[str, Any]] = {}
         self.plan_id = ""
@@ -108,6 +109,8 @@ class Daemon:
         for group in json.loads(self.command("group", "list", "--json")):
             code = group["server_code"]
             self.groups[code] = group["tools"]
+            if group["subject_scoped"]:
+                self.scoped.add(code)
             self.keys[code] = json.loads(self.command("key", "show", code, "--json"))["key"]
         for name in sorted({tool for tools in self.groups.values() for tool in tools}):
             self.tools[name] = json.loads(self.command("tool", "show", name, "--json"))

@@ -28,7 +28,7 @@ def run(tools: Toolchain, daemon: Daemon, report: Report) -> None:
         for code, names in daemon.groups.items():
             for label, target in ways(code, daemon):
                 jobs.append(pool.submit(check_list, tools, daemon, report, f"{code} · {label}", target, code))
-                jobs += [pool.submit(check_call, tools, report, f"{code} · {label}", target, case) for case in for_group(names, daemon.plan_id)]
+                jobs += [pool.submit(check_call, tools, report, f"{code} · {label}", target, case) for case in for_group(names, daemon.plan_id, code in daemon.scoped)]
             jobs += [pool.submit(check_refusal, tools, report, code, era, daemon) for era in ERAS]
         for job in jobs:
             job.result()

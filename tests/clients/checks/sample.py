@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -151,11 +151,18 @@ def cases(plan_id: str) -> list[Case]:
         Case("get_user_profile", {"user_id": "usr_ci_nobody"}, "refused", says=("usr_ci_nobody",), note="of nobody"),
         Case("analyze_customer", {"user_id": CUSTOMER, "analysis_type": "magic"}, "refused", says=("analysis_type", "predictive"), note="of a kind that is none"),
         Case("optimize_plan", {"plan_id": "plan_ci_nothing", "feedback": "太贵了"}, "refused", says=("plan_ci_nothing",), note="of no plan"),
+        Case("claim_customer", {"consultant_id": CONSULTANT, "conversation_id": CONVERSATION}, "refused", says=("conversation_id", CONVERSATION), note="of somebody who does not wait"),
+        Case("claim_customer", {"consultant_id": CUSTOMER, "customer_id": LAPSED}, "refused", says=("consultant_id", CUSTOMER), note="by a customer"),
     ]
 
 
-def for_group(tools: list[str], plan_id: str) -> list[Case]:
-    """The cases of a group's tools, and the call of a tool that it does not have."""
+def for_group(tools: list[str], plan_id: str, scoped: bool) -> list[Case]:
+    """The cases of a group's tools, and the call of a tool that it does not have.
+
+    A group that is bound to subjects tells nothing of a customer who is named by the ordinary id.
+    """
     own = [case for case in cases(plan_id) if case.tool in tools]
+    if scoped:
+        own = [replace(case, expect="refused", facts=None, says=("sub_",)) for case in own if case.expect == "answer"]
     foreign = "get_service_info" if "get_service_info" not in tools else "get_user_profile"
     return [*own, Case(foreign, {}, "error", says=(tools[0],), note="of another group")]

@@ -58,7 +58,7 @@ class Visit:
 def visits(sdk: Sdk, daemon: Daemon) -> Iterator[Visit]:
     for code, tools in daemon.groups.items():
         key = daemon.keys[code]
-        cases = for_group(tools, daemon.plan_id)
+        cases = for_group(tools, daemon.plan_id, code in daemon.scoped)
         calls = [{"tool": case.tool, "arguments": case.arguments} for case in cases]
         ways = {
             "http": {"url": daemon.url(code), "headers": {"Authorization": f"Bearer {key}"}},

@@ -127,7 +127,9 @@ fn quick_failures_of_a_burst_do_not_speak_for_the_calls_under_way() {
 #[test]
 fn calls_nobody_reports_on_do_not_keep_it_closed() {
     let mut breaker = breaker();
-    (0..1_000).for_each(|now| drop(call(&mut breaker, now)));
+    for now in 0..1_000 {
+        let _vanished = call(&mut breaker, now);
+    }
     assert_eq!(end_calls(&mut breaker, SERVER, 40_000..40_005), Some(Change::Opened(Reason::Row { failures: 5, last: Failure::Server })));
 }
 
@@ -221,7 +223,7 @@ fn trap_a_period_in_phase_with_the_reset_closes_all_the_same() {
 #[test]
 fn a_probe_whose_caller_vanished_makes_room_and_a_check_goes_before_the_next_call() {
     let (mut breaker, first) = opened();
-    drop(probe(&mut breaker, first));
+    let _vanished = probe(&mut breaker, first);
     let over = first + PROBE_LIMIT;
     assert_eq!(refused_until(&mut breaker, over - 1), over);
     assert_eq!(refused_until(&mut breaker, over), over + OPEN_FOR / PAUSE_AFTER_NOTHING);
@@ -229,7 +231,7 @@ fn a_probe_whose_caller_vanished_makes_room_and_a_check_goes_before_the_next_cal
     assert!(breaker.report(token, Outcome::Success, over + 1).is_some());
     // Without a checker, calls go on probing.
     let (mut alone, first) = opened();
-    drop(probe(&mut alone, first));
+    let _vanished = probe(&mut alone, first);
     let next = refused_until(&mut alone, over);
     let token = probe(&mut alone, next);
     assert!(alone.report(token, Outcome::Success, next + 1).is_some());
@@ -367,9 +369,8 @@ impl Simulation {
     }
 
     fn give(&mut self, token: Token, traffic: Traffic, outcome: Outcome) {
-        if self.random.chance(traffic.nothing) {
-            drop(token);
-        } else {
+        let vanishes = self.random.chance(traffic.nothing);
+        if !vanishes {
             let outcome = if self.random.chance(traffic.nothing) { Outcome::Neutral } else { outcome };
             self.begin(token, outcome, false);
         }
