@@ -36,6 +36,8 @@ pub mod pushes;
 pub mod records;
 pub mod registrations;
 mod rows;
+#[cfg(test)]
+pub(crate) mod rows_for_tests;
 pub mod runs;
 pub mod search;
 pub mod services;
