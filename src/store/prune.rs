@@ -146,3 +146,6 @@ fn keys(db: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Vec
         })
     })
 }
+
+#[cfg(test)]
+mod tests;

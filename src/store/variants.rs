@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     Store, StoreError,
     alerts::{self, NewAlert},
+    claims::ClaimTime,
     figures::{Ratings, Share, Spread},
     rows,
 };
@@ -68,7 +69,7 @@ pub struct VariantFigures {
     pub costs: Vec<Cost>,
     /// Of the runs whose 24 hours are over, in how many the customer wrote within them.
     pub replied_24h: Share,
-    /// Time from acceptance to the claim.
+    /// Time from the consultants' notice to the claim.
     pub claim: Spread,
     /// What customers think of the welcomes.
     pub ratings: Ratings,
@@ -110,8 +111,10 @@ impl Store {
 
     /// Each agent's figures over the runs accepted since a time.
     pub async fn variant_figures(&self, since: i64, now: i64) -> Result<Vec<VariantFigures>, StoreError> {
+        let claims = self.claim_times(since).await?;
         self.scan(move |db| {
             let mut figures = BTreeMap::new();
+            of_claims(claims, &mut figures);
             of_runs(db, since, now, &mut figures)?;
             of_questions(db, since, &mut figures)?;
             for (id, figure) in &mut figures {
@@ -131,10 +134,10 @@ const RUNS: &str = "SELECT r.welcome_at, CASE WHEN r.welcome_rung = 'agent' THEN
         ORDER BY c.started_at DESC LIMIT 1) END
     FROM registrations r WHERE r.agent_id = ?1 AND r.accepted_at >= ?2 AND r.welcome_at IS NOT NULL ORDER BY r.welcome_at, r.id";
 
-const FACTS: &str = "SELECT r.agent_id, r.state, r.welcome_rung, r.welcome_at, c.claimed_at - r.accepted_at, f.rating,
+const FACTS: &str = "SELECT r.agent_id, r.state, r.welcome_rung, r.welcome_at, f.rating,
         EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = r.conversation_id AND m.sender_type = 'customer'
             AND m.created_at BETWEEN r.welcome_at AND r.welcome_at + ?2)
-    FROM registrations r LEFT JOIN claims c ON c.registration_id = r.id LEFT JOIN feedback f ON f.registration_id = r.id
+    FROM registrations r LEFT JOIN feedback f ON f.registration_id = r.id
     WHERE r.agent_id IS NOT NULL AND r.accepted_at >= ?1";
 
 /// What one run says of the agent chosen for it.
@@ -143,7 +146,6 @@ struct Fact {
     state: String,
     rung: Option<String>,
     welcome_at: Option<i64>,
-    claimed_in: Option<i64>,
     rating: Option<i64>,
     replied: bool,
 }
@@ -151,18 +153,27 @@ struct Fact {
 type Figures = BTreeMap<String, VariantFigures>;
 
 fn of_runs(db: &Connection, since: i64, now: i64, figures: &mut Figures) -> rusqlite::Result<()> {
-    let mut claims: BTreeMap<String, (Vec<i64>, Vec<i64>)> = BTreeMap::new();
+    let mut ratings = BTreeMap::<String, Vec<i64>>::new();
     for fact in rows::all(db, FACTS, [since, DAY_MS], fact)? {
-        let (claimed, ratings) = claims.entry(fact.agent_id.clone()).or_default();
-        claimed.extend(fact.claimed_in);
-        ratings.extend(fact.rating);
+        ratings.entry(fact.agent_id.clone()).or_default().extend(fact.rating);
         count(figures.entry(fact.agent_id.clone()).or_default(), &fact, now);
     }
-    for (id, (claimed, ratings)) in claims {
-        let figure = figures.entry(id).or_default();
-        (figure.claim, figure.ratings) = (Spread::of(claimed), Ratings::of(&ratings));
+    for (id, ratings) in ratings {
+        figures.entry(id).or_default().ratings = Ratings::of(&ratings);
     }
     Ok(())
+}
+
+fn of_claims(claims: Vec<ClaimTime>, figures: &mut Figures) {
+    let mut times = BTreeMap::<String, Vec<i64>>::new();
+    for claim in claims {
+        if let Some(id) = claim.agent_id {
+            times.entry(id).or_default().push(claim.claimed_at - claim.waiting_since);
+        }
+    }
+    for (id, times) in times {
+        figures.entry(id).or_default().claim = Spread::of(times);
+    }
 }
 
 fn count(figure: &mut VariantFigures, fact: &Fact, now: i64) {
@@ -218,8 +229,10 @@ fn fact(row: &Row<'_>) -> rusqlite::Result<Fact> {
         state: row.get(1)?,
         rung: row.get(2)?,
         welcome_at: row.get(3)?,
-        claimed_in: row.get(4)?,
-        rating: row.get(5)?,
-        replied: row.get(6)?,
+        rating: row.get(4)?,
+        replied: row.get(5)?,
     })
 }
+
+#[cfg(test)]
+mod tests;
