@@ -49,6 +49,8 @@ pub struct RunFile {
     pub mcp: String,
     /// Root of the hook's listener.
     pub hook: String,
+    /// Root of the listener for live connections.
+    pub live: String,
 }
 
 /// The directory.

@@ -20,6 +20,7 @@ pub(super) struct ServeArgs {
 pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8> {
     let stop = CancellationToken::new();
     lifecycle::stop_on_signals(stop.clone())?;
+    lifecycle::survive_file_size_limit()?;
     let core = Core::open(loaded.config, clock()).await?;
     let setup = core.set_up().await?;
     let daemon = app::serve(core.clone(), Parts { stop }).await?;

@@ -12,6 +12,7 @@ mod examples;
 mod flow_registration;
 mod groups;
 mod harness;
+mod intake;
 mod layers;
 mod protocol;
 mod registration;
