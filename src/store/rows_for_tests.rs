@@ -128,7 +128,8 @@ impl Bench {
 
     /// An agent, enabled.
     pub(crate) async fn agent(&self, id: &str, part: &str, rollout_percent: u32) {
-        let agent = Agent { part: part.into(), rollout_percent, ..Agent::new(id.into(), id.into(), "http://dify".into(), vec![0], self.now()) };
+        let agent =
+            Agent { part: part.into(), rollout_percent, ..Agent::new(id.into(), id.into(), "http://dify".into(), vec![0], self.now()) };
         self.store.add_agent(agent).await.unwrap();
     }
 }
