@@ -18,7 +18,7 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
 pub(crate) struct Bench {
-    pub(crate) dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     pub(crate) store: Store,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) book: Book,
@@ -46,7 +46,7 @@ impl Bench {
         let book = Book::new(store.clone(), Arc::new(MasterKey::generate().unwrap()), clock.clone());
         let db = Connection::open(path).unwrap();
         db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
-        Self { dir, store, clock, book, db }
+        Self { _dir: dir, store, clock, book, db }
     }
 
     pub(crate) fn now(&self) -> i64 {

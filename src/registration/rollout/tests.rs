@@ -82,7 +82,7 @@ async fn a_worse_candidate_is_rolled_back_once_and_told_of() {
     let alerts = stage.store.open_alerts().unwrap();
     assert_eq!(alerts.len(), 1);
     assert_eq!((alerts[0].condition.as_str(), &alerts[0].subject), ("rolled_back", &candidate.id));
-    assert!(alerts[0].summary.contains("new") && alerts[0].summary.contains("50.0 %"), "{}", alerts[0].summary);
+    assert!(alerts[0].summary.contains("new") && alerts[0].summary.contains("53.3 %"), "{}", alerts[0].summary);
     assert_eq!((&alerts[0].detail["which"], &alerts[0].detail["rollout_percent"]), (&"fallbacks".into(), &10.into()));
     assert_eq!(stage.texts("SELECT reason || '/' || channel FROM pushes"), ["alert/a"]);
     stage.guard.look().await.unwrap();
