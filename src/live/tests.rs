@@ -90,7 +90,8 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("anmei.db")).unwrap();
         let changes = settings.iter().map(|(name, value)| ((*name).to_owned(), Some(value.clone()))).collect();
-        store.put_settings(changes, "test", 1).await.unwrap();
+        let seen = store.policy_revision().unwrap();
+        assert!(store.put_settings(changes, "test", 1, seen).await.unwrap());
         let run = store.registration_for_test("cust_0").await;
         let clock = Arc::new(FixedClock::at_ms(NOW));
         let master = Arc::new(MasterKey::generate().unwrap());
@@ -101,7 +102,7 @@ impl Site {
         let state = LiveState::new(LiveParts {
             store: store.clone(),
             clock: Arc::clone(&clock) as SharedClock,
-            book: Book::new(store.clone()),
+            book: Book::new(store.clone(), Arc::clone(&master), Arc::clone(&clock) as SharedClock),
             tokens: Tokens::new(Arc::clone(&master), Arc::clone(&clock) as SharedClock, JwtSettings::default()),
             hub: hub.clone(),
             inbound: Arc::clone(&desk) as Arc<dyn Inbound>,

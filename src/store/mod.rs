@@ -27,6 +27,7 @@ pub mod figures;
 pub mod health;
 pub mod import;
 pub mod intake;
+pub mod job_admin;
 pub mod jobs;
 pub mod messages;
 pub mod notices;
@@ -48,6 +49,7 @@ pub mod settings;
 pub mod subjects;
 pub mod users;
 pub mod variants;
+pub mod verify;
 
 use std::{
     path::{Path, PathBuf},

@@ -140,6 +140,7 @@ pub(crate) mod tests {
             };
             let id = crate::ids::new_id_at(1_700_000_000_000);
             let new = NewRegistration {
+                skip: None,
                 id: id.clone(),
                 job_id: crate::ids::new_id_at(1),
                 job_kind: "test",

@@ -126,8 +126,10 @@ fn claims(claimed: &[ClaimTime], waiting: &[WaitingCustomer], now: i64, working:
     let times: Vec<i64> = claimed.iter().map(|claim| working(claim.waiting_since, claim.claimed_at)).collect();
     let late = waiting.iter().filter(|customer| working(customer.waiting_since, now) > CLAIM_TARGET_MS).count();
     let mut in_time = Share::default();
-    times.iter().for_each(|waited| in_time.count(*waited <= CLAIM_TARGET_MS));
-    (0..late).for_each(|_| in_time.count(false));
+    for waited in &times {
+        in_time.count(*waited <= CLAIM_TARGET_MS);
+    }
+    in_time.of += i64::try_from(late).unwrap_or(i64::MAX);
     (Spread::of(times), in_time)
 }
 

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "dispatch",
+            "drill",
             "gate",
             "ids",
             "lifecycle",

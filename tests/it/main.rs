@@ -13,6 +13,7 @@ mod flow_registration;
 mod groups;
 mod harness;
 mod intake;
+mod jobs;
 mod layers;
 mod protocol;
 mod registration;

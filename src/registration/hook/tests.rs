@@ -17,7 +17,7 @@ use crate::{
     gate::{Gate, origins::Origins},
     ids::new_id_at,
     outbound::standard_webhooks::{WebhookSecret, sign},
-    secret::SecretText,
+    secret::{MasterKey, SecretText},
     settings::Book,
     store::{
         Store,
@@ -77,14 +77,15 @@ impl Hook {
             store: store.clone(),
             clock: Arc::clone(&clock) as _,
             wake: Arc::new(Notify::new()),
-            book: Book::new(store.clone()),
+            book: Book::new(store.clone(), Arc::new(MasterKey::generate().unwrap()), Arc::clone(&clock) as _),
             gate: Arc::new(Gate::new(store.clone(), Arc::clone(&clock) as _)),
         };
         Self { _dir: dir, store, clock, secrets, routes: router(HookState::new(parts, settings)) }
     }
 
     async fn set(&self, name: &str, value: Value) {
-        self.store.put_settings(vec![(name.to_owned(), Some(value))], "test", NOW).await.unwrap();
+        let seen = self.store.policy_revision().unwrap();
+        assert!(self.store.put_settings(vec![(name.to_owned(), Some(value))], "test", NOW, seen).await.unwrap());
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
@@ -111,8 +112,8 @@ impl Hook {
     }
 
     async fn finish_one(&self) {
-        let claim = Claim { boot_id: "b".into(), lease_token: new_id_at(NOW), now: i64::MAX, lease_until: i64::MAX };
-        let job = self.store.claim_job(claim).await.unwrap().unwrap();
+        let claim = Claim { boot_id: "b".into(), lease_token: new_id_at(NOW), now: i64::MAX, lease_until: i64::MAX, most: 1 };
+        let job = self.store.claim_jobs(claim).await.unwrap().remove(0);
         assert!(self.store.end_job(&job, Ending::Done, NOW).await.unwrap());
     }
 }
@@ -143,6 +144,7 @@ fn group() -> NewGroup {
         last_used_at: None,
     };
     let group = Group {
+        subject_scoped: false,
         id: "grp_1".into(),
         server_code: "system_tools".into(),
         name: "系统工具".into(),

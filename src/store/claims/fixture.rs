@@ -57,6 +57,7 @@ pub(crate) async fn customer_waits(store: &Store, customer: &str, at: i64) -> St
         registered_at: at,
     };
     let new = NewRegistration {
+        skip: None,
         id: run.clone(),
         job_id: new_id_at(at),
         job_kind: "registration",

@@ -79,8 +79,8 @@ async fn several_are_accepted_in_their_order_and_the_backlog_is_what_is_not_over
     };
     assert_eq!(first, again);
     assert_eq!(store.count_backlog("registration").await.unwrap(), 2);
-    let claim = Claim { boot_id: "b".into(), lease_token: "t".into(), now: NOW, lease_until: NOW + 1000 };
-    let job = store.claim_job(claim).await.unwrap().unwrap();
+    let claim = Claim { boot_id: "b".into(), lease_token: "t".into(), now: NOW, lease_until: NOW + 1000, most: 1 };
+    let job = store.claim_jobs(claim).await.unwrap().remove(0);
     assert_eq!(store.count_backlog("registration").await.unwrap(), 2);
     assert!(store.end_job(&job, Ending::Done, NOW).await.unwrap());
     assert_eq!((store.count_backlog("registration").await.unwrap(), store.count_backlog("feedback").await.unwrap()), (1, 0));
