@@ -1,6 +1,7 @@
 //! The command line: one file per verb. The same functions as every other skin, no rules of its own.
 
 mod agent;
+mod alert;
 mod claim;
 pub mod config;
 mod demo;
@@ -12,6 +13,7 @@ mod job;
 mod key;
 mod output;
 mod register;
+mod report;
 mod serve;
 mod settings;
 mod stdio;
@@ -96,6 +98,11 @@ enum Command {
     /// Dify agents that write welcomes
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// What administrators must know
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
+    /// What the automation achieves, beside its targets
+    Report(report::ReportArgs),
     /// Customers who wait for a consultant, and taking one over
     #[command(subcommand)]
     Claim(claim::ClaimCommand),
@@ -183,6 +190,8 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Key(command) => key::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
+        Command::Alert(command) => alert::run(command, core).await,
+        Command::Report(args) => report::run(&args, core).await,
         Command::Job(command) => job::run(command, core).await,
         Command::Settings(command) => settings::run(command, core).await,
         Command::Claim(command) => claim::run(command, core).await,

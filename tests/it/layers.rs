@@ -36,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "alerts",
             "clock",
             "config",
             "dispatch",
