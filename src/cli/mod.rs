@@ -6,11 +6,13 @@ mod claim;
 pub mod config;
 mod demo;
 mod drill;
+mod event;
 pub mod generate;
 mod group;
 pub mod import;
 mod job;
 mod key;
+mod live;
 mod output;
 mod register;
 mod report;
@@ -106,6 +108,12 @@ enum Command {
     /// Customers who wait for a consultant, and taking one over
     #[command(subcommand)]
     Claim(claim::ClaimCommand),
+    /// Events for the app: what was delivered, what was not, and sending it again
+    #[command(subcommand)]
+    Event(event::EventCommand),
+    /// Live connections of consultants and customers
+    #[command(subcommand)]
+    Live(live::LiveCommand),
     /// Jobs: what waits, what failed, and the proof that nothing was lost
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -193,6 +201,8 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Alert(command) => alert::run(command, core).await,
         Command::Report(args) => report::run(&args, core).await,
         Command::Job(command) => job::run(command, core).await,
+        Command::Event(command) => event::run(command, core).await,
+        Command::Live(command) => live::run(command, core),
         Command::Settings(command) => settings::run(command, core).await,
         Command::Claim(command) => claim::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,

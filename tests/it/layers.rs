@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "gate",
             "ids",
             "lifecycle",
+            "live",
             "mcp",
             "outbound",
             "registration",

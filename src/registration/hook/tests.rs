@@ -78,6 +78,7 @@ impl Hook {
             clock: Arc::clone(&clock) as _,
             wake: Arc::new(Notify::new()),
             book: Book::new(store.clone(), Arc::new(MasterKey::generate().unwrap()), Arc::clone(&clock) as _),
+            master: Arc::new(MasterKey::generate().unwrap()),
             gate: Arc::new(Gate::new(store.clone(), Arc::clone(&clock) as _)),
         };
         Self { _dir: dir, store, clock, secrets, routes: router(HookState::new(parts, settings)) }
