@@ -42,6 +42,15 @@ clients *ARGS:
     cargo build
     python3 tests/clients/run.py --binary target/debug/anmei-mcp {{ ARGS }}
 
+# Kills, power cuts, full and failing disks, locks, clock jumps: what is lost (as root; such as: just torture --only P1)
+torture *ARGS:
+    cargo build --release
+    python3 tests/torture/run.py --binary target/release/anmei-mcp {{ ARGS }}
+
+# Kills a daemon at every point of a registration, and proves that nothing is lost
+drill *ARGS:
+    cargo run --release -- drill crash {{ ARGS }}
+
 # Everything that CI runs
 ci:
     bash .ci/run

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! FLOW 1  a tool call       http → gate → mcp → dispatch → tools → dispatch/record
-//! FLOW 2  a registration    registration/webhook → queue → registration/steps → outbound
+//! FLOW 2  a registration    registration/hook → queue → registration/steps → outbound
 //! ```
 //!
 //! Arrows point down only: `cli → app → http → {mcp, registration} → dispatch → {gate, queue, outbound} → store →

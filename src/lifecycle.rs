@@ -6,6 +6,12 @@ use tokio_util::sync::CancellationToken;
 /// Exit code of a process that was interrupted by the user (128 + SIGINT).
 pub const INTERRUPTED: i32 = 130;
 
+/// Makes a file-size limit an error of the write that met it, where by default it ends the process.
+pub fn survive_file_size_limit() -> std::io::Result<()> {
+    // A signal that is listened for has lost its default action for good; nobody needs to hear this one.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+}
+
 /// Cancels `stop` at SIGTERM or SIGINT; a second signal ends the process without waiting.
 #[expect(clippy::disallowed_methods, reason = "it listens as long as the process lives; nothing waits for it")]
 pub fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {

@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     port::{
-        Activity, Consultation, Context, Conversation, Customer, Message, NewPlan, NewSummary, Participant, Plan, Preferences, Records,
-        RecordsError, Service, Stored, User, UserHit,
+        Activity, Claim, ClaimOutcome, ClaimTarget, Consultation, Context, Conversation, Customer, Message, NewClaim, NewPlan, NewSummary,
+        Participant, Plan, Preferences, Records, RecordsError, Service, Stored, User, UserHit,
     },
     tool::{Tool, ToolError},
 };
@@ -37,6 +37,7 @@ pub(crate) struct Memory {
     pub(crate) services: Vec<Service>,
     pub(crate) plans: Mutex<Vec<Plan>>,
     pub(crate) summaries: Mutex<Vec<NewSummary>>,
+    pub(crate) claims: Mutex<Vec<Claim>>,
     /// How many ids were given out.
     pub(crate) ids: AtomicU32,
     /// How many questions were asked.
@@ -172,6 +173,41 @@ impl Records for Memory {
             created_at: stored.created_at,
         });
         Ok(stored)
+    }
+
+    /// Every open conversation waits, since it was created.
+    async fn claim(&self, new: NewClaim) -> Result<ClaimOutcome, RecordsError> {
+        self.asked()?;
+        let may = |user: &User| user.id == new.consultant_id && user.is_active && user.roles.iter().any(|role| role == "consultant");
+        if !self.users.iter().any(may) {
+            return Ok(ClaimOutcome::NotConsultant);
+        }
+        let named = |row: &&Conversation| match &new.target {
+            ClaimTarget::Conversation(id) => &row.id == id,
+            ClaimTarget::Customer(id) => &row.customer_id == id,
+        };
+        let Some(conversation) = self.conversations.iter().find(named) else {
+            let known = |id: &String| self.users.iter().any(|user| &user.id == id);
+            let exists = matches!(&new.target, ClaimTarget::Customer(id) if known(id));
+            return Ok(if exists { ClaimOutcome::NotWaiting } else { ClaimOutcome::Unknown });
+        };
+        let mut claims = self.claims.lock().unwrap();
+        if let Some(claim) = claims.iter().find(|claim| claim.conversation_id == conversation.id).cloned() {
+            let own = claim.consultant_id == new.consultant_id;
+            return Ok(if own { ClaimOutcome::Won(claim) } else { ClaimOutcome::Lost(claim) });
+        }
+        if conversation.status != "open" {
+            return Ok(ClaimOutcome::NotWaiting);
+        }
+        let claim = Claim {
+            consultant_id: new.consultant_id,
+            customer_id: conversation.customer_id.clone(),
+            conversation_id: conversation.id.clone(),
+            waiting_since: conversation.created_at,
+            claimed_at: new.now,
+        };
+        claims.push(claim.clone());
+        Ok(ClaimOutcome::Won(claim))
     }
 }
 

@@ -278,6 +278,56 @@ pub struct Stored {
     pub created_at: DateTime<Utc>,
 }
 
+/// The customer who is to be claimed, by whatever the caller knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimTarget {
+    /// The conversation that the registration opened.
+    Conversation(String),
+    /// The customer's user id.
+    Customer(String),
+}
+
+/// A claim about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewClaim {
+    /// Who is claimed.
+    pub target: ClaimTarget,
+    /// User id of who claims.
+    pub consultant_id: String,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
+/// A claim that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// User id of who has the customer.
+    pub consultant_id: String,
+    /// The customer's user id.
+    pub customer_id: String,
+    /// The conversation taken over.
+    pub conversation_id: String,
+    /// Since when the customer had waited.
+    pub waiting_since: DateTime<Utc>,
+    /// When it was made.
+    pub claimed_at: DateTime<Utc>,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// The customer is the caller's, by this claim or an earlier one.
+    Won(Claim),
+    /// Somebody else was first.
+    Lost(Claim),
+    /// There is no such conversation or customer.
+    Unknown,
+    /// There is no such active consultant or supervisor.
+    NotConsultant,
+    /// Nobody waits there.
+    NotWaiting,
+}
+
 /// Why the records could not answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RecordsError {
@@ -327,6 +377,8 @@ pub trait Records: Send + Sync {
     async fn plan(&self, id: &str) -> Result<Option<Plan>, RecordsError>;
     /// Stores a plan, always as `pending_physician_review`.
     async fn save_plan(&self, plan: NewPlan) -> Result<Stored, RecordsError>;
+    /// Claims a waiting customer for a consultant: of any number of claims one wins.
+    async fn claim(&self, claim: NewClaim) -> Result<ClaimOutcome, RecordsError>;
 }
 
 /// What one call hands its tool.

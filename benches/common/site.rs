@@ -63,11 +63,11 @@ impl Site {
         Ok(site)
     }
 
-    /// A copy of the installation as it stands, with `more` settings; the daemon must not run.
-    pub(crate) fn copy(&self, name: &str, more: &str) -> Result<Self> {
+    /// A copy of the installation as it stands; the daemon must not run.
+    pub(crate) fn copy(&self, name: &str) -> Result<Self> {
         let (data, config) = (self.scratch.join(name), self.scratch.join(format!("{name}.toml")));
         copy_folder(&self.data, &data)?;
-        fs::write(&config, settings(more))?;
+        fs::copy(&self.config, &config)?;
         Ok(Self { binary: self.binary.clone(), scratch: self.scratch.clone(), data, config, key: self.key.clone() })
     }
 
@@ -142,9 +142,10 @@ pub(crate) fn count(path: &Path, table: &str) -> Result<u64> {
     Ok(u64::try_from(rows)?)
 }
 
-/// The configuration: free ports, our hook key, everything else as shipped.
+/// The configuration: free ports, our hook key, `more`, everything else as shipped.
 fn settings(more: &str) -> String {
-    format!("[mcp]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = \"{HOOK_KEY}\"\n{more}")
+    let listen = "listen = \"127.0.0.1:0\"";
+    format!("[mcp]\n{listen}\n\n[live]\n{listen}\n\n[hook]\n{listen}\nkey = \"{HOOK_KEY}\"\n{more}")
 }
 
 fn address(url: &Value) -> Option<SocketAddr> {

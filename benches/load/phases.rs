@@ -234,7 +234,7 @@ pub(crate) struct Intake {
 
 /// The daemon as shipped, which works on what it accepts while more arrives; and one that only accepts, and so writes
 /// exactly the rows that the reference writes.
-const INTAKES: [(&str, &str); 2] = [("ours", ""), ("ours, only accepting", "\n[registration]\nenabled = false\n")];
+const INTAKES: [(&str, &str); 2] = [("ours", "true"), ("ours, only accepting", "false")];
 
 /// Registrations at 100 connections. Every load begins with fresh files, and ends with `kill -9`: what the daemon does
 /// with the registrations it accepted must not weigh on the reference's turn.
@@ -252,8 +252,9 @@ pub(crate) fn intake(site: &Site, references: &References, plan: &Plan) -> Resul
         let kept = count(&reference.db, "registrations")?;
         ensure!(kept >= accepted, "the reference lost {} registrations", accepted.saturating_sub(kept));
 
-        for (name, more) in INTAKES {
-            let copy = site.copy(&format!("intake-{round}-{}", more.len()), more)?;
+        for (name, enabled) in INTAKES {
+            let copy = site.copy(&format!("intake-{round}-{enabled}"))?;
+            copy.command(&["settings", "set", &format!("registration_automation.enabled={enabled}")], "")?;
             let daemon = copy.serve()?;
             let request = Request::registration(daemon.hook, &counter)?;
             let ours = intake.contest.of(name);

@@ -82,7 +82,7 @@ impl Report {
             Goal::AtLeast(0.5),
         );
         let alone = intake.contest.get("ours, only accepting")?;
-        let what = "the same, while registrations are only accepted (registration.enabled = false)";
+        let what = "the same, while registrations are only accepted (registration_automation.enabled = false)";
         self.figure("intake_only_accepting_vs_limit", what, alone.ratio(limit, rate), Goal::AtLeast(0.5));
         self.figure("intake_per_s", "durable registrations a second", ours.median(rate), Goal::AtLeast(8_000.0));
         self.figure("intake_p99_ms", "registrations, p99 in ms", ours.median(|sample| sample.p99_ms), Goal::AtMost(40.0));

@@ -97,7 +97,7 @@ impl Scenario {
 
     /// Runs it on a copy of the installation.
     pub(crate) fn run(&self, site: &Site, outside: &Outside) -> Result<Measured> {
-        let site = site.copy(self.name, &outside.receiver.settings())?;
+        let site = site.copy(self.name)?;
         let daemon = site.serve()?;
         outside.agents.connect(&daemon, &site.key);
         let users = Arc::new(AtomicU64::new(0));

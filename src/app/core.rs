@@ -86,7 +86,13 @@ impl Core {
         let catalogue = Catalogue::new(anmei_mcp_tools::all())?;
         let recorder = Recorder::new(record_settings(&config));
         let limits = Limits { concurrent_calls: CONCURRENT_CALLS };
-        let dispatch = Dispatch::new(catalogue, store.clone(), Arc::clone(&clock), recorder, limits);
+        let dispatch = Dispatch::new(
+            catalogue,
+            store.clone().with_events(config.outbound.webhook_url.is_some()),
+            Arc::clone(&clock),
+            recorder,
+            limits,
+        );
         Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, dispatch: Arc::new(dispatch) })
     }
 

@@ -5,11 +5,15 @@ use std::{
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::secret::SecretText;
+
+/// A command that asks whether a daemon runs holds the lock for an instant: a start outwaits it.
+const PASSING: Duration = Duration::from_millis(250);
 
 /// Why the directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +53,8 @@ pub struct RunFile {
     pub mcp: String,
     /// Root of the hook's listener.
     pub hook: String,
+    /// Root of the listener for live connections.
+    pub live: String,
 }
 
 /// The directory.
@@ -76,6 +82,21 @@ impl DataDir {
 
     /// Takes the lock of the one daemon. It is held until the file is dropped, however the process ends.
     pub fn lock(&self) -> Result<File, DataDirError> {
+        let until = Instant::now() + PASSING;
+        loop {
+            match self.try_lock() {
+                Err(DataDirError::Busy { .. }) if Instant::now() < until => std::thread::sleep(PASSING / 10),
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Whether a daemon works on the directory at this moment.
+    pub fn is_served(&self) -> bool {
+        matches!(self.try_lock(), Err(DataDirError::Busy { .. }))
+    }
+
+    fn try_lock(&self) -> Result<File, DataDirError> {
         let path = self.path.join("serve.lock");
         let file = OpenOptions::new()
             .create(true)
@@ -117,10 +138,7 @@ impl DataDir {
         let text = fs::read(self.run_file()).ok()?;
         let run: RunFile = serde_json::from_slice(&text).ok()?;
         // A killed daemon leaves the file behind, and the lock free.
-        match self.lock() {
-            Err(DataDirError::Busy { .. }) => Some(run),
-            _ => None,
-        }
+        self.is_served().then_some(run)
     }
 
     /// Removes the file.

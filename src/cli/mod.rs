@@ -1,11 +1,14 @@
 //! The command line: one file per verb. The same functions as every other skin, no rules of its own.
 
 mod agent;
+mod claim;
 pub mod config;
 mod demo;
+mod drill;
 pub mod generate;
 mod group;
 pub mod import;
+mod job;
 mod key;
 mod output;
 mod register;
@@ -41,7 +44,7 @@ pub mod exit {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool, setting or file · 130 ended by a second signal
+Exit codes: 0 it worked · 1 it failed · 2 usage or configuration · 3 key missing or wrong · 4 no such group, tool, customer, setting or file · 130 ended by a second signal
 
 First steps:
   anmei-mcp demo                       try everything on sample data
@@ -93,6 +96,15 @@ enum Command {
     /// Dify agents that write welcomes
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// Customers who wait for a consultant, and taking one over
+    #[command(subcommand)]
+    Claim(claim::ClaimCommand),
+    /// Jobs: what waits, what failed, and the proof that nothing was lost
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Kills a daemon of its own at every moment that matters, and proves that nothing is lost
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// Sends a test registration to the running daemon and shows its timeline
     Register(register::RegisterArgs),
     /// What the automation says and does: changed while the daemon runs
@@ -148,6 +160,8 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
             settings::explain(name.as_deref(), json, common.load(Logs::Warnings)?.config.language)
         }
         Command::Register(args) => register::register(&args, common.load(Logs::Warnings)?).await,
+        Command::Job(job::JobCommand::Verify(args)) => job::verify(&args, &common.load(Logs::Warnings)?.config, clock().now_ms()),
+        Command::Drill(command) => drill::run(command).await,
         command => {
             let core = Core::open(common.load(Logs::Warnings)?.config, clock()).await?;
             core.start_recording();
@@ -169,11 +183,17 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Key(command) => key::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
+        Command::Job(command) => job::run(command, core).await,
         Command::Settings(command) => settings::run(command, core).await,
+        Command::Claim(command) => claim::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,
-        Command::Serve(_) | Command::Stdio(_) | Command::Demo(_) | Command::Register(_) | Command::Config(_) | Command::Generate(_) => {
-            Err(Fault::new(exit::FAILURE, "this verb does not work on an open database").into())
-        }
+        Command::Serve(_)
+        | Command::Stdio(_)
+        | Command::Demo(_)
+        | Command::Drill(_)
+        | Command::Register(_)
+        | Command::Config(_)
+        | Command::Generate(_) => Err(Fault::new(exit::FAILURE, "this verb does not work on an open database").into()),
     }
 }
 

@@ -70,6 +70,6 @@ fn hook_key(loaded: &Loaded, dir: &DataDir) -> anyhow::Result<SecretText> {
 }
 
 /// The app's own body.
-pub(super) fn body(user_id: &str, username: &str) -> Value {
+pub(in crate::cli) fn body(user_id: &str, username: &str) -> Value {
     json!({"user_id": user_id, "username": username, "email": null, "roles": ["customer"], "phone": null, "avatar": null})
 }

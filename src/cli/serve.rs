@@ -3,10 +3,11 @@
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::{clock, exit, output};
+use super::{Fault, clock, exit, output};
 use crate::{
     app::{self, Core, Daemon, Parts, Setup},
-    config::{Language, Loaded, Mcp},
+    config::{Language, Loaded, Mcp, environment},
+    drill::{self, Armed},
     lifecycle,
 };
 
@@ -18,8 +19,10 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8> {
+    arm_drill()?;
     let stop = CancellationToken::new();
     lifecycle::stop_on_signals(stop.clone())?;
+    lifecycle::survive_file_size_limit()?;
     let core = Core::open(loaded.config, clock()).await?;
     let setup = core.set_up().await?;
     let daemon = app::serve(core.clone(), Parts { stop }).await?;
@@ -31,6 +34,16 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     }
     daemon.run().await.map_err(anyhow::Error::msg)?;
     Ok(exit::OK)
+}
+
+/// A drill that started this process says in its environment where it is to die.
+fn arm_drill() -> anyhow::Result<()> {
+    if let Some(point) = environment().drill() {
+        let armed = Armed::parse(point).map_err(|error| Fault::new(exit::USAGE, error.to_string()))?;
+        tracing::warn!(point, "a drill will kill this process");
+        drill::arm(armed);
+    }
+    Ok(())
 }
 
 /// The text for the person at the terminal.

@@ -11,6 +11,9 @@ pub(super) const PREFIX: &str = "ANMEI_MCP_";
 /// Variables with our prefix that are no configuration keys.
 pub(super) const RESERVED: [&str; 2] = ["ANMEI_MCP_API_KEY", "ANMEI_MCP_CONFIG"];
 
+/// Set by a drill for the daemon it starts, and by nobody else: no help names it.
+const DRILL: &str = "ANMEI_MCP_DRILL";
+
 /// What the process was started with.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -50,6 +53,11 @@ impl Environment {
     /// `ANMEI_MCP_CONFIG`: the configuration file.
     pub fn config_path(&self) -> Option<PathBuf> {
         self.get("ANMEI_MCP_CONFIG").map(PathBuf::from)
+    }
+
+    /// `ANMEI_MCP_DRILL`: the point at which a drill wants this process to die, such as `finish.before_commit:2`.
+    pub fn drill(&self) -> Option<&str> {
+        self.get(DRILL)
     }
 
     /// `RUST_LOG`: what is logged, above `log.filter`.
@@ -101,7 +109,7 @@ impl Environment {
     /// Our own variables that name configuration keys. An empty value counts: it clears a list.
     pub(super) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
         let ours = self.vars.iter().filter(|(name, _)| name.starts_with(PREFIX));
-        ours.filter(|(name, _)| !RESERVED.contains(&name.as_str())).map(|(name, value)| (name.as_str(), value.as_str()))
+        ours.filter(|(name, _)| !RESERVED.contains(&name.as_str()) && *name != DRILL).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

@@ -135,6 +135,10 @@ impl Merged {
         if let Some(text) = self.secret_file("hook.signing_secrets", self.config.hook.signing_secrets_file.clone(), signing) {
             self.config.hook.signing_secrets = text.split_whitespace().map(SecretText::new).collect();
         }
+        let jwt = self.config.live.jwt_secret.is_some();
+        if let Some(text) = self.secret_file("live.jwt_secret", self.config.live.jwt_secret_file.clone(), jwt) {
+            self.config.live.jwt_secret = Some(secrets::from_text(&text));
+        }
         let webhook = self.config.outbound.webhook_secret.is_some();
         if let Some(text) = self.secret_file("outbound.webhook_secret", self.config.outbound.webhook_secret_file.clone(), webhook) {
             self.config.outbound.webhook_secret = Some(secrets::from_text(&text));

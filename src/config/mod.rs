@@ -13,6 +13,7 @@ mod hook;
 mod http;
 mod keys;
 mod layers;
+mod live;
 mod load;
 mod log;
 mod manual;
@@ -41,6 +42,7 @@ pub use self::{
     hook::Hook,
     http::Http,
     keys::{Keys, Reveal},
+    live::Live,
     load::{Entry, Loaded, Sources},
     log::{Log, LogFormat},
     manual::manual,
@@ -81,6 +83,8 @@ pub struct Config {
     pub mcp: Mcp,
     /// The registration hook.
     pub hook: Hook,
+    /// Live connections.
+    pub live: Live,
     /// Limits of every listener.
     pub http: Http,
     /// Group keys and the master key.
@@ -104,6 +108,7 @@ impl Default for Config {
             language: Language::ZhCn,
             mcp: Mcp::default(),
             hook: Hook::default(),
+            live: Live::default(),
             http: Http::default(),
             keys: Keys::default(),
             call_log: CallLog::default(),

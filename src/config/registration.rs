@@ -12,8 +12,9 @@ use super::HumanDuration;
 pub struct Registration {
     /// Environment of this installation: only agents of the same one are asked.
     pub environment: String,
-    /// Runs worked on at a time. Most of a run is waiting for an agent, so there may be many.
-    #[schemars(range(min = 1, max = 10_000))]
+    /// Runs worked on at a time. Most of a run is waiting for an agent, so there may be many. With 0 they are
+    /// accepted and kept, and wait for a start with more.
+    #[schemars(range(min = 0, max = 10_000))]
     pub workers: usize,
     /// Time after which the run of a worker that no longer reports is taken over by another.
     #[schemars(extend("minimum" = "1s", "maximum" = "1h"))]

@@ -96,7 +96,7 @@ mod tests {
         let said = catalogue.unknown("http.header_timout");
         assert!(said.starts_with("unknown key; did you mean http.header_timeout? Allowed here: max_connections"), "{said}");
         assert!(catalogue.unknown("htp.header_timeout").contains("did you mean http.header_timeout?"));
-        assert!(catalogue.unknown("max_connections").contains("did you mean http.max_connections?"));
+        assert!(catalogue.unknown("shutdown_timeout").contains("did you mean http.shutdown_timeout?"));
         assert!(catalogue.unknown("hooks").contains("[hook]"));
         assert!(!catalogue.unknown("http.zzzzzz").contains("did you mean"));
         assert_eq!(catalogue.meant("htp.header_timeout").as_deref(), Some("http.header_timeout"));

@@ -1,10 +1,12 @@
 //! What the configuration as a whole must hold: secrets' forms, hosts and origins, addresses that get in each other's
 //! way.
 
+use std::net::SocketAddr;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
-use super::{Config, Mcp};
+use super::{Config, Live, Mcp};
 use crate::secret::{MasterKey, SecretText};
 
 /// A key and what is wrong with its value.
@@ -24,6 +26,7 @@ pub(super) fn whole(config: &Config) -> Vec<Finding> {
     let mut findings = texts(config);
     findings.extend(mcp(&config.mcp));
     findings.extend(host_list("hook.allowed_hosts", &config.hook.allowed_hosts));
+    findings.extend(live(&config.live));
     findings.extend(secrets(config));
     findings.extend(overlap(config));
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&config.log.filter) {
@@ -46,11 +49,31 @@ fn mcp(mcp: &Mcp) -> Vec<Finding> {
         let origin = url.origin().ascii_serialization();
         findings.push(("mcp.public_url", format!("must be scheme, host and port only; try \"{origin}\"")));
     }
-    for text in &mcp.allowed_origins {
+    findings.extend(origin_list("mcp.allowed_origins", &mcp.allowed_origins));
+    findings
+}
+
+fn live(live: &Live) -> Vec<Finding> {
+    let mut findings = host_list("live.allowed_hosts", &live.allowed_hosts);
+    findings.extend(origin_list("live.allowed_origins", &live.allowed_origins));
+    if live.jwt_secret.as_ref().is_some_and(|secret| secret_text(secret).len() < 16) {
+        findings.push(("live.jwt_secret", "must be at least 16 characters: whoever guesses it can be anybody".to_owned()));
+    }
+    for (key, text) in [("live.jwt_issuer", &live.jwt_issuer), ("live.jwt_audience", &live.jwt_audience)] {
+        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            findings.push((key, "is empty; leave the key out to accept any".to_owned()));
+        }
+    }
+    findings
+}
+
+fn origin_list(key: &'static str, origins: &[String]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for text in origins {
         let origin = Url::parse(text).map(|url| url.origin().ascii_serialization());
         if origin.as_deref() != Ok(text) {
             let hint = origin.ok().filter(|origin| origin != "null").unwrap_or_else(|| "https://app.example.com".into());
-            findings.push(("mcp.allowed_origins", format!("\"{text}\" is not a web origin; try \"{hint}\"")));
+            findings.push((key, format!("\"{text}\" is not a web origin; try \"{hint}\"")));
         }
     }
     findings
@@ -111,14 +134,18 @@ pub fn webhook_secret(secret: &SecretText) -> Result<(), &'static str> {
 }
 
 /// The same port on "every address" and on one of them cannot both be had.
-fn overlap(config: &Config) -> Option<Finding> {
-    let (mcp, hook) = (config.mcp.listen, config.hook.listen);
-    let clash =
-        mcp.port() == hook.port() && mcp.port() != 0 && mcp.ip() != hook.ip() && (mcp.ip().is_unspecified() || hook.ip().is_unspecified());
-    clash.then(|| {
-        let message = format!("{hook} overlaps with mcp.listen {mcp}; use another port, or the very same address");
-        ("hook.listen", message)
-    })
+fn overlap(config: &Config) -> Vec<Finding> {
+    let (mcp, hook, live) = (config.mcp.listen, config.hook.listen, config.live.listen);
+    let pairs =
+        [("hook.listen", hook, "mcp.listen", mcp), ("live.listen", live, "mcp.listen", mcp), ("live.listen", live, "hook.listen", hook)];
+    let clash = |one: SocketAddr, other: SocketAddr| {
+        let either = one.ip().is_unspecified() || other.ip().is_unspecified();
+        one.port() == other.port() && one.port() != 0 && one.ip() != other.ip() && either
+    };
+    let clashing = pairs.into_iter().filter(|(_, one, _, other)| clash(*one, *other));
+    clashing
+        .map(|(key, one, name, other)| (key, format!("{one} overlaps with {name} {other}; use another port, or the very same address")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -141,6 +168,17 @@ mod tests {
         assert!(whole(&config).is_empty());
         config.hook.listen = "0.0.0.0:8000".parse().unwrap();
         assert_eq!(keys(&whole(&config)), ["hook.listen"]);
+        config.live.listen = config.mcp.listen;
+        assert_eq!(keys(&whole(&config)), ["hook.listen", "live.listen"]);
+    }
+
+    #[test]
+    fn live_tokens_need_a_secret_worth_the_name() {
+        let mut config = Config::default();
+        config.live.jwt_secret = Some(SecretText::new("fifteen-letters"));
+        config.live.jwt_issuer = Some(" ".to_owned());
+        config.live.allowed_origins = vec!["app.clinic.cn".to_owned()];
+        assert_eq!(keys(&whole(&config)), ["live.allowed_origins", "live.jwt_secret", "live.jwt_issuer"]);
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use url::Url;
 
-use super::{Bodies, Config, validate::Finding};
+use super::{Bodies, Config, Live, validate::Finding};
 
 /// What is allowed but deserves a thought.
 pub(super) fn warnings(config: &Config) -> Vec<Finding> {
     let mut findings = open_listeners(config);
     findings.extend(any_host("mcp.allowed_hosts", &config.mcp.allowed_hosts));
     findings.extend(any_host("hook.allowed_hosts", &config.hook.allowed_hosts));
+    findings.extend(any_host("live.allowed_hosts", &config.live.allowed_hosts));
+    findings.extend(live_tokens(&config.live));
     if config.call_log.bodies == Bodies::Full {
         let message = "patients' data are stored in the call log as they are";
         findings.push(("call_log.bodies", message.to_owned()));
@@ -22,20 +24,34 @@ fn open_listeners(config: &Config) -> Vec<Finding> {
     if config.mcp.public_url.starts_with("https://") {
         return findings;
     }
-    let (mcp, hook) = (config.mcp.listen, config.hook.listen);
-    if !mcp.ip().is_loopback() {
-        let message = format!(
-            "{mcp} is open to the network and group keys travel unencrypted: put TLS in front and set \
-             mcp.public_url to its https:// address"
-        );
-        findings.push(("mcp.listen", message));
+    let listeners = [
+        ("mcp.listen", config.mcp.listen, "group keys travel"),
+        ("hook.listen", config.hook.listen, "the hook key travels"),
+        ("live.listen", config.live.listen, "tokens and notices travel"),
+    ];
+    for (key, address, what) in listeners {
+        if !address.ip().is_loopback() {
+            let message = format!(
+                "{address} is open to the network and {what} unencrypted: put TLS in front and set mcp.public_url to its https:// address"
+            );
+            findings.push((key, message));
+        }
     }
-    if !hook.ip().is_loopback() {
-        let message = format!(
-            "{hook} is open to the network and the hook key travels unencrypted: put TLS in front and set \
-             mcp.public_url to its https:// address"
-        );
-        findings.push(("hook.listen", message));
+    findings
+}
+
+fn live_tokens(live: &Live) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if live.jwt_secret.as_ref().is_some_and(|secret| secret.expose().len() < 32) {
+        let message = "is shorter than the 32 bytes that HS256 calls for (RFC 7518, section 3.2): use a longer one when the app can";
+        findings.push(("live.jwt_secret", message.to_owned()));
+    }
+    if let Some(url) = live.jwks_url.as_deref().and_then(|text| Url::parse(text).ok())
+        && url.scheme() == "http"
+        && !is_local(&url)
+    {
+        let host = url.host_str().unwrap_or_default();
+        findings.push(("live.jwks_url", format!("keys come from {host} unencrypted: whoever can alter them can be anybody; use https://")));
     }
     findings
 }
@@ -79,5 +95,8 @@ mod tests {
         assert_eq!(keys(&warnings(&config)), ["mcp.listen", "outbound.webhook_url"]);
         config.mcp.public_url = "https://mcp.clinic.cn".to_owned();
         assert_eq!(keys(&warnings(&config)), ["outbound.webhook_url"]);
+        config.live.jwt_secret = Some(crate::secret::SecretText::new("x".repeat(31)));
+        config.live.jwks_url = Some("http://10.0.0.7/keys".to_owned());
+        assert_eq!(keys(&warnings(&config)), ["live.jwt_secret", "live.jwks_url", "outbound.webhook_url"]);
     }
 }

@@ -22,7 +22,7 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -38,6 +38,7 @@ pub use self::{
     behaviour::{Behaviour, Mixed},
     ledger::{Ledger, RunEntry, ToolEntry},
 };
+use super::held;
 use crate::{
     outbound::{
         dify::AgentKind,
@@ -204,11 +205,6 @@ fn random_key() -> io::Result<SecretText> {
 /// An id as Dify makes them.
 fn new_uuid() -> String {
     uuid::Uuid::new_v4().to_string()
-}
-
-/// A lock whose holder cannot leave a half-made value: a panic elsewhere is no reason to stop here.
-fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 use anmei_mcp_tools::{
     Records,
     port::{
-        Activity, Consultation, Conversation, Customer, Message, NewPlan, NewSummary, Participant, Plan, Preferences, RecordsError,
-        Service, Stored, User, UserHit,
+        Activity, ClaimOutcome, Consultation, Conversation, Customer, Message, NewClaim, NewPlan, NewSummary, Participant, Plan,
+        Preferences, RecordsError, Service, Stored, User, UserHit,
     },
 };
 use async_trait::async_trait;
@@ -105,6 +105,11 @@ impl Records for Confined<'_> {
     async fn save_plan(&self, plan: NewPlan) -> Answer<Stored> {
         self.must_be(plan.customer_id.as_deref())?;
         self.records.save_plan(plan).await
+    }
+
+    /// Who has a customer is the consultants' business, and never that of an agent that speaks for one customer.
+    async fn claim(&self, _claim: NewClaim) -> Answer<ClaimOutcome> {
+        Err(RecordsError::OutOfScope)
     }
 }
 

@@ -34,7 +34,7 @@ pub const GROUPS: &[DefaultGroup] = &[
     DefaultGroup {
         server_code: "consultation_tools",
         name: "咨询工具",
-        description: "分析客户、读取偏好与咨询历史、读取会话、生成咨询小结。 / Understand a customer: analysis, preferences, consultation history, conversations, and consultation summaries.",
+        description: "认领新客户、分析客户、读取偏好与咨询历史、读取会话、生成咨询小结。 / Claim new customers and understand them: analysis, preferences, consultation history, conversations, and consultation summaries.",
         tiers: &["internal"],
         roles: &["admin", "consultant", "doctor"],
         subject_scoped: false,
@@ -44,6 +44,7 @@ pub const GROUPS: &[DefaultGroup] = &[
             "get_consultation_history",
             "create_consultation_summary",
             "get_conversation_data",
+            "claim_customer",
         ],
     },
     DefaultGroup {

@@ -3,7 +3,10 @@
 //! Every request asks for the counter (one point read) instead of trusting a timer, so a change made by another
 //! process is in force for the next request.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 
@@ -39,6 +42,7 @@ pub struct Policy {
     by_code: HashMap<String, Arc<GroupPolicy>>,
     by_hash: HashMap<[u8; 32], KnownKey>,
     groups: Vec<Arc<GroupPolicy>>,
+    offered: HashSet<String>,
 }
 
 impl Policy {
@@ -55,7 +59,14 @@ impl Policy {
         let by_id: HashMap<&str, &Arc<GroupPolicy>> = groups.iter().map(|g| (g.group.id.as_str(), g)).collect();
         let by_hash = rows.keys.into_iter().filter_map(|key| known(key, &by_id)).collect();
         let by_code = groups.iter().map(|g| (g.group.server_code.clone(), Arc::clone(g))).collect();
-        Self { revision: rows.revision, by_code, by_hash, groups }
+        let enabled = groups.iter().filter(|policy| policy.group.enabled).flat_map(|policy| &policy.tools);
+        let offered = enabled.filter(|tool| tool.enabled).map(|tool| tool.tool_name.clone()).collect();
+        Self { revision: rows.revision, by_code, by_hash, groups, offered }
+    }
+
+    /// Whether at least one group that is switched on offers the tool.
+    pub fn offers(&self, tool_name: &str) -> bool {
+        self.offered.contains(tool_name)
     }
 
     /// The group with this server code.

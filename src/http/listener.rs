@@ -2,22 +2,21 @@
 //!
 //! axum::serve has no header timeout, no connection cap and leaves Nagle on; here a silent socket, a half-sent head and
 //! a crowd each meet a limit, and a soft stop lets running requests finish. HTTP/1.1 only: a proxy in front may speak
-//! whatever it likes.
+//! whatever it likes. A connection that is upgraded to a WebSocket leaves these limits; `live` has its own.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
@@ -67,34 +66,28 @@ impl Bound {
     /// Answers with `router` until `stop`; then finishes what runs, for at most the shutdown limit.
     pub async fn serve(self, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(limits.connections));
-        let graceful = GracefulShutdown::new();
+        let connections = TaskTracker::new();
         let service = TowerToHyperService::new(router);
         loop {
             let (stream, slot) = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = accept(&self.listener, &slots) => accepted,
             };
-            spawn(connect(stream, slot, service.clone(), limits, graceful.watcher(), stop.clone()));
+            connections.spawn(connect(stream, slot, service.clone(), limits, stop.clone()));
         }
         drop(self.listener);
-        if tokio::time::timeout(limits.shutdown, graceful.shutdown()).await.is_err() {
+        connections.close();
+        if tokio::time::timeout(limits.shutdown, connections.wait()).await.is_err() {
             tracing::warn!(address = %self.address, "requests were still running at the end of the shutdown limit and were cut");
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "connections are tracked by the graceful shutdown above")]
-fn spawn(connection: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(connection);
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of one connection, passed once")]
 async fn connect(
     stream: TcpStream,
     slot: OwnedSemaphorePermit,
     service: TowerToHyperService<Router>,
     limits: ConnectionLimits,
-    watcher: Watcher,
     stop: CancellationToken,
 ) {
     // hyper's header timer starts with the first byte: a peer that sends none must be cut here.
@@ -106,13 +99,18 @@ async fn connect(
     if !spoke {
         return;
     }
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     // A peer that broke off is its own business; what matters was logged where it happened.
-    if let Err(error) = watcher.watch(connection).await {
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
     drop(slot);

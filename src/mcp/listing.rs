@@ -31,12 +31,12 @@ fn build(offers: &Offers) -> Listing {
 
 fn tool(offer: &Offer) -> Tool {
     let Definition { about, input_schema, output_schema, .. } = &offer.known.tool.definition;
-    let reads = about.effect == Effect::Reads;
+    let (reads, adds) = (about.effect == Effect::Reads, about.effect == Effect::Adds);
     let annotations = ToolAnnotations::new()
         .read_only(reads)
-        // Nothing a tool does removes or overwrites anything, and all of it stays in the clinic's own records.
+        // Nothing a tool does removes or overwrites what somebody wrote, and all of it stays in the clinic's own records.
         .destructive(false)
-        .idempotent(reads)
+        .idempotent(!adds)
         .open_world(false);
     Tool::new(about.name, offer.description.clone(), Arc::new(input_schema.clone()))
         .with_title(about.title)

@@ -13,5 +13,6 @@
 pub mod channels;
 pub mod dify;
 pub mod http_client;
+pub mod jwks;
 pub mod standard_webhooks;
 pub mod webhook;

@@ -1,14 +1,19 @@
 //! The registration automation: from the app's webhook to a stored welcome and told consultants.
 //!
 //! ```text
-//! webhook    the HTTP side: who may post, what a body is, accepted = committed
+//! hook/      the HTTP side: who may post, what a body is, accepted = committed
 //! profile    the app's body, in whatever spelling, as one shape
 //! run        the job: which steps are left, and what failure means
 //! steps/     open_conversation, compose_welcome, deliver_welcome, notify_consultants, late_answer
 //! ladder     the welcome's rungs and the time each one has
 //! desk       asking one agent: its breaker, its places, the record of the question
 //! choice/    which agent, which segment, and whether a roll-out may go on
+//! assignment whom a rule names for a new customer
 //! notices    what follows when nobody reacts: pushes over channels
+//! escalation who hears of a customer nobody claims, and when
+//! hours      working time
+//! door       what connected people ask for
+//! feedback   a customer's rating, forwarded to the agent
 //! events     signed events for other systems, sent by jobs of their own
 //! ```
 //!
@@ -17,32 +22,39 @@
 
 mod agents;
 mod announce;
-mod assignment;
+pub mod assignment;
 pub mod choice;
 mod desk;
+mod door;
+mod escalation;
 mod events;
 mod facts;
+mod feedback;
+mod hook;
+pub mod hours;
 mod ladder;
 mod notices;
 mod profile;
 mod run;
 mod steps;
-mod webhook;
 
 pub use agents::{AgentKeyError, Agents, agent_key_purpose};
 pub use desk::Desk;
+pub use door::Door;
+pub use escalation::Escalation;
 pub use events::{EventReceiver, EventSender};
 pub use facts::FACTS;
+pub use feedback::FeedbackSender;
+pub use hook::{HookParts, HookSettings, HookState, router};
 pub use notices::{NoticeWatch, PushSender};
 pub use run::{Runner, RunnerParts};
-pub use webhook::{HookSettings, HookState, router};
+
+pub use crate::store::claims::{ESCALATION_JOB, NOTICE_JOB};
 
 /// Name of the job that carries a registration through its steps.
 pub const RUN_JOB: &str = "registration";
-/// Name of the job that looks whether a consultant has seen the notice.
-pub const NOTICE_JOB: &str = "notice_ack";
-/// Name of the job that tells others when nobody claims.
-pub const ESCALATION_JOB: &str = "escalation";
+/// Name of the job that forwards a customer's rating; its subject is the registration.
+pub const FEEDBACK_JOB: &str = "feedback";
 
 /// Who is connected, as far as the automation needs to know. The rows are committed first; this only makes haste.
 pub trait Connected: Send + Sync {
@@ -52,14 +64,12 @@ pub trait Connected: Send + Sync {
     fn look(&self, users: &[String]);
 }
 
-/// Nobody ever is.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Nobody;
-
-impl Connected for Nobody {
-    fn any(&self, _users: &[String]) -> bool {
-        false
+impl Connected for crate::live::Hub {
+    fn any(&self, users: &[String]) -> bool {
+        users.iter().any(|user| self.presence(user).is_some())
     }
 
-    fn look(&self, _users: &[String]) {}
+    fn look(&self, users: &[String]) {
+        self.deliver(users.iter().map(String::as_str));
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
     settings::{Book, Channel},
     store::{
         Store,
-        pushes::{NewPush, StoredPush},
+        pushes::{Audience, NewPush, StoredPush},
     },
 };
 
@@ -102,14 +102,14 @@ impl PushSender {
     /// The channel of a push, as it is configured now. Alerts have channels of their own.
     fn channel(&self, push: &StoredPush) -> Result<Channel, JobError> {
         let settings = self.book.current()?;
-        let channels = if push.for_administrators() { &settings.alerts.channels } else { &settings.notice.channels };
+        let (alerts, notice) = (&settings.alerts.channels, &settings.notice.channels);
+        let channels = if push.audience() == Audience::Administrators && !alerts.is_empty() { alerts } else { notice };
         let found = channels.iter().find(|channel| channel.name() == push.channel).cloned();
         found.ok_or_else(|| JobError::Fatal(format!("the channel {} is no longer configured", push.channel)))
     }
 
     async fn recipients(&self, push: &StoredPush) -> Result<Vec<Recipient>, JobError> {
-        let role = if push.for_administrators() { "admin" } else { "consultant" };
-        let people = self.store.people_in_role(role).await?;
+        let people = self.store.people(push.audience()).await?;
         Ok(people.into_iter().map(|(user_id, email)| Recipient { user_id, email }).collect())
     }
 }

@@ -25,6 +25,7 @@ pub fn manual() -> String {
     for section in definitions().sections.iter().filter(|section| !section.name.is_empty()) {
         page.heading(&section.name.to_uppercase());
         page.text(&section.doc.en);
+        page.line_break();
         page.text(&section.doc.zh);
         for info in &section.keys {
             page.entry(info);

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// SQLITE_IOERR_WRITE: a file-size limit reports it where a full disk reports SQLITE_FULL.
+pub(super) const IOERR_WRITE: i32 = 778;
+
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -85,9 +88,8 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            // 778 SQLITE_IOERR_WRITE: a file-size limit reports it where a full disk reports SQLITE_FULL.
             Some(ErrorCode::DiskFull) => Self::Full,
-            _ if error.sqlite_error().is_some_and(|e| e.extended_code == 778) => Self::Full,
+            _ if error.sqlite_error().is_some_and(|e| e.extended_code == IOERR_WRITE) => Self::Full,
             Some(ErrorCode::ConstraintViolation) => Self::Conflict(error.to_string()),
             _ => Self::Engine(error.to_string()),
         }

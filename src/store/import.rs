@@ -7,6 +7,7 @@
 mod fields;
 mod kind;
 mod parse;
+mod put;
 mod records;
 mod values;
 
@@ -18,9 +19,10 @@ pub use self::{
     fields::Field,
     kind::{Kind, UnknownKind},
     parse::{Problem, parse},
+    put::Refused,
     records::{
-        ConsultationRecord, ConversationRecord, CustomerRecord, MessageRecord, PlanRecord, PreferencesRecord, Record, ServiceRecord,
-        UserRecord,
+        ConsultantRecord, ConsultationRecord, ConversationRecord, CustomerRecord, MessageRecord, PlanRecord, PreferencesRecord, Record,
+        ServiceRecord, UserRecord,
     },
 };
 use super::{Store, StoreError, consultations, conversations, messages, plans, rows::Change, services, users};
@@ -147,6 +149,7 @@ fn put(db: &Connection, record: &Record, now_ms: i64) -> rusqlite::Result<Change
         Record::User(user) => users::upsert(db, user, now_ms),
         Record::Customer(customer) => users::upsert_customer(db, customer, now_ms),
         Record::Preferences(preferences) => users::upsert_preferences(db, preferences, now_ms),
+        Record::Consultant(consultant) => users::upsert_consultant(db, consultant, now_ms),
         Record::Consultation(consultation) => consultations::upsert(db, consultation, now_ms),
         Record::Conversation(conversation) => conversations::upsert(db, conversation, now_ms),
         Record::Message(message) => messages::upsert(db, message, now_ms),

@@ -26,7 +26,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let mut db = Connection::open_with_flags(path, flags).map_err(explain)?;
     db.busy_timeout(Duration::from_secs(5)).map_err(explain)?;
     let found = user_version(&db).map_err(explain)?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let known = version();
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
@@ -66,6 +66,11 @@ fn migrations() -> Migrations<'static> {
 pub fn migrate_from_nothing(path: &Path) -> Result<(), OpenError> {
     let mut db = Connection::open(path).map_err(|error| explain(path, &error))?;
     migrations().to_latest(&mut db).map_err(|error| OpenError::Corrupt { path: path.to_owned(), why: error.to_string() })
+}
+
+/// Version of today's schema.
+pub(super) fn version() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
 }
 
 fn user_version(db: &Connection) -> rusqlite::Result<i64> {

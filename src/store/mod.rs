@@ -14,13 +14,21 @@ mod writer;
 pub mod agent_calls;
 pub mod agents;
 pub mod call_log;
+pub mod claims;
 pub mod consultations;
 pub mod conversations;
+pub mod customers_words;
+mod disk;
+pub mod escalations;
 pub mod events;
+pub mod feedback;
 pub mod import;
+pub mod intake;
+pub mod job_admin;
 pub mod jobs;
 pub mod messages;
 pub mod notices;
+pub mod notifications;
 pub mod plans;
 pub mod policy;
 pub mod pushes;
@@ -33,6 +41,7 @@ pub mod services;
 pub mod settings;
 pub mod subjects;
 pub mod users;
+pub mod verify;
 
 use std::{
     path::{Path, PathBuf},
@@ -48,6 +57,7 @@ use self::{pool::Readers, writer::Writer};
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    events: bool,
 }
 
 struct Inner {
@@ -67,7 +77,14 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = migrate::open_writer(path)?;
         let inner = Inner { path: path.to_owned(), readers: Readers::open(path)?, writer: Writer::start(connection)? };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), events: false })
+    }
+
+    /// The same database for tools whose claims make events, or make none: a receiver is configured, or is not.
+    #[must_use]
+    pub fn with_events(mut self, events: bool) -> Self {
+        self.events = events;
+        self
     }
 
     /// Where the database is.

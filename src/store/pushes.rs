@@ -47,10 +47,26 @@ pub struct StoredPush {
 }
 
 impl StoredPush {
-    /// Whether it is for administrators, who have channels of their own.
-    pub fn for_administrators(&self) -> bool {
-        matches!(self.reason.as_str(), "alert" | "resolved")
+    /// Whom it is for: what it is about decides, or the level of an escalation.
+    pub fn audience(&self) -> Audience {
+        let target = self.payload.pointer("/data/target").and_then(Value::as_str);
+        match (self.reason.as_str(), target) {
+            ("alert" | "resolved", _) | (_, Some("administrator")) => Audience::Administrators,
+            (_, Some("supervisors")) => Audience::Supervisors,
+            _ => Audience::Consultants,
+        }
     }
+}
+
+/// Whom a push is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody who takes customers.
+    Consultants,
+    /// Those who hear of customers nobody claims.
+    Supervisors,
+    /// Those who keep the daemon running.
+    Administrators,
 }
 
 impl Store {
@@ -91,16 +107,24 @@ impl Store {
         .await
     }
 
-    /// Accounts and e-mail addresses of the active users in a role.
-    pub async fn people_in_role(&self, role: &'static str) -> Result<Vec<(String, Option<String>)>, StoreError> {
+    /// Accounts and e-mail addresses of those a push is for.
+    pub async fn people(&self, audience: Audience) -> Result<Vec<(String, Option<String>)>, StoreError> {
         self.scan(move |db| {
-            let sql = "SELECT id, email FROM users
-                WHERE is_active = 1 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = ?1) ORDER BY id";
-            rows::all(db, sql, [role], |row| Ok((row.get(0)?, row.get(1)?)))
+            let sql = match audience {
+                Audience::Consultants => IN_ROLE.replace("{role}", "consultant"),
+                Audience::Administrators => IN_ROLE.replace("{role}", "admin"),
+                Audience::Supervisors => SUPERVISORS.to_owned(),
+            };
+            rows::all(db, &sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
         })
         .await
     }
 }
+
+const IN_ROLE: &str = "SELECT id, email FROM users
+    WHERE is_active = 1 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = '{role}') ORDER BY id";
+const SUPERVISORS: &str = "SELECT u.id, u.email FROM users u JOIN consultants c ON c.user_id = u.id
+    WHERE u.is_active = 1 AND c.is_supervisor = 1 ORDER BY u.id";
 
 /// Adds pushes in the transaction of whoever decided them: one of a kind for each channel.
 pub(super) fn add(db: &Connection, push: &NewPush, now: i64) -> rusqlite::Result<usize> {

@@ -9,14 +9,14 @@
 use anmei_mcp_tools::{
     Records,
     port::{
-        Activity, Consultation, Conversation, Customer, Message, NewPlan, NewSummary, Participant, Plan, Preferences, RecordsError,
-        Service, Stored, User, UserHit,
+        Activity, Claim, ClaimOutcome, ClaimTarget, Consultation, Conversation, Customer, Message, NewClaim, NewPlan, NewSummary,
+        Participant, Plan, Preferences, RecordsError, Service, Stored, User, UserHit,
     },
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Store, consultations, conversations, messages, plans, search, services, users};
+use super::{Store, claims, consultations, conversations, messages, plans, search, services, users};
 use crate::{
     clock::{Clock, SystemClock, from_ms},
     ids::new_id_at,
@@ -95,6 +95,46 @@ impl Records for Store {
         let (id, now_ms) = (stored.id.clone(), stored.created_at.timestamp_millis());
         self.write(move |db| Ok(plans::save(db, &id, &plan, now_ms)?)).await?;
         Ok(stored)
+    }
+
+    async fn claim(&self, claim: NewClaim) -> Answer<ClaimOutcome> {
+        let NewClaim { target, consultant_id, now } = claim;
+        let new = claims::NewClaim {
+            target: target.into(),
+            consultant_id,
+            via: claims::Via::Mcp,
+            events: self.events,
+            now: now.timestamp_millis(),
+        };
+        // The inherent one: the port's is this.
+        Ok(match Store::claim(self, new).await? {
+            claims::ClaimOutcome::Won { claim } => ClaimOutcome::Won(claim.into()),
+            claims::ClaimOutcome::Lost { claim } => ClaimOutcome::Lost(claim.into()),
+            claims::ClaimOutcome::Unknown => ClaimOutcome::Unknown,
+            claims::ClaimOutcome::NotConsultant => ClaimOutcome::NotConsultant,
+            claims::ClaimOutcome::NotWaiting => ClaimOutcome::NotWaiting,
+        })
+    }
+}
+
+impl From<ClaimTarget> for claims::Target {
+    fn from(target: ClaimTarget) -> Self {
+        match target {
+            ClaimTarget::Conversation(id) => Self::Conversation(id),
+            ClaimTarget::Customer(id) => Self::Customer(id),
+        }
+    }
+}
+
+impl From<claims::Claim> for Claim {
+    fn from(claim: claims::Claim) -> Self {
+        Self {
+            consultant_id: claim.consultant_id,
+            customer_id: claim.customer_id,
+            conversation_id: claim.conversation_id,
+            waiting_since: from_ms(claim.waiting_since),
+            claimed_at: from_ms(claim.claimed_at),
+        }
     }
 }
 

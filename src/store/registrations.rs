@@ -1,68 +1,16 @@
-//! Registrations: accepted with their job in one transaction, then carried step by step.
+//! Registrations, carried step by step once they are accepted (see `intake`).
 //!
 //! Every step writes its effect and the record of itself together, and is a no-op when it was done before. That, and
 //! the UNIQUE columns behind it, is why a crash at any point leads to one conversation and one welcome (invariant I1).
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+use rusqlite::{Connection, Row, params};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    Store, StoreError,
-    jobs::{self, NewJob, Priority},
-    rows,
-};
-
-/// What the app told us about the new user, normalised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Profile {
-    /// The app's user id.
-    pub user_id: String,
-    /// Name as typed.
-    pub username: String,
-    /// E-mail address.
-    pub email: Option<String>,
-    /// Phone number.
-    pub phone: Option<String>,
-    /// Picture.
-    pub avatar: Option<String>,
-    /// Role names.
-    pub roles: Vec<String>,
-    /// When the user registered, in milliseconds.
-    pub registered_at: i64,
-}
-
-/// A registration about to be accepted.
-#[derive(Debug, Clone)]
-pub struct NewRegistration {
-    /// UUID v7.
-    pub id: String,
-    /// UUID v7 of its job.
-    pub job_id: String,
-    /// Name of the job's handler.
-    pub job_kind: &'static str,
-    /// Id of the delivery, when it has one.
-    pub event_id: Option<String>,
-    /// SHA-256 of the body.
-    pub body_hash: [u8; 32],
-    /// What the app sent.
-    pub profile: Profile,
-    /// The time.
-    pub now: i64,
-    /// When the welcome must be there.
-    pub deadline_at: i64,
-}
-
-/// What became of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Accepted {
-    /// It is new, and durable.
-    New(String),
-    /// The event or the user was accepted before; this is that run.
-    Known(String),
-    /// The event id was used for another body.
-    OtherBody,
-}
+pub use super::intake::{Accepted, NewRegistration, Profile};
+use super::{Store, StoreError, rows};
 
 /// A run as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,14 +74,9 @@ pub struct StepRecord {
 }
 
 impl Store {
-    /// Accepts a registration with its job. Returns after the commit: then it is durable.
-    pub async fn accept_registration(&self, new: NewRegistration) -> Result<Accepted, StoreError> {
-        self.write(move |db| accept(db, &new)).await
-    }
-
     /// One run.
     pub fn registration(&self, id: &str) -> Result<Option<Registration>, StoreError> {
-        self.point(|db| rows::one(db, BY_ID, [id], registration))
+        self.point(|db| rows::one(db, &BY_ID, [id], registration))
     }
 
     /// Its steps, in the order they ended.
@@ -152,53 +95,15 @@ impl Store {
     }
 }
 
-const BY_ID: &str = "SELECT id, profile, state, accepted_at, deadline_at, conversation_id, welcome_text, welcome_rung, welcome_reason,
-    welcome_message_id, welcome_at, late_outcome, skip_reason, segment, agent_id, assigned_to, finished_at FROM registrations WHERE id = ?1";
+const COLUMNS: &str = "SELECT id, profile, state, accepted_at, deadline_at, conversation_id, welcome_text, welcome_rung, welcome_reason,
+    welcome_message_id, welcome_at, late_outcome, skip_reason, segment, agent_id, assigned_to, finished_at FROM registrations";
+static BY_ID: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} WHERE id = ?1"));
+pub(super) static BY_CONVERSATION: LazyLock<String> =
+    LazyLock::new(|| format!("{COLUMNS} WHERE id = (SELECT registration_id FROM conversations WHERE id = ?1)"));
 const STEPS: &str = "SELECT step, attempt, state, started_at, duration_ms, detail, error FROM registration_steps
     WHERE registration_id = ?1 ORDER BY started_at + duration_ms, started_at, step, attempt";
-fn accept(db: &Connection, new: &NewRegistration) -> Result<Accepted, StoreError> {
-    let added = db
-        .prepare_cached(
-            "INSERT INTO registrations (id, event_id, user_id, body_hash, profile, state, accepted_at, deadline_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', ?6, ?7) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            new.id,
-            new.event_id,
-            new.profile.user_id,
-            new.body_hash,
-            serde_json::to_string(&new.profile)?,
-            new.now,
-            new.deadline_at
-        ])?;
-    if added == 0 {
-        return known(db, new);
-    }
-    let job =
-        NewJob { id: new.job_id.clone(), kind: new.job_kind, subject_id: new.id.clone(), run_at: new.now, priority: Priority::Urgent };
-    jobs::enqueue(db, &job, new.now)?;
-    Ok(Accepted::New(new.id.clone()))
-}
 
-/// The event id decides first: the same id with another body is a mistake of the sender's, not a repetition.
-fn known(db: &Connection, new: &NewRegistration) -> Result<Accepted, StoreError> {
-    let by_event = db
-        .prepare_cached("SELECT id, body_hash FROM registrations WHERE event_id = ?1")?
-        .query_row([&new.event_id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?)))
-        .optional()?;
-    match by_event {
-        Some((_, hash)) if hash != new.body_hash => Ok(Accepted::OtherBody),
-        Some((id, _)) => Ok(Accepted::Known(id)),
-        None => {
-            let id = db
-                .prepare_cached("SELECT id FROM registrations WHERE user_id = ?1")?
-                .query_row([&new.profile.user_id], |row| row.get(0))?;
-            Ok(Accepted::Known(id))
-        }
-    }
-}
-
-fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
+pub(super) fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
     Ok(Registration {
         id: row.get(0)?,
         profile: rows::json(row, 1)?,

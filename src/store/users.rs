@@ -3,6 +3,7 @@
 //! Every writer of `users` goes through [`upsert`]: it alone knows how the columns behind the search are made. It
 //! refuses to forget: a field that a source does not mention keeps its stored value.
 
+mod consultants;
 mod customers;
 
 use std::borrow::Cow;
@@ -11,7 +12,10 @@ use anmei_mcp_tools::port::User;
 use rusqlite::{Connection, Row, named_params};
 use unicode_normalization::UnicodeNormalization;
 
-pub(super) use self::customers::{customer, preferences, upsert_customer, upsert_preferences};
+pub(super) use self::{
+    consultants::upsert_consultant,
+    customers::{customer, preferences, upsert_customer, upsert_preferences},
+};
 use super::{
     import::UserRecord,
     rows::{self, Change, Json},

@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::error::{OpenError, StoreError};
+use super::error::{IOERR_WRITE, OpenError, StoreError};
 
 /// Writes that may wait; callers beyond it wait themselves.
 const QUEUE: usize = 4096;
@@ -155,6 +155,8 @@ fn failed_commit(db: &Connection, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
         Some(ErrorCode::DiskFull) => StoreError::Full,
+        // A write that failed (a file-size limit says so) left no whole commit behind; a failed fsync may have.
+        _ if error.sqlite_error().is_some_and(|e| e.extended_code == IOERR_WRITE) => StoreError::Full,
         _ => StoreError::InDoubt(error.to_string()),
     }
 }

@@ -56,6 +56,8 @@ fn exit_codes_are_those_of_the_help() {
         (&["tool", "call", "system_tools", "search_users"], 1),
         (&["tool", "set", "system_tools", "search_users", "--config-data", "{\"alow_contact\":true}"], 2),
         (&["register"], 1),
+        (&["claim", "list"], 0),
+        (&["claim", "take", "nobody", "--consultant", "usr_nobody"], 1),
         (&["stdio", "--server-code", "nobody"], 4),
     ] {
         let output = if args[0].starts_with("--") { binary().args(args).output().unwrap() } else { app.cli(args) };

@@ -19,12 +19,13 @@ use crate::harness::{App, Era, GROUPS, HOOK_KEY, HOOK_SECRET, binary};
 
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 /// Verbs that have verbs of their own.
-const NESTED: [&str; 6] = ["group", "key", "tool", "agent", "config", "generate"];
+const NESTED: [&str; 7] = ["group", "key", "tool", "agent", "claim", "config", "generate"];
 /// The files of examples/import, in an order in which they can be imported.
-const IMPORTS: [(&str, &str); 8] = [
+const IMPORTS: [(&str, &str); 9] = [
     ("users", "users.csv"),
     ("customers", "customers.csv"),
     ("preferences", "preferences.jsonl"),
+    ("consultants", "consultants.csv"),
     ("services", "services.csv"),
     ("consultations", "consultations.csv"),
     ("conversations", "conversations.jsonl"),
@@ -120,6 +121,25 @@ async fn register_py_registers_with_a_key_and_with_a_signature() {
     let refused = register(&app, ("HOOK_KEY", "not-the-key"), "usr_stranger");
     assert!(refused.status.code() == Some(1) && String::from_utf8_lossy(&refused.stderr).contains("401"), "{refused:?}");
     assert_eq!(app.count("SELECT count(*) FROM registrations"), 2);
+}
+
+#[tokio::test]
+async fn register_py_registers_a_whole_file_and_names_what_was_refused() {
+    let app = App::start(&[("hook.signing_secrets", HOOK_SECRET)]).await;
+    let url = format!("{}/hooks/registration", app.hook_root());
+    let file = app.dir.path().join("users.jsonl");
+    let users = (0..1200).map(|n| json!({"user_id": format!("usr_{n}"), "username": "林晓月"}).to_string() + "\n");
+    fs::write(&file, users.collect::<String>()).unwrap();
+    let run = |secret| python(&[("HOOK_URL", &url), secret]).arg(path("examples/register.py")).arg("--batch").arg(&file).output().unwrap();
+    for secret in [("HOOK_KEY", HOOK_KEY), ("HOOK_SECRET", HOOK_SECRET)] {
+        let done = run(secret);
+        assert!(done.status.success() && done.stdout == b"1200 registered, 0 refused\n", "{done:?}");
+        assert_eq!(app.count("SELECT count(*) FROM registrations"), 1200);
+    }
+    fs::write(&file, "{\"user_id\": \"usr_new\"}\n{\"user_id\": 7}\n").unwrap();
+    let done = run(("HOOK_KEY", HOOK_KEY));
+    assert!(done.status.code() == Some(1) && done.stdout == b"1 registered, 1 refused\n", "{done:?}");
+    assert!(String::from_utf8_lossy(&done.stderr).contains("/user_id"), "{done:?}");
 }
 
 /// The receiver of the examples at work.

@@ -23,7 +23,7 @@ async fn i2_every_key_sees_and_calls_exactly_its_own_group() {
     for fast_lane in ["true", "false"] {
         let app = App::start(&[("mcp.fast_lane", fast_lane)]).await;
         let tools = tools_of(&app);
-        assert_eq!(tools.values().flatten().count(), 13, "{tools:?}");
+        assert_eq!(tools.values().flatten().count(), 14, "{tools:?}");
         let keys: BTreeMap<_, _> = GROUPS.iter().map(|code| (*code, app.key(code))).collect();
         for era in ERAS {
             for (holder, key) in &keys {

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "dispatch",
+            "drill",
             "gate",
             "ids",
             "lifecycle",
@@ -53,7 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("http", &["problem", "store"]),
     ("mcp", &["dispatch", "gate", "problem"]),
-    ("registration", &["clock", "drill", "gate", "ids", "outbound", "problem", "queue", "secret", "settings", "store"]),
+    ("registration", &["clock", "drill", "gate", "ids", "live", "outbound", "problem", "queue", "secret", "settings", "store"]),
     ("dispatch", &["clock", "gate", "ids", "problem", "store"]),
     ("gate", &["clock", "ids", "problem", "secret", "store"]),
     ("queue", &["clock", "ids", "secret", "store"]),
@@ -79,6 +80,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("r2d2", &["store"]),
     ("r2d2_sqlite", &["store"]),
     ("rusqlite_migration", &["store"]),
+    ("rustix", &["store", "lifecycle"]),
     ("reqwest", &["outbound"]),
     ("eventsource_stream", &["outbound"]),
     ("rmcp", &["mcp"]),
@@ -88,6 +90,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("figment", &["config"]),
     ("jsonschema", &["dispatch"]),
+    ("jsonwebtoken", &["live", "outbound"]),
     ("anmei_mcp_tools", &["app", "dispatch", "mcp", "store"]),
 ];
 
@@ -123,7 +126,7 @@ fn code(text: &str) -> String {
 /// A line without what stands between its quotes; lines in the midst of a longer text stay as they are.
 fn without_texts(line: &str) -> String {
     let parts: Vec<&str> = line.split('"').collect();
-    if parts.len() % 2 == 0 { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
+    if parts.len().is_multiple_of(2) { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
 }
 
 /// Parts named behind `crate::`, in paths and in grouped imports.

@@ -6,14 +6,18 @@
 
 mod bad_input;
 mod call_log;
+mod claims;
 mod cli;
 mod examples;
 mod flow_registration;
 mod groups;
 mod harness;
+mod intake;
+mod jobs;
 mod layers;
 mod protocol;
 mod registration;
 mod schema;
+mod settings;
 mod subjects;
 mod tools;

@@ -18,7 +18,7 @@ async fn snapshot_of_every_tool() {
             });
         }
     }
-    assert_eq!(seen, 13);
+    assert_eq!(seen, 14);
 }
 
 /// What known clients drop or choke on (Dify: `$ref`, type lists, schemas that are `true`; Inspector --strict the same).

@@ -1,7 +1,8 @@
-//! The consultation set: what was said and done with a customer, and the summary of one consultation.
+//! The consultation set: who takes a customer over, what was said and done, and the summary of one consultation.
 //!
-//! Everything is read from the records as it stands; the one tool that writes adds a summary and changes nothing else.
+//! Everything is read from the records as it stands. Two tools write: one adds a summary, one claims a new customer.
 
+mod claim_customer;
 mod content;
 mod create_consultation_summary;
 mod get_consultation_history;
@@ -19,5 +20,6 @@ pub fn tools() -> Vec<Tool> {
         Tool::native::<get_consultation_history::GetConsultationHistory>(),
         Tool::native::<create_consultation_summary::CreateConsultationSummary>(),
         Tool::native::<get_conversation_data::GetConversationData>(),
+        Tool::native::<claim_customer::ClaimCustomer>(),
     ]
 }

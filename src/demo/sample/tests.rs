@@ -68,6 +68,7 @@ fn it_is_as_big_as_promised() {
             Record::Consultation(_) => "consultations",
             Record::Conversation(_) => "conversations",
             Record::Message(_) => "messages",
+            Record::Consultant(_) => "consultants",
             Record::Plan(_) => "plans",
         };
         *count.entry(kind).or_default() += 1;
@@ -129,6 +130,7 @@ fn nothing_contradicts_itself() {
             Record::Conversation(conversation) => assert!(conversation.created_at.unwrap() > registered[&conversation.customer_id]),
             Record::Plan(plan) => assert!(plan.created_at.unwrap() <= now()),
             Record::Preferences(preferences) => assert!(preferences.budget_min_fen <= preferences.budget_max_fen),
+            Record::Consultant(consultant) => assert!(registered.contains_key(&consultant.user_id)),
         }
     }
 }

@@ -106,6 +106,13 @@ impl DifyClient {
         self.check(Method::POST, url, Some(&json!({ "user": user }))).await.map(drop)
     }
 
+    /// Tells Dify what the customer thought of an answer: liked, or not, in words of their own.
+    pub async fn feedback(&self, message_id: &str, user: &str, liked: bool, words: Option<&str>) -> Result<(), DifyError> {
+        let rating = if liked { "like" } else { "dislike" };
+        let body = json!({ "rating": rating, "user": user, "content": words.unwrap_or_default() });
+        self.check(Method::POST, self.url(&["messages", message_id, "feedbacks"]), Some(&body)).await.map(drop)
+    }
+
     /// What the app says about itself: proves address, key and kind.
     pub async fn info(&self) -> Result<AppInfo, DifyError> {
         let reply = self.check(Method::GET, self.url(&["info"]), None).await?;

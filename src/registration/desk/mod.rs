@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::recover::recover;
+pub(super) use self::{question::dify_user, recover::recover};
 use super::{
     agents::{AgentKeyError, Agents},
     choice::breaker::{Breaker, Change, Due, Failure, Outcome, Permit, Rules, Token, View},

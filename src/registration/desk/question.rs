@@ -19,10 +19,7 @@ use crate::{
         facts,
         run::Job,
     },
-    store::{
-        agent_calls::{AgentCallEnd, DifyIds, NewAgentCall},
-        registrations::Registration,
-    },
+    store::agent_calls::{AgentCallEnd, DifyIds, NewAgentCall},
 };
 
 /// The question. A constant: everything about the customer is data in the inputs.
@@ -72,7 +69,7 @@ impl Desk {
         let (run, agent) = (question.run, &question.agent);
         let subject = job.runner.store.subject_of(&run.id).ok().flatten().unwrap_or_default();
         let request =
-            Ask { inputs: facts::inputs(run, &subject, agent), query: QUERY.into(), user: dify_user(run), trace_id: run.id.clone() };
+            Ask { inputs: facts::inputs(run, &subject, agent), query: QUERY.into(), user: dify_user(&run.id), trace_id: run.id.clone() };
         let (heard, mut progress) = mpsc::unbounded_channel();
         let mut on_event = move |event: Progress| {
             // Nobody listens any more once the answer is there.
@@ -116,7 +113,7 @@ impl Desk {
                 if error.may_have_answered()
                     && let Some(task) = &ids.task_id
                 {
-                    stop(client, task, &dify_user(question.run)).await;
+                    stop(client, task, &dify_user(&question.run.id)).await;
                 }
                 let reason = if slow_start {
                     format!("nothing came within {} ms (time to first byte)", question.agent.first_byte_ms)
@@ -197,8 +194,8 @@ pub(super) fn judged(job: &Job<'_>, answer: &Answer, rung: &'static str, late: b
 }
 
 /// Who asks, as Dify keeps its records: one name for each run, so that its answer can be found again.
-pub(super) fn dify_user(run: &Registration) -> String {
-    format!("registration-{}", run.id)
+pub(in crate::registration) fn dify_user(registration_id: &str) -> String {
+    format!("registration-{registration_id}")
 }
 
 /// A run that nobody waits for any more still costs the installation. Asked once, briefly: others wait.

@@ -51,7 +51,7 @@ pub(in crate::registration) async fn recover(job: &Job<'_>, run: &Registration, 
 /// Looks once; then asks Dify to stop a run that is still going on, since another one will take its place.
 async fn look(job: &Job<'_>, run: &Registration, agent: &Agent, call: &AgentCall, until: Instant) -> Option<Answer> {
     let client = job.runner.desk.agents().client(agent).ok()?;
-    let user = dify_user(run);
+    let user = dify_user(&run.id);
     let lost = Lost { conversation_id: call.dify_conversation_id.as_deref(), message_id: call.dify_message_id.as_deref(), user: &user };
     let limit = if until > Instant::now() { until } else { Instant::now() + LOOK };
     let found = tokio::time::timeout_at(limit, client.find_answer(lost)).await.ok()?.ok()?;

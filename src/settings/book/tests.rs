@@ -103,112 +103,111 @@ async fn every_default_can_be_given_as_it_is_shown() {
     }
 }
 
+/// What is typed, and how the answer begins.
+const REFUSED: &[(&str, &str)] = &[
+    ("welcome.deadlin=3s", "welcome.deadlin: there is no such setting; did you mean welcome.deadline?"),
+    ("deadline=3s", "deadline: there is no such setting; did you mean welcome.deadline?"),
+    ("zzzzzz=1", "zzzzzz: there is no such setting; `anmei-mcp settings list` shows all"),
+    (
+        "welcome.deadline=3",
+        r#"welcome.deadline: found the text "3". Allowed: a length of time, 100ms to 10m. Example: welcome.deadline=3s"#,
+    ),
+    (
+        "welcome.deadline=1h",
+        r#"welcome.deadline: the text "1h" is out of range. Allowed: a length of time, 100ms to 10m. Example: welcome.deadline=3s"#,
+    ),
+    (
+        "welcome.deadline=2m",
+        "welcome.deadline: welcome.deadline would be 2m, longer than welcome.total_limit, 1m. Allowed: a deadline that",
+    ),
+    ("welcome.total_limit=1s", "welcome.total_limit: welcome.deadline would be 3s, longer than welcome.total_limit, 1s."),
+    ("welcome.ask_agents=maybe", r#"welcome.ask_agents: found the text "maybe". Allowed: true or false. Example: welcome.ask_agents=true"#),
+    ("welcome.late_answer=later", r#"welcome.late_answer: found the text "later". Allowed: one of append, replace_unread, drop."#),
+    ("welcome.max_chars=1.5", r#"welcome.max_chars: found the text "1.5". Allowed: a whole number, 20 to 10000 characters."#),
+    ("welcome.max_chars=-1", "welcome.max_chars: found the number -1."),
+    ("welcome.max_chars=5", "welcome.max_chars: the number 5 is out of range."),
+    ("welcome.static_text=  ", "welcome.static_text: is empty. Allowed: text, 1 to 10000 characters"),
+    (
+        "welcome.static_text={username}您好",
+        "welcome.static_text: {username} is not a placeholder that is filled here. Allowed: a text without",
+    ),
+    ("welcome.segment_templates={", r#"welcome.segment_templates: found the text "{"."#),
+    (r#"welcome.segment_templates={"a":"{phone}"}"#, "welcome.segment_templates: the template of a: {phone} is not a placeholder"),
+    (r#"welcome.segment_templates={"a":"{username"}"#, "welcome.segment_templates: the template of a: a `{` is not closed"),
+    (r#"welcome.segment_templates={"a":" "}"#, "welcome.segment_templates: the template of a is empty"),
+    (r#"welcome.segment_templates={"a":1}"#, "welcome.segment_templates: the object: invalid type: integer"),
+    ("conversation.title=", "conversation.title: is empty."),
+    ("conversation.agent=", "conversation.agent: is empty; `anmei-mcp settings reset conversation.agent` unsets it."),
+    (
+        "retry.delays=5s,2d",
+        r#"retry.delays: the list ["5s", "48h"] is out of range. Allowed: a list, each entry a length of time, 10ms to 24h each, at most 20 entries. Example: retry.delays=5s,15s,1m"#,
+    ),
+    ("retry.delays=5", r"retry.delays: found the list"),
+    ("retry.jitter=nan", r#"retry.jitter: found the text "nan". Allowed: a number, 0 to 1 (share of 1). Example: retry.jitter=0.1"#),
+    ("retry.jitter=1.01", "retry.jitter: the number 1.01 is out of range."),
+    (
+        "notice.link_template=https://app.cn/",
+        "notice.link_template: {conversation_id} is missing. Allowed: an http or https address with {conversation_id} in it. Example: 'notice.link_template=https://",
+    ),
+    ("notice.link_template=app://{conversation_id}", r#"notice.link_template: "app://id" must start with http"#),
+    (
+        "notice.message={phone}",
+        "notice.message: {phone} is not a placeholder that is filled here. Allowed: a text, with {username} in it or not",
+    ),
+    ("notice.push_title={username}", "notice.push_title: {username} is not a placeholder"),
+    ("escalation.levels=[]", "escalation.levels: the list [] is out of range."),
+    (
+        r#"escalation.levels=[{"after":"3m","target":"again"},{"after":"3m","target":"supervisors"}]"#,
+        "escalation.levels: level 2 comes after 3m, not later than the one before it",
+    ),
+    (
+        r#"escalation.levels=[{"after":"0s","target":"again"}]"#,
+        "escalation.levels: level 1 comes after 0s. Allowed: levels by growing time",
+    ),
+    (
+        r#"escalation.levels=[{"after":"3m","target":"again"},{"after":"6m","target":"boss"}]"#,
+        "escalation.levels: entry 2: unknown variant `boss`",
+    ),
+    (
+        "working_hours.utc_offset=+25:00",
+        r#"working_hours.utc_offset: "+25:00" is not an offset from UTC. Allowed: -12:00 to +14:00, written +HH:MM"#,
+    ),
+    ("working_hours.utc_offset=08:00", "working_hours.utc_offset: \"08:00\" is not an offset"),
+    (
+        "working_hours.from=9:00",
+        r#"working_hours.from: "9:00" is not a time of day. Allowed: 00:00 to 24:00, written HH:MM. Example: working_hours.from=09:00"#,
+    ),
+    ("working_hours.to=24:01", r#"working_hours.to: "24:01" is not a time of day"#),
+    ("working_hours.to=08:00", "working_hours.to: the working hours would begin at 09:00 and end at 08:00."),
+    ("working_hours.from=21:00", "working_hours.from: the working hours would begin at 21:00 and end at 21:00."),
+    ("working_hours.days=mon,mon", "working_hours.days: a day is named twice."),
+    ("working_hours.days=", "working_hours.days: the list [] is out of range."),
+    ("rollout.significance=0", "rollout.significance: the number 0.0 is out of range. Allowed: a number, 0.0001 to 0.5 (probability)."),
+    ("intake.per_minute=0", "intake.per_minute: the number 0 is out of range."),
+    (
+        "notice.channels=https://a.cn/key",
+        "notice.channels: found a text. Allowed: a list, each entry a JSON object, at most 20 entries. Example: 'notice.channels=[{",
+    ),
+    (r#"notice.channels=[{"kind":"wecom","name":"a","link":"hush"}]"#, "notice.channels: entry 1: unknown field `link`"),
+    (
+        r#"notice.channels=[{"kind":"wecom","name":"a","url":"hush"}]"#,
+        "notice.channels: entry 1 (a): the address is not one of http or https. Allowed: an address",
+    ),
+    (r#"notice.channels=[{"kind":"wecom","name":"a","url":{"hush":1}}]"#, "notice.channels: entry 1 is not of the right form"),
+    (
+        r#"alerts.channels=[{"kind":"wecom","name":"a","url":"https://a.cn/?key=***"}]"#,
+        "alerts.channels: entry 1: `***` in url stands for a stored secret, and none is stored",
+    ),
+    (
+        r#"notice.channels=[{"kind":"wecom","name":"a","url":"https://a.cn/1"},{"kind":"feishu","name":"a","url":"https://a.cn/2"}]"#,
+        "notice.channels: entry 2 (a): another channel has this name",
+    ),
+];
+
 #[tokio::test]
 async fn what_is_refused_says_what_is_wrong_what_is_allowed_and_an_example() {
     let desk = desk();
-    let cases = [
-        ("welcome.deadlin=3s", "welcome.deadlin: there is no such setting; did you mean welcome.deadline?"),
-        ("deadline=3s", "deadline: there is no such setting; did you mean welcome.deadline?"),
-        ("zzzzzz=1", "zzzzzz: there is no such setting; `anmei-mcp settings list` shows all"),
-        (
-            "welcome.deadline=3",
-            r#"welcome.deadline: found the text "3". Allowed: a length of time, 100ms to 10m. Example: welcome.deadline=3s"#,
-        ),
-        (
-            "welcome.deadline=1h",
-            r#"welcome.deadline: the text "1h" is out of range. Allowed: a length of time, 100ms to 10m. Example: welcome.deadline=3s"#,
-        ),
-        (
-            "welcome.deadline=2m",
-            "welcome.deadline: welcome.deadline would be 2m, longer than welcome.total_limit, 1m. Allowed: a deadline that",
-        ),
-        ("welcome.total_limit=1s", "welcome.total_limit: welcome.deadline would be 3s, longer than welcome.total_limit, 1s."),
-        (
-            "welcome.ask_agents=maybe",
-            r#"welcome.ask_agents: found the text "maybe". Allowed: true or false. Example: welcome.ask_agents=true"#,
-        ),
-        ("welcome.late_answer=later", r#"welcome.late_answer: found the text "later". Allowed: one of append, replace_unread, drop."#),
-        ("welcome.max_chars=1.5", r#"welcome.max_chars: found the text "1.5". Allowed: a whole number, 20 to 10000 characters."#),
-        ("welcome.max_chars=-1", "welcome.max_chars: found the number -1."),
-        ("welcome.max_chars=5", "welcome.max_chars: the number 5 is out of range."),
-        ("welcome.static_text=  ", "welcome.static_text: is empty. Allowed: text, 1 to 10000 characters"),
-        (
-            "welcome.static_text={username}您好",
-            "welcome.static_text: {username} is not a placeholder that is filled here. Allowed: a text without",
-        ),
-        ("welcome.segment_templates={", r#"welcome.segment_templates: found the text "{"."#),
-        (r#"welcome.segment_templates={"a":"{phone}"}"#, "welcome.segment_templates: the template of a: {phone} is not a placeholder"),
-        (r#"welcome.segment_templates={"a":"{username"}"#, "welcome.segment_templates: the template of a: a `{` is not closed"),
-        (r#"welcome.segment_templates={"a":" "}"#, "welcome.segment_templates: the template of a is empty"),
-        (r#"welcome.segment_templates={"a":1}"#, "welcome.segment_templates: the object: invalid type: integer"),
-        ("conversation.title=", "conversation.title: is empty."),
-        ("conversation.agent=", "conversation.agent: is empty; `anmei-mcp settings reset conversation.agent` unsets it."),
-        (
-            "retry.delays=5s,2d",
-            r#"retry.delays: the list ["5s", "48h"] is out of range. Allowed: a list, each entry a length of time, 10ms to 24h each, at most 20 entries. Example: retry.delays=5s,15s,1m"#,
-        ),
-        ("retry.delays=5", r"retry.delays: found the list"),
-        ("retry.jitter=nan", r#"retry.jitter: found the text "nan". Allowed: a number, 0 to 1 of 1. Example: retry.jitter=0.1"#),
-        ("retry.jitter=1.01", "retry.jitter: the number 1.01 is out of range."),
-        (
-            "notice.link_template=https://app.cn/",
-            "notice.link_template: {conversation_id} is missing. Allowed: an http or https address with {conversation_id} in it. Example: 'notice.link_template=https://",
-        ),
-        ("notice.link_template=app://{conversation_id}", r#"notice.link_template: "app://id" must start with http"#),
-        (
-            "notice.message={phone}",
-            "notice.message: {phone} is not a placeholder that is filled here. Allowed: a text, with {username} in it or not",
-        ),
-        ("notice.push_title={username}", "notice.push_title: {username} is not a placeholder"),
-        ("escalation.levels=[]", "escalation.levels: the list [] is out of range."),
-        (
-            r#"escalation.levels=[{"after":"3m","target":"again"},{"after":"3m","target":"supervisors"}]"#,
-            "escalation.levels: level 2 comes after 3m, not later than the one before it",
-        ),
-        (
-            r#"escalation.levels=[{"after":"0s","target":"again"}]"#,
-            "escalation.levels: level 1 comes after 0s. Allowed: levels by growing time",
-        ),
-        (
-            r#"escalation.levels=[{"after":"3m","target":"again"},{"after":"6m","target":"boss"}]"#,
-            "escalation.levels: entry 2: unknown variant `boss`",
-        ),
-        (
-            "working_hours.utc_offset=+25:00",
-            r#"working_hours.utc_offset: "+25:00" is not an offset from UTC. Allowed: -12:00 to +14:00, written +HH:MM"#,
-        ),
-        ("working_hours.utc_offset=08:00", "working_hours.utc_offset: \"08:00\" is not an offset"),
-        (
-            "working_hours.from=9:00",
-            r#"working_hours.from: "9:00" is not a time of day. Allowed: 00:00 to 24:00, written HH:MM. Example: working_hours.from=09:00"#,
-        ),
-        ("working_hours.to=24:01", r#"working_hours.to: "24:01" is not a time of day"#),
-        ("working_hours.to=08:00", "working_hours.to: the working hours would begin at 09:00 and end at 08:00."),
-        ("working_hours.from=21:00", "working_hours.from: the working hours would begin at 21:00 and end at 21:00."),
-        ("working_hours.days=mon,mon", "working_hours.days: a day is named twice."),
-        ("working_hours.days=", "working_hours.days: the list [] is out of range."),
-        ("rollout.significance=0", "rollout.significance: the number 0.0 is out of range. Allowed: a number, 0.0001 to 0.5 probability."),
-        ("intake.per_minute=0", "intake.per_minute: the number 0 is out of range."),
-        (
-            "notice.channels=https://a.cn/key",
-            "notice.channels: found a text. Allowed: a list, each entry a JSON object, at most 20 entries. Example: 'notice.channels=[{",
-        ),
-        (r#"notice.channels=[{"kind":"wecom","name":"a","link":"hush"}]"#, "notice.channels: entry 1: unknown field `link`"),
-        (
-            r#"notice.channels=[{"kind":"wecom","name":"a","url":"hush"}]"#,
-            "notice.channels: entry 1 (a): the address is not one of http or https. Allowed: an address",
-        ),
-        (r#"notice.channels=[{"kind":"wecom","name":"a","url":{"hush":1}}]"#, "notice.channels: entry 1 is not of the right form"),
-        (
-            r#"alerts.channels=[{"kind":"wecom","name":"a","url":"https://a.cn/?key=***"}]"#,
-            "alerts.channels: entry 1: `***` in url stands for a stored secret, and none is stored",
-        ),
-        (
-            r#"notice.channels=[{"kind":"wecom","name":"a","url":"https://a.cn/1"},{"kind":"feishu","name":"a","url":"https://a.cn/2"}]"#,
-            "notice.channels: entry 2 (a): another channel has this name",
-        ),
-    ];
-    for (change, start) in cases {
+    for (change, start) in REFUSED {
         let (name, text) = change.split_once('=').unwrap();
         let said = desk.refused(&[(name, text)]).await;
         assert!(said.starts_with(start), "{change}\nsays   {said}\nshould {start}");

@@ -17,7 +17,7 @@ pub struct Retry {
     pub delays: Vec<HumanDuration>,
     /// Largest share by which each wait is randomly lengthened.
     #[schemars(extend("x-zh" = "每次等待随机延长的最大比例，避免同时重试。"))]
-    #[schemars(extend("minimum" = 0, "maximum" = 1, "x-unit" = "of 1", "x-unit-zh" = "(占 1 的比例)"))]
+    #[schemars(extend("minimum" = 0, "maximum" = 1, "x-unit" = "(share of 1)", "x-unit-zh" = "(占 1 的比例)"))]
     pub jitter: f64,
 }
 
@@ -57,7 +57,7 @@ pub struct Breaker {
     pub failures: u32,
     /// Share of failed calls within the window that opens a breaker.
     #[schemars(extend("x-zh" = "窗口内失败比例达到多少即熔断。"))]
-    #[schemars(extend("minimum" = 0.01, "maximum" = 1, "x-unit" = "of 1", "x-unit-zh" = "(占 1 的比例)"))]
+    #[schemars(extend("minimum" = 0.01, "maximum" = 1, "x-unit" = "(share of 1)", "x-unit-zh" = "(占 1 的比例)"))]
     pub failure_rate: f64,
     /// Window in which failures are counted.
     #[schemars(extend("x-zh" = "统计失败的窗口。"))]
@@ -88,7 +88,7 @@ pub struct Rollout {
     pub min_runs: u32,
     /// Probability of a false alarm that is accepted for one comparison.
     #[schemars(extend("x-zh" = "每次比较可接受的误报概率。"))]
-    #[schemars(extend("minimum" = 0.0001, "maximum" = 0.5, "x-unit" = "probability", "x-unit-zh" = "(概率)"))]
+    #[schemars(extend("minimum" = 0.0001, "maximum" = 0.5, "x-unit" = "(probability)", "x-unit-zh" = "(概率)"))]
     pub significance: f64,
 }
 
@@ -131,7 +131,7 @@ pub struct Alerts {
     pub channels: Vec<Channel>,
     /// Share of runs that must end well, over the last hour (PRD 10.1).
     #[schemars(extend("x-zh" = "最近一小时内运行成功的最低比例。"))]
-    #[schemars(extend("minimum" = 0, "maximum" = 1, "x-unit" = "of 1", "x-unit-zh" = "(占 1 的比例)"))]
+    #[schemars(extend("minimum" = 0, "maximum" = 1, "x-unit" = "(share of 1)", "x-unit-zh" = "(占 1 的比例)"))]
     pub success_rate: f64,
     /// Runs within the hour below which the share says nothing.
     #[schemars(extend("x-zh" = "一小时内运行次数少于此数时，不判断成功率。"))]

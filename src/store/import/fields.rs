@@ -55,6 +55,13 @@ pub(super) const PREFERENCES: &[Field] = &[
     optional("brand_loyalty", &[], "low, medium or high"),
 ];
 
+pub(super) const CONSULTANTS: &[Field] = &[
+    needed("user_id", &["id", "consultant_id"], "the consultant's user id"),
+    optional("tags", &["specialties"], "list of what the person is good at: concerns, categories, service codes"),
+    optional("is_supervisor", &["supervisor"], "true or false (default: false): hears of customers nobody claims"),
+    optional("is_available", &["available"], "true or false (default: true): takes new customers"),
+];
+
 pub(super) const CONSULTATIONS: &[Field] = &[
     needed("id", &["consultation_id"], "id of the consultation"),
     needed("customer_id", &["user_id"], "the customer's user id"),

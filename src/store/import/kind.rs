@@ -13,6 +13,8 @@ pub enum Kind {
     Customers,
     /// How customers want to be served.
     Preferences,
+    /// What consultants are good at, and whether they take customers.
+    Consultants,
     /// Visits, calls and treatments.
     Consultations,
     /// Conversations.
@@ -27,15 +29,18 @@ pub enum Kind {
 
 /// Not a kind of records.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` cannot be imported; expected one of users, customers, preferences, consultations, conversations, messages, services, plans")]
+#[error(
+    "`{0}` cannot be imported; expected one of users, customers, preferences, consultants, consultations, conversations, messages, services, plans"
+)]
 pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind, in an order in which they can be imported: what others point at comes first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Users,
         Self::Customers,
         Self::Preferences,
+        Self::Consultants,
         Self::Services,
         Self::Consultations,
         Self::Conversations,
@@ -49,6 +54,7 @@ impl Kind {
             Self::Users => "users",
             Self::Customers => "customers",
             Self::Preferences => "preferences",
+            Self::Consultants => "consultants",
             Self::Consultations => "consultations",
             Self::Conversations => "conversations",
             Self::Messages => "messages",
@@ -63,6 +69,7 @@ impl Kind {
             Self::Users => fields::USERS,
             Self::Customers => fields::CUSTOMERS,
             Self::Preferences => fields::PREFERENCES,
+            Self::Consultants => fields::CONSULTANTS,
             Self::Consultations => fields::CONSULTATIONS,
             Self::Conversations => fields::CONVERSATIONS,
             Self::Messages => fields::MESSAGES,

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{
     Kind,
     records::{
-        ConsultationRecord, ConversationRecord, CustomerRecord, MessageRecord, PlanRecord, PreferencesRecord, Record, ServiceRecord,
-        UserRecord,
+        ConsultantRecord, ConsultationRecord, ConversationRecord, CustomerRecord, MessageRecord, PlanRecord, PreferencesRecord, Record,
+        ServiceRecord, UserRecord,
     },
     values,
 };
@@ -38,6 +38,7 @@ pub fn parse(kind: Kind, cells: Vec<(&'static str, Value)>) -> Result<Record, Ve
         Kind::Users => Record::User(user(&mut row)),
         Kind::Customers => Record::Customer(customer(&mut row)),
         Kind::Preferences => Record::Preferences(preferences(&mut row)),
+        Kind::Consultants => Record::Consultant(consultant(&mut row)),
         Kind::Consultations => Record::Consultation(consultation(&mut row)),
         Kind::Conversations => Record::Conversation(conversation(&mut row)),
         Kind::Messages => Record::Message(message(&mut row)),
@@ -149,6 +150,15 @@ fn preferences(row: &mut Row) -> PreferencesRecord {
     };
     row.ascending("budget_max", record.budget_min_fen, record.budget_max_fen);
     record
+}
+
+fn consultant(row: &mut Row) -> ConsultantRecord {
+    ConsultantRecord {
+        user_id: row.needed("user_id", values::id),
+        tags: row.optional("tags", values::list),
+        is_supervisor: row.optional("is_supervisor", values::flag),
+        is_available: row.optional("is_available", values::flag),
+    }
 }
 
 fn consultation(row: &mut Row) -> ConsultationRecord {

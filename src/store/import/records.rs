@@ -72,6 +72,19 @@ pub struct PreferencesRecord {
     pub brand_loyalty: Option<String>,
 }
 
+/// What a consultant is good at, and whether the person takes customers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConsultantRecord {
+    /// The consultant's user id.
+    pub user_id: String,
+    /// Concerns, categories, service codes.
+    pub tags: Option<Vec<String>>,
+    /// Whether the person hears of customers nobody claims.
+    pub is_supervisor: Option<bool>,
+    /// Whether the person takes new customers.
+    pub is_available: Option<bool>,
+}
+
 /// A visit, call or treatment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConsultationRecord {
@@ -194,6 +207,8 @@ pub enum Record {
     Customer(CustomerRecord),
     /// How a customer wants to be served.
     Preferences(PreferencesRecord),
+    /// What a consultant is good at.
+    Consultant(ConsultantRecord),
     /// A visit, call or treatment.
     Consultation(ConsultationRecord),
     /// A conversation.
@@ -216,6 +231,12 @@ pub(super) struct Pointer<'a> {
 }
 
 impl Pointer<'_> {
+    /// The field that points, and why its value will not do.
+    pub(super) fn dangling(&self) -> (&'static str, String) {
+        let Self { field, id, owner, .. } = self;
+        (field, format!("{id} is not in {owner}; send it to {owner} first"))
+    }
+
     /// What to say when there is no such row.
     pub(super) fn missing(&self) -> String {
         let Self { field, id, owner, within } = self;
@@ -234,6 +255,7 @@ impl Record {
             Self::User(_) | Self::Service(_) => None,
             Self::Customer(record) => pointer("user_id", record.user_id.as_str(), Kind::Users),
             Self::Preferences(record) => pointer("user_id", record.user_id.as_str(), Kind::Users),
+            Self::Consultant(record) => pointer("user_id", record.user_id.as_str(), Kind::Users),
             Self::Consultation(record) => pointer("customer_id", record.customer_id.as_str(), Kind::Users),
             Self::Conversation(record) => pointer("customer_id", record.customer_id.as_str(), Kind::Users),
             Self::Message(record) => pointer("conversation_id", record.conversation_id.as_str(), Kind::Conversations),

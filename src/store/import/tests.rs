@@ -4,8 +4,8 @@ use anmei_mcp_tools::Records;
 use serde_json::json;
 
 use super::{
-    ConsultationRecord, ConversationRecord, CustomerRecord, ImportError, ImportSummary, MessageRecord, Mode, PlanRecord, PreferencesRecord,
-    Record, ServiceRecord, UserRecord,
+    ConsultantRecord, ConsultationRecord, ConversationRecord, CustomerRecord, ImportError, ImportSummary, MessageRecord, Mode, PlanRecord,
+    PreferencesRecord, Record, ServiceRecord, UserRecord,
 };
 use crate::{clock::from_ms, store::Store};
 
@@ -32,6 +32,7 @@ fn clinic() -> Vec<Record> {
         user("usr_1"),
         customer("usr_1"),
         Record::Preferences(PreferencesRecord { user_id: "usr_1".into(), budget_max_fen: Some(500_000), ..PreferencesRecord::default() }),
+        Record::Consultant(ConsultantRecord { user_id: "usr_1".into(), tags: Some(vec!["色斑".into()]), ..ConsultantRecord::default() }),
         Record::Service(ServiceRecord {
             code: "peel".into(),
             name: "果酸".into(),
@@ -84,8 +85,8 @@ fn clinic() -> Vec<Record> {
 #[tokio::test]
 async fn every_kind_is_stored_and_an_import_can_be_repeated() {
     let (_dir, store) = open();
-    assert_eq!(store.import(clinic(), NOW).await.unwrap(), ImportSummary { added: 9, changed: 0, unchanged: 0 });
-    assert_eq!(store.import(clinic(), NOW + 1000).await.unwrap(), ImportSummary { added: 0, changed: 0, unchanged: 9 });
+    assert_eq!(store.import(clinic(), NOW).await.unwrap(), ImportSummary { added: 10, changed: 0, unchanged: 0 });
+    assert_eq!(store.import(clinic(), NOW + 1000).await.unwrap(), ImportSummary { added: 0, changed: 0, unchanged: 10 });
     assert_eq!(store.plan("pln_2").await.unwrap().unwrap().status, "pending_physician_review");
     assert_eq!(store.services().await.unwrap().len(), 1);
     // The customer's message counts as the customer's although the file does not say who sent it.
@@ -108,6 +109,7 @@ async fn one_bad_record_undoes_all_and_every_bad_one_is_named() {
 async fn what_a_record_points_at_is_named_by_its_field() {
     let (_dir, store) = open();
     let expected = [
+        "user_id usr_1 is not in users; import users first",
         "user_id usr_1 is not in users; import users first",
         "user_id usr_1 is not in users; import users first",
         "customer_id usr_1 is not in users; import users first",
@@ -134,7 +136,7 @@ async fn a_broken_rule_of_the_schema_is_the_records_fault() {
         ..ServiceRecord::default()
     }));
     let Err(ImportError::Records(failures)) = store.import(records, NOW).await else { panic!("refused") };
-    assert!(failures[0].index == 9 && failures[0].why.contains("price_max_fen >= price_min_fen"), "{failures:?}");
+    assert!(failures[0].index == 10 && failures[0].why.contains("price_max_fen >= price_min_fen"), "{failures:?}");
 }
 
 #[tokio::test]
@@ -142,8 +144,21 @@ async fn a_rehearsal_keeps_nothing_and_progress_is_heard() {
     let (_dir, store) = open();
     let (heard, progress) = std::sync::mpsc::channel();
     let summary = store.import_with(clinic(), NOW, Mode::Rehearse, move |done| heard.send(done).unwrap()).await.unwrap();
-    assert_eq!(summary.added, 9);
-    assert_eq!(progress.iter().last(), Some(9));
+    assert_eq!(summary.added, 10);
+    assert_eq!(progress.iter().last(), Some(10));
     assert!(store.user("usr_1").await.unwrap().is_none());
-    assert_eq!(store.import(clinic(), NOW).await.unwrap().added, 9);
+    assert_eq!(store.import(clinic(), NOW).await.unwrap().added, 10);
+}
+
+#[tokio::test]
+async fn records_put_one_by_one_say_what_they_changed_and_cost_only_themselves() {
+    let (_dir, store) = open();
+    let mut records = clinic();
+    records.insert(1, customer("usr_x"));
+    let put = store.put_records(records.clone(), NOW).await.unwrap();
+    let refused = put[1].as_ref().unwrap_err();
+    assert_eq!((refused.field, refused.why.as_str()), (Some("user_id"), "usr_x is not in users; send it to users first"));
+    assert_eq!(put.iter().filter(|one| **one == Ok(true)).count(), 10);
+    let again = store.put_records(records, NOW + 1).await.unwrap();
+    assert_eq!(again.iter().filter(|one| **one == Ok(false)).count(), 10, "{again:?}");
 }

@@ -151,6 +151,8 @@ def cases(plan_id: str) -> list[Case]:
         Case("get_user_profile", {"user_id": "usr_ci_nobody"}, "refused", says=("usr_ci_nobody",), note="of nobody"),
         Case("analyze_customer", {"user_id": CUSTOMER, "analysis_type": "magic"}, "refused", says=("analysis_type", "predictive"), note="of a kind that is none"),
         Case("optimize_plan", {"plan_id": "plan_ci_nothing", "feedback": "太贵了"}, "refused", says=("plan_ci_nothing",), note="of no plan"),
+        Case("claim_customer", {"consultant_id": CONSULTANT, "conversation_id": CONVERSATION}, "refused", says=("conversation_id", CONVERSATION), note="of somebody who does not wait"),
+        Case("claim_customer", {"consultant_id": CUSTOMER, "customer_id": LAPSED}, "refused", says=("consultant_id", CUSTOMER), note="by a customer"),
     ]
 
 

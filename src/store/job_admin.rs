@@ -1,0 +1,190 @@
+//! Jobs in an operator's hands: looked at, tried again, taken back, gone through anew.
+//!
+//! Every change is guarded by the state it was decided on, in one transaction with what it means for the run: a job
+//! that a worker holds is left alone. Nothing here can make an effect twice: the steps skip what is done.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::{Store, StoreError, rows};
+use crate::ids::new_id_at;
+
+/// Name of the job that carries a registration.
+const RUN_JOB: &str = "registration";
+
+/// A job as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Job {
+    /// UUID v7.
+    pub id: String,
+    /// Name of its handler.
+    pub kind: String,
+    /// What it is about.
+    pub subject_id: String,
+    /// `ready`, `running`, `done`, `dead` or `cancelled`.
+    pub state: String,
+    /// 0 goes first.
+    pub priority: i64,
+    /// Tries begun that count.
+    pub attempt: i64,
+    /// Not before.
+    pub run_at: i64,
+    /// When its holder is taken for dead.
+    pub lease_until: Option<i64>,
+    /// The process that holds it.
+    pub boot_id: Option<String>,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+    /// When it was enqueued.
+    pub created_at: i64,
+    /// When it was done or given up.
+    pub finished_at: Option<i64>,
+}
+
+/// Which jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Only in this state.
+    pub state: Option<String>,
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// The latest so many.
+    pub limit: u32,
+}
+
+impl Store {
+    /// Jobs, the latest first.
+    pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+        self.scan(move |db| rows::all(db, LIST, params![filter.state, filter.kind, filter.limit], job)).await
+    }
+
+    /// The job with this id, or the one that carries this registration.
+    pub fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.point(|db| find(db, id))
+    }
+
+    /// A job that was given up or cancelled is due now, and its tries are counted anew. A run goes on with it.
+    pub async fn retry_job(&self, id: &str, now: i64) -> Result<Job, StoreError> {
+        let id = id.to_owned();
+        self.write(move |db| {
+            let job = found(db, &id)?;
+            if !matches!(job.state.as_str(), "dead" | "cancelled") {
+                return Err(StoreError::Conflict(format!(
+                    "the job {} is {}: only a dead or cancelled one is tried again",
+                    job.id, job.state
+                )));
+            }
+            make_ready(db, &job.id, now)?;
+            match job.kind.as_str() {
+                RUN_JOB => reopen(db, &job.subject_id, now)?,
+                "outgoing_event" => {
+                    db.execute("UPDATE outgoing_events SET given_up_at = NULL WHERE id = ?1 AND delivered_at IS NULL", [&job.subject_id])?;
+                }
+                _ => {}
+            }
+            found(db, &job.id)
+        })
+        .await
+    }
+
+    /// A job that waits is not done. A run ends with it.
+    pub async fn cancel_job(&self, id: &str, now: i64) -> Result<Job, StoreError> {
+        let id = id.to_owned();
+        self.write(move |db| {
+            let job = found(db, &id)?;
+            if job.state != "ready" {
+                return Err(StoreError::Conflict(format!("the job {} is {}: only one that waits can be cancelled", job.id, job.state)));
+            }
+            db.execute("UPDATE jobs SET state = 'cancelled', finished_at = ?2 WHERE id = ?1", params![job.id, now])?;
+            if job.kind == RUN_JOB {
+                let sql = "UPDATE registrations SET state = 'cancelled', finished_at = ?2 WHERE id = ?1 AND state = 'accepted'";
+                db.execute(sql, params![job.subject_id, now])?;
+            }
+            if job.kind == "outgoing_event" {
+                db.execute(
+                    "UPDATE outgoing_events SET given_up_at = ?2 WHERE id = ?1 AND delivered_at IS NULL",
+                    params![job.subject_id, now],
+                )?;
+            }
+            found(db, &job.id)
+        })
+        .await
+    }
+
+    /// A run that has ended goes through its steps again: those that are done are skipped. Its job may have been pruned.
+    pub async fn replay_registration(&self, registration_id: &str, now: i64) -> Result<Job, StoreError> {
+        let id = registration_id.to_owned();
+        self.write(move |db| {
+            let state: Option<String> =
+                db.query_row("SELECT state FROM registrations WHERE id = ?1", [&id], |row| row.get(0)).optional()?;
+            let state = state.ok_or_else(|| StoreError::NotFound(format!("there is no registration {id}")))?;
+            let sql = "SELECT id, state FROM jobs WHERE kind = ?1 AND subject_id = ?2";
+            let known: Option<(String, String)> =
+                db.query_row(sql, params![RUN_JOB, id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            if let Some((job, held @ ("ready" | "running"))) = known.as_ref().map(|(job, state)| (job, state.as_str())) {
+                return Err(StoreError::Conflict(format!(
+                    "the registration {id} is {state} and its job {job} is {held}: it is still worked on"
+                )));
+            }
+            match &known {
+                Some((job, _)) => make_ready(db, job, now)?,
+                None => add_run_job(db, &id, now)?,
+            }
+            reopen(db, &id, now)?;
+            found(db, &id)
+        })
+        .await
+    }
+}
+
+const COLUMNS: &str = "id, kind, subject_id, state, priority, attempt, run_at, lease_until, boot_id, last_error, created_at, finished_at";
+const LIST: &str =
+    "SELECT id, kind, subject_id, state, priority, attempt, run_at, lease_until, boot_id, last_error, created_at, finished_at
+     FROM jobs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2) ORDER BY created_at DESC, id DESC LIMIT ?3";
+
+fn find(db: &Connection, id: &str) -> rusqlite::Result<Option<Job>> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1 OR kind = ?2 AND subject_id = ?1");
+    rows::one(db, &sql, params![id, RUN_JOB], job)
+}
+
+fn found(db: &Connection, id: &str) -> Result<Job, StoreError> {
+    find(db, id)?.ok_or_else(|| StoreError::NotFound(format!("there is no job {id}, and no job that carries a registration of this id")))
+}
+
+fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    Ok(Job {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        subject_id: row.get(2)?,
+        state: row.get(3)?,
+        priority: row.get(4)?,
+        attempt: row.get(5)?,
+        run_at: row.get(6)?,
+        lease_until: row.get(7)?,
+        boot_id: row.get(8)?,
+        last_error: row.get(9)?,
+        created_at: row.get(10)?,
+        finished_at: row.get(11)?,
+    })
+}
+
+fn make_ready(db: &Connection, job_id: &str, now: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE jobs SET state = 'ready', attempt = 0, run_at = ?2, finished_at = NULL, lease_token = NULL, lease_until = NULL, boot_id = NULL
+        WHERE id = ?1 AND state IN ('done', 'dead', 'cancelled')";
+    db.execute(sql, params![job_id, now]).map(drop)
+}
+
+fn add_run_job(db: &Connection, registration_id: &str, now: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO jobs (id, kind, subject_id, state, priority, run_at, created_at) VALUES (?1, ?2, ?3, 'ready', 5, ?4, ?4)";
+    db.execute(sql, params![new_id_at(now), RUN_JOB, registration_id, now]).map(drop)
+}
+
+/// The run is under way again. Without a welcome so far, it has the time for one that it had at first.
+fn reopen(db: &Connection, registration_id: &str, now: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE registrations SET state = 'accepted', finished_at = NULL, skip_reason = NULL,
+        deadline_at = CASE WHEN welcome_text IS NULL THEN ?2 + deadline_at - accepted_at ELSE deadline_at END WHERE id = ?1";
+    db.execute(sql, params![registration_id, now]).map(drop)
+}
+
+#[cfg(test)]
+mod tests;
