@@ -33,6 +33,10 @@ demo *ARGS:
 bench *ARGS:
     cargo bench --bench load -- {{ ARGS }}
 
+# Registrations at once, over a minute and in a burst, with agents that think, fail and stall; figures in target/bench/registrations.json
+bench-registrations *ARGS:
+    cargo bench --bench registrations -- {{ ARGS }}
+
 # Real, unmodified clients against this build, such as: just clients --only inspector
 clients *ARGS:
     cargo build

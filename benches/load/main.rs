@@ -4,18 +4,15 @@
 //! data lies in a folder of its own under `target/bench`, on a real disk, because intake is measured with its fsyncs.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports on the terminal")]
 
-mod client;
-mod histogram;
-mod http;
+#[path = "../common/mod.rs"]
+mod common;
 mod measure;
+mod people;
 mod phases;
-mod process;
 mod reference;
 mod reference_answers;
 mod reference_store;
 mod report;
-mod request;
-mod site;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,10 +23,13 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
 use self::{
+    common::{
+        request::USERS,
+        site::{Beginning, Site},
+    },
     phases::{Plan, References},
     reference::Reference,
     report::Report,
-    site::Site,
 };
 
 /// Exit status of `--check` when a figure misses its goal.
@@ -95,8 +95,9 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     let mut report = Report::default();
 
-    eprintln!("preparing an installation with {} users", request::USERS);
-    let site = Site::prepare(&arguments.binary, scratch.path()).context("preparing an installation")?;
+    eprintln!("preparing an installation with {USERS} users");
+    let beginning = Beginning { group: "system_tools", users: &people::people()?, settings: "" };
+    let site = Site::prepare(&arguments.binary, scratch.path(), &beginning).context("preparing an installation")?;
     let references = References::prepare(&site, scratch.path()).context("preparing the references")?;
     // Copies the installation while it is small.
     if wanted(Part::Intake) {

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::{
-    client::{self, Load},
-    process::{Process, own_cpu},
-    request::Request,
+    common::client::{self, Load},
+    common::process::{Process, own_cpu},
+    common::request::Request,
 };
 
 /// How a load is shaped.
@@ -45,7 +45,7 @@ pub(crate) struct Measured {
 impl Measured {
     /// Warms up, measures, and keeps the sample.
     pub(crate) fn run(&mut self, process: &Process, request: &Request, shape: Shape) -> Result<()> {
-        let mut load = Load { request: request.clone(), connections: shape.connections, at_most: shape.warm_up, count: None };
+        let mut load = Load { request: request.clone(), connections: shape.connections, at_most: shape.warm_up, count: None, every: None };
         self.answered += accepted(&client::run(&load)?)?;
         load.at_most = shape.measured;
         let (server_before, client_before) = (process.cpu()?, own_cpu()?);

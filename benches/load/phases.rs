@@ -14,12 +14,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    client::{self, Load},
+    common::client::{self, Load},
+    common::process::Process,
+    common::request::{Era, REFERENCE_KEY, Request},
+    common::site::{Site, count},
     measure::{Contest, Shape, accepted, median},
-    process::Process,
     reference::Reference,
-    request::{Era, REFERENCE_KEY, Request},
-    site::{Site, count},
 };
 
 /// Connections of the tool-call load.
@@ -203,7 +203,7 @@ pub(crate) fn memory(site: &Site, plan: &Plan) -> Result<Memory> {
         if at_most.is_zero() {
             break;
         }
-        let load = Load { request: request.clone(), connections: CALLERS, at_most, count: Some(plan.memory_calls / 4) };
+        let load = Load { request: request.clone(), connections: CALLERS, at_most, count: Some(plan.memory_calls / 4), every: None };
         answered += accepted(&client::run(&load)?)?;
         at.push((answered, daemon.process.resident_mib()?));
     }
@@ -254,7 +254,7 @@ pub(crate) fn intake(site: &Site, references: &References, plan: &Plan) -> Resul
 
         for (name, enabled) in INTAKES {
             let copy = site.copy(&format!("intake-{round}-{enabled}"))?;
-            copy.command(&["settings", "set", &format!("registration_automation.enabled={enabled}")])?;
+            copy.command(&["settings", "set", &format!("registration_automation.enabled={enabled}")], "")?;
             let daemon = copy.serve()?;
             let request = Request::registration(daemon.hook, &counter)?;
             let ours = intake.contest.of(name);

@@ -30,9 +30,9 @@ use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    common::request::{HOOK_KEY, REFERENCE_KEY},
     reference_answers::{Intake, Limit, bare_rmcp},
     reference_store,
-    request::{HOOK_KEY, REFERENCE_KEY},
 };
 
 /// How long the call log of the reference gathers rows: nobody waits for it, and larger groups are cheaper.

@@ -24,9 +24,9 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
+    common::request::MCP_PATH,
     reference::{Reply, authorization, json, read, sha256},
     reference_store::{Call, Registration, User, user},
-    request::MCP_PATH,
 };
 
 /// Milliseconds of a day: how long a user counts as new.

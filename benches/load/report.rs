@@ -6,36 +6,14 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    common::figures::{Figure, Goal, rounded, table},
     measure::{Contest, Sample},
     phases::{Calls, Intake, Kept, Memory, typical},
 };
 
-/// What a figure should be.
-#[derive(Clone, Copy)]
-enum Goal {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-/// One line of the table.
-struct Figure {
-    key: &'static str,
-    what: String,
-    value: f64,
-    goal: Goal,
-}
-
-impl Figure {
-    fn met(&self) -> bool {
-        match self.goal {
-            Goal::AtLeast(least) => self.value >= least,
-            Goal::AtMost(most) => self.value <= most,
-        }
-    }
-
-    fn is_ratio(&self) -> bool {
-        self.key.contains("_vs_") || self.key.ends_with("_ratio")
-    }
+/// Ratios before absolute figures, which drift with the machine.
+fn is_ratio(figure: &Figure) -> bool {
+    figure.key.contains("_vs_") || figure.key.ends_with("_ratio")
 }
 
 /// Everything that was measured.
@@ -115,20 +93,8 @@ impl Report {
 
     /// The table of ratios, then what they come from.
     pub(crate) fn text(&self) -> Result<String> {
-        let mut text = String::new();
-        writeln!(text, "{:>10}  {:>10}  {:<6}  what", "figure", "goal", "")?;
-        // Ratios before absolute figures, which drift with the machine.
-        let (ratios, others): (Vec<_>, Vec<_>) = self.figures.iter().partition(|figure| figure.is_ratio());
-        for figure in ratios.into_iter().chain(others) {
-            let goal = match figure.goal {
-                Goal::AtLeast(least) => format!(">= {}", short(least)),
-                Goal::AtMost(most) => format!("<= {}", short(most)),
-            };
-            let verdict = if figure.met() { "ok" } else { "MISSED" };
-            writeln!(text, "{:>10}  {goal:>10}  {verdict:<6}  {}", short(figure.value), figure.what)?;
-        }
-        writeln!(text, "\n{}", self.tables)?;
-        Ok(text)
+        let (ratios, others): (Vec<_>, Vec<_>) = self.figures.iter().partition(|figure| is_ratio(figure));
+        Ok(format!("{}\n{}\n", table(ratios.into_iter().chain(others))?, self.tables))
     }
 
     /// Whether every figure reached its goal.
@@ -139,7 +105,7 @@ impl Report {
     pub(crate) fn save(&self, path: &Path, quick: bool) -> Result<()> {
         let mut summary = Map::new();
         for figure in &self.figures {
-            summary.insert(figure.key.into(), json!((figure.value * 1_000.0).round() / 1_000.0));
+            summary.insert(figure.key.into(), json!(rounded(figure.value)));
         }
         summary.insert("quick".into(), quick.into());
         summary.insert("cores".into(), std::thread::available_parallelism()?.get().into());
@@ -185,9 +151,4 @@ impl Report {
         }
         Ok(())
     }
-}
-
-/// A number with as many digits as one reads.
-fn short(value: f64) -> String {
-    if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }

@@ -22,7 +22,7 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -35,7 +35,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
-    behaviour::Behaviour,
+    behaviour::{Behaviour, Mixed},
     ledger::{Ledger, RunEntry, ToolEntry},
 };
 use super::held;
@@ -101,6 +101,8 @@ struct Shared {
     key: SecretText,
     http: HttpClient,
     behaviour: Mutex<Behaviour>,
+    /// Questions so far.
+    asked: AtomicU64,
     mcp: Mutex<Vec<McpServer>>,
     /// Which server has which tool: Dify stores the lists too, at "Update".
     tools: Mutex<HashMap<String, McpServer>>,
@@ -125,6 +127,7 @@ impl StandIn {
             key: key.clone(),
             http: HttpClient::new(ProxyUse::Direct).map_err(io::Error::other)?,
             behaviour: Mutex::new(config.behaviour),
+            asked: AtomicU64::new(0),
             mcp: Mutex::new(config.mcp),
             tools: Mutex::default(),
             running: Mutex::default(),

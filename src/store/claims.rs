@@ -185,11 +185,11 @@ const ADD: &str = "INSERT INTO claims (registration_id, conversation_id, custome
 const TAKE_OVER: &str = "UPDATE conversations SET ai_controlled = 0, updated_at = max(updated_at, ?2) WHERE id = ?1";
 const CANCEL: &str = "UPDATE jobs SET state = 'cancelled', finished_at = ?4 WHERE subject_id = ?1 AND kind IN (?2, ?3) AND state = 'ready'";
 /// The other consultants, and everybody who was told that the customer waits.
-const OTHERS: &str = "
-    SELECT u.id FROM users u WHERE u.id <> ?2 AND u.is_active = 1
-       AND (EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'consultant')
-            OR u.id IN (SELECT recipient_id FROM notifications WHERE registration_id = ?1 AND kind IN ('new_customer', 'escalation')))
-     ORDER BY u.id";
+const OTHERS: &str = r#"
+    SELECT id FROM users WHERE id <> ?2 AND is_active = 1 AND id IN (
+        SELECT u.id FROM users u WHERE u.roles <> '["customer"]' AND EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'consultant')
+         UNION SELECT recipient_id FROM notifications WHERE registration_id = ?1 AND kind IN ('new_customer', 'escalation'))
+     ORDER BY id"#;
 const TELL: &str = "INSERT INTO notifications (id, registration_id, kind, level, recipient_id, payload, created_at)
     VALUES (?1, ?2, 'customer_claimed', 0, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
 const WAITING: &str = concat!(

@@ -92,14 +92,16 @@ const RECORD: &str =
     "INSERT INTO escalations (registration_id, level, target, escalated_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
 const TELL: &str = "INSERT INTO notifications (id, registration_id, kind, level, recipient_id, payload, created_at)
     VALUES (?1, ?2, 'escalation', ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
-const CONSULTANTS: &str = "
+const CONSULTANTS: &str = r#"
     SELECT u.id FROM users u LEFT JOIN consultants c ON c.user_id = u.id
-     WHERE u.is_active = 1 AND coalesce(c.is_available, 1) = 1 AND EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'consultant')
-     ORDER BY u.id";
+     WHERE u.is_active = 1 AND coalesce(c.is_available, 1) = 1
+       AND u.roles <> '["customer"]' AND EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'consultant')
+     ORDER BY u.id"#;
 const SUPERVISORS: &str = "
     SELECT u.id FROM consultants c JOIN users u ON u.id = c.user_id WHERE c.is_supervisor = 1 AND u.is_active = 1 ORDER BY u.id";
-const ADMINISTRATORS: &str = "
-    SELECT u.id FROM users u WHERE u.is_active = 1 AND EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'admin') ORDER BY u.id";
+const ADMINISTRATORS: &str = r#"
+    SELECT u.id FROM users u WHERE u.is_active = 1 AND u.roles <> '["customer"]'
+       AND EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'admin') ORDER BY u.id"#;
 
 impl Store {
     /// The customer of a run, while consultants were told and nobody came.

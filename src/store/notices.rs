@@ -38,19 +38,19 @@ pub struct NewNotice {
     pub jobs: Vec<NewJob>,
 }
 
-const CONSULTANTS: &str = "
+const CONSULTANTS: &str = r#"
     SELECT u.id, coalesce(c.tags, '[]'),
            (SELECT count(*) FROM claims WHERE consultant_id = u.id AND claimed_at > ?1),
            (SELECT max(accepted_at) FROM registrations WHERE assigned_to = u.id AND accepted_at > ?1)
       FROM users u LEFT JOIN consultants c ON c.user_id = u.id
      WHERE u.is_active = 1 AND coalesce(c.is_available, 1) = 1
-       AND EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'consultant')
-     ORDER BY u.id";
+       AND u.roles <> '["customer"]' AND EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'consultant')
+     ORDER BY u.id"#;
 
 impl Store {
     /// The consultants who may take a new customer.
-    pub async fn consultants(&self, now: i64) -> Result<Vec<Consultant>, StoreError> {
-        self.scan(move |db| consultants(db, now)).await
+    pub fn consultants(&self, now: i64) -> Result<Vec<Consultant>, StoreError> {
+        self.point(|db| consultants(db, now))
     }
 
     /// Step 4: a notification for each of `recipients`, or one for everybody when none is known.
@@ -113,4 +113,22 @@ fn with_assignee(mut payload: Value, assigned_to: Option<&str>) -> Value {
         fields.insert("assigned_to".into(), json!(assigned_to));
     }
     payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+
+    /// Customers are many: what is read for each new one must not grow with them.
+    #[test]
+    fn consultants_are_found_among_staff_alone_and_what_they_have_by_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).unwrap();
+        let plan: Vec<String> = store
+            .point(|db| db.prepare(&format!("EXPLAIN QUERY PLAN {}", super::CONSULTANTS))?.query_map([0], |row| row.get(3))?.collect())
+            .unwrap();
+        for index in ["users_with_other_roles", "claims_by_consultant", "registrations_by_assignee"] {
+            assert!(plan.iter().any(|line| line.contains(index)), "{index}: {plan:#?}");
+        }
+    }
 }

@@ -121,8 +121,8 @@ impl Store {
     }
 }
 
-const IN_ROLE: &str = "SELECT id, email FROM users
-    WHERE is_active = 1 AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = '{role}') ORDER BY id";
+const IN_ROLE: &str = r#"SELECT id, email FROM users
+    WHERE is_active = 1 AND roles <> '["customer"]' AND EXISTS (SELECT 1 FROM json_each(roles) WHERE value = '{role}') ORDER BY id"#;
 const SUPERVISORS: &str = "SELECT u.id, u.email FROM users u JOIN consultants c ON c.user_id = u.id
     WHERE u.is_active = 1 AND c.is_supervisor = 1 ORDER BY u.id";
 

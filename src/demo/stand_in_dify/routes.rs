@@ -1,6 +1,9 @@
 //! The service API: who may ask, what a good question is, and the errors in Dify's own words.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -114,7 +117,7 @@ async fn begin(shared: Arc<Shared>, headers: &HeaderMap, question: Question) -> 
     let Some(subject) = inputs.get("user_id").and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned) else {
         return error(400, "invalid_param", "user_id is required in input form");
     };
-    let behaviour = held(&shared.behaviour).clone();
+    let behaviour = held(&shared.behaviour).at(shared.asked.fetch_add(1, Ordering::Relaxed));
     let entry = entry_for(&shared, headers, inputs, question.query, user);
     if let Some(failure) = failure_of(&behaviour).await {
         shared.ledger.begin(entry);

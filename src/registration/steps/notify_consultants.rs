@@ -30,7 +30,7 @@ pub(in crate::registration) async fn notify_consultants(job: &Job<'_>, run: &Reg
     }
     let this = Try::begin(job, STEP);
     let runner = job.runner;
-    let consultants = runner.store.consultants(runner.clock.now_ms()).await?;
+    let consultants = runner.store.consultants(runner.clock.now_ms())?;
     let recipients: Vec<String> = consultants.iter().map(|consultant| consultant.id.clone()).collect();
     let notice = notice(job, run, &consultants, &recipients)?;
     drill::point("notify_consultants.before_commit");

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     path::Path,
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -51,6 +52,12 @@ impl Process {
         let asked = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.id())).status().context("running kill")?;
         ensure!(asked.success(), "kill -TERM {} failed", self.id());
         self.wait_for_end(log)
+    }
+
+    /// Writes this to its standard input, and closes it.
+    pub(crate) fn tell(&mut self, text: &str) -> Result<()> {
+        let mut stdin = self.0.stdin.take().context("its standard input is closed")?;
+        Ok(stdin.write_all(text.as_bytes())?)
     }
 
     /// Closes its standard input, which ends a reference server in order, and waits.

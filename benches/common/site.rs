@@ -1,4 +1,4 @@
-//! An installation of ours to measure: a data directory with 10 000 users, and the daemon over it.
+//! An installation of ours to measure: a data directory with users, and the daemon over it.
 
 use std::{
     fs,
@@ -11,15 +11,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use rusqlite::{Connection, OpenFlags};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{
-    process::Process,
-    request::{HOOK_KEY, USERS},
-};
-
-/// 2026-01-01 in milliseconds since 1970: when the first user registered.
-const FIRST_REGISTERED: i64 = 1_767_225_600_000;
+use super::{process::Process, request::HOOK_KEY};
 
 /// The installation.
 pub(crate) struct Site {
@@ -27,8 +21,18 @@ pub(crate) struct Site {
     scratch: PathBuf,
     data: PathBuf,
     config: PathBuf,
-    /// Key of the group `system_tools`.
+    /// Key of the group whose tools are called.
     pub(crate) key: String,
+}
+
+/// What an installation begins with.
+pub(crate) struct Beginning<'a> {
+    /// The group whose tools are called.
+    pub(crate) group: &'a str,
+    /// Users as JSON lines.
+    pub(crate) users: &'a str,
+    /// Settings besides free ports and the hook key, as TOML.
+    pub(crate) settings: &'a str,
 }
 
 /// The daemon while it runs.
@@ -40,7 +44,7 @@ pub(crate) struct Daemon {
 
 impl Site {
     /// Makes an installation in `scratch`: first start, group key, users.
-    pub(crate) fn prepare(binary: &Path, scratch: &Path) -> Result<Self> {
+    pub(crate) fn prepare(binary: &Path, scratch: &Path, beginning: &Beginning<'_>) -> Result<Self> {
         let mut site = Self {
             binary: binary.to_owned(),
             scratch: scratch.to_owned(),
@@ -48,14 +52,14 @@ impl Site {
             config: scratch.join("data.toml"),
             key: String::new(),
         };
-        fs::write(&site.config, settings())?;
+        fs::write(&site.config, settings(beginning.settings))?;
         let users = scratch.join("users.jsonl");
-        fs::write(&users, people()?)?;
+        fs::write(&users, beginning.users)?;
         site.serve()?.process.terminate(&site.log())?;
-        let shown = site.command(&["key", "show", "system_tools", "--json"])?;
+        let shown = site.command(&["key", "show", beginning.group, "--json"], "")?;
         let shown: Value = serde_json::from_str(&shown).with_context(|| format!("`key show --json` printed: {shown}"))?;
         shown.get("key").and_then(Value::as_str).context("`key show --json` gave no key")?.clone_into(&mut site.key);
-        site.command(&["import", "users", &users.to_string_lossy()])?;
+        site.command(&["import", "users", &users.to_string_lossy()], "")?;
         Ok(site)
     }
 
@@ -63,7 +67,7 @@ impl Site {
     pub(crate) fn copy(&self, name: &str) -> Result<Self> {
         let (data, config) = (self.scratch.join(name), self.scratch.join(format!("{name}.toml")));
         copy_folder(&self.data, &data)?;
-        fs::write(&config, settings())?;
+        fs::copy(&self.config, &config)?;
         Ok(Self { binary: self.binary.clone(), scratch: self.scratch.clone(), data, config, key: self.key.clone() })
     }
 
@@ -113,16 +117,19 @@ impl Site {
                 command.env_remove(name);
             }
         }
+        // Everything stays on this machine, whatever proxy it usually goes through.
+        command.env("NO_PROXY", "127.0.0.1");
         command
     }
 
-    /// Runs one of the other commands, and gives what it printed.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Result<String> {
+    /// Runs one of the other commands with this on its standard input, and gives what it printed.
+    pub(crate) fn command(&self, arguments: &[&str], input: &str) -> Result<String> {
         let printed = self.scratch.join("printed.txt");
         fs::write(&printed, "")?;
         let mut command = self.program();
         command.args(arguments).arg("--data-dir").arg(&self.data).arg("--config").arg(&self.config);
         let mut process = Process::spawn(&mut command, &printed, &self.log())?;
+        process.tell(input)?;
         process.wait_for_end(&self.log()).with_context(|| format!("anmei-mcp {}", arguments.join(" ")))?;
         Ok(fs::read_to_string(&printed)?)
     }
@@ -135,11 +142,10 @@ pub(crate) fn count(path: &Path, table: &str) -> Result<u64> {
     Ok(u64::try_from(rows)?)
 }
 
-/// The configuration: free ports, our hook key, everything else as shipped.
-fn settings() -> String {
-    format!(
-        "[mcp]\nlisten = \"127.0.0.1:0\"\n\n[live]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = \"{HOOK_KEY}\"\n"
-    )
+/// The configuration: free ports, our hook key, `more`, everything else as shipped.
+fn settings(more: &str) -> String {
+    let listen = "listen = \"127.0.0.1:0\"";
+    format!("[mcp]\n{listen}\n\n[live]\n{listen}\n\n[hook]\n{listen}\nkey = \"{HOOK_KEY}\"\n{more}")
 }
 
 fn address(url: &Value) -> Option<SocketAddr> {
@@ -165,25 +171,4 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The users as JSON lines.
-fn people() -> Result<String> {
-    const FAMILY: [&str; 10] = ["王", "李", "张", "刘", "陈", "杨", "黄", "赵", "吴", "周"];
-    const GIVEN: [&str; 7] = ["伟", "芳", "晓雯", "静怡", "敏", "子涵", "欣然"];
-    let mut lines = String::new();
-    for (number, (family, given)) in (0..USERS).zip(FAMILY.iter().cycle().zip(GIVEN.iter().cycle())) {
-        let registered = chrono::DateTime::from_timestamp_millis(FIRST_REGISTERED + (number as i64) * 60_000);
-        let person = json!({
-            "id": format!("usr_{number:08}"),
-            "username": format!("{family}{given}"),
-            "email": format!("user{number}@example.com"),
-            "phone": format!("138{number:08}"),
-            "roles": ["customer"],
-            "registered_at": registered.context("a date")?.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        });
-        lines.push_str(&person.to_string());
-        lines.push('\n');
-    }
-    Ok(lines)
 }

@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
+use super::{
     histogram::Histogram,
     http::{self, Response},
     request::{Request, find},
@@ -36,6 +36,8 @@ pub(crate) struct Load {
     pub(crate) at_most: Duration,
     /// Ends the load earlier.
     pub(crate) count: Option<u64>,
+    /// Time from one request to the next, over all connections; nothing sends them as fast as they are answered.
+    pub(crate) every: Option<Duration>,
 }
 
 /// What came of it.
@@ -71,14 +73,24 @@ impl Outcome {
 
 /// What the connections of one load share.
 struct Shared {
+    begin: Instant,
     end: Instant,
-    /// Requests that may still be sent.
-    left: AtomicU64,
+    most: u64,
+    every: Option<Duration>,
+    taken: AtomicU64,
 }
 
 impl Shared {
-    fn take(&self) -> bool {
-        Instant::now() < self.end && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    /// Leave to send one request, after the wait that the pace asks for. False when there is no more to send.
+    async fn take(&self) -> bool {
+        let number = self.taken.fetch_add(1, Ordering::Relaxed);
+        if Instant::now() >= self.end || number >= self.most {
+            return false;
+        }
+        if let Some(every) = self.every {
+            tokio::time::sleep_until((self.begin + every.mul_f64(number as f64)).into()).await;
+        }
+        true
     }
 }
 
@@ -86,7 +98,8 @@ impl Shared {
 pub(crate) fn run(load: &Load) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let begin = Instant::now();
-    let shared = Arc::new(Shared { end: begin + load.at_most, left: load.count.unwrap_or(u64::MAX).into() });
+    let (end, most) = (begin + load.at_most, load.count.unwrap_or(u64::MAX));
+    let shared = Arc::new(Shared { begin, end, most, every: load.every, taken: AtomicU64::new(0) });
     let mut outcome = runtime.block_on(async {
         let mut connections = JoinSet::new();
         for number in 1..=load.connections {
@@ -115,7 +128,7 @@ async fn connection(shared: Arc<Shared>, mut request: Request, number: u64) -> O
 async fn keep_asking(shared: &Shared, request: &mut Request, number: u64, outcome: &mut Outcome) {
     let mut random = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut line = None;
-    while outcome.errors < PATIENCE && shared.take() {
+    while outcome.errors < PATIENCE && shared.take().await {
         request.turn(&mut random);
         if let Err(error) = ask(&mut line, request, &mut outcome.latency).await {
             outcome.fail(&error);
