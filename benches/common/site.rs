@@ -71,6 +71,11 @@ impl Site {
         Ok(Self { binary: self.binary.clone(), scratch: self.scratch.clone(), data, config, key: self.key.clone() })
     }
 
+    /// Adds to its configuration, as TOML.
+    pub(crate) fn configure(&self, more: &str) -> Result<()> {
+        Ok(fs::write(&self.config, fs::read_to_string(&self.config)? + more)?)
+    }
+
     /// Deletes the data directory.
     pub(crate) fn remove(self) -> Result<()> {
         Ok(fs::remove_dir_all(&self.data)?)

@@ -232,9 +232,9 @@ pub(crate) struct Intake {
     pub(crate) kept: Kept,
 }
 
-/// The daemon as shipped, which works on what it accepts while more arrives; and one that only accepts, and so writes
-/// exactly the rows that the reference writes.
-const INTAKES: [(&str, &str); 2] = [("ours", "true"), ("ours, only accepting", "false")];
+/// The daemon that accepts, and so writes exactly the rows that the reference writes; and the daemon as shipped, which
+/// works on what it accepted while more arrives.
+const INTAKES: [(&str, &str); 2] = [("ours", "[registration]\nworkers = 0\n"), ("ours, with the automation at work", "")];
 
 /// Registrations at 100 connections. Every load begins with fresh files, and ends with `kill -9`: what the daemon does
 /// with the registrations it accepted must not weigh on the reference's turn.
@@ -252,9 +252,9 @@ pub(crate) fn intake(site: &Site, references: &References, plan: &Plan) -> Resul
         let kept = count(&reference.db, "registrations")?;
         ensure!(kept >= accepted, "the reference lost {} registrations", accepted.saturating_sub(kept));
 
-        for (name, enabled) in INTAKES {
-            let copy = site.copy(&format!("intake-{round}-{enabled}"))?;
-            copy.command(&["settings", "set", &format!("registration_automation.enabled={enabled}")], "")?;
+        for (n, (name, more)) in INTAKES.into_iter().enumerate() {
+            let copy = site.copy(&format!("intake-{round}-{n}"))?;
+            copy.configure(more)?;
             let daemon = copy.serve()?;
             let request = Request::registration(daemon.hook, &counter)?;
             let ours = intake.contest.of(name);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     common::figures::{Figure, Goal, rounded, table},
-    measure::{Contest, Sample},
+    measure::{Contest, Measured, Sample},
     phases::{Calls, Intake, Kept, Memory, typical},
 };
 
@@ -81,11 +81,18 @@ impl Report {
             ours.ratio(limit, rate),
             Goal::AtLeast(0.5),
         );
-        let alone = intake.contest.get("ours, only accepting")?;
-        let what = "the same, while registrations are only accepted (registration_automation.enabled = false)";
-        self.figure("intake_only_accepting_vs_limit", what, alone.ratio(limit, rate), Goal::AtLeast(0.5));
+        let shipped = intake.contest.get("ours, with the automation at work")?;
+        let what = "the same, while the automation works on what was accepted";
+        self.figure("intake_at_work_vs_limit", what, shipped.ratio(limit, rate), Goal::AtLeast(0.2));
         self.figure("intake_per_s", "durable registrations a second", ours.median(rate), Goal::AtLeast(8_000.0));
-        self.figure("intake_p99_ms", "registrations, p99 in ms", ours.median(|sample| sample.p99_ms), Goal::AtMost(40.0));
+        self.figure("intake_at_work_per_s", "the same, while the automation works", shipped.median(rate), Goal::AtLeast(8_000.0));
+        let slowest = |one: &Measured| one.median(|sample| sample.p99_ms);
+        self.figure(
+            "intake_p99_ms",
+            "registrations, p99 in ms, whichever is slower",
+            slowest(ours).max(slowest(shipped)),
+            Goal::AtMost(40.0),
+        );
         self.lost("intake_rows_missing", "accepted registrations not in the database (kill -9)", intake.kept);
         self.contest("POST /hooks/registration, 100 connections, synchronous=FULL, medians", &intake.contest)?;
         self.detail("intake", intake)

@@ -60,7 +60,8 @@ fn pool(path: &Path, size: u32) -> Result<Pool<SqliteConnectionManager>, OpenErr
         db.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         db.busy_timeout(Duration::from_secs(5))?;
         db.execute_batch(
-            "PRAGMA query_only = ON; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;",
+            "PRAGMA query_only = ON; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -1024;",
         )
     });
     Pool::builder()
