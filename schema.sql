@@ -288,6 +288,7 @@ CREATE TABLE registrations (
 CREATE INDEX registrations_by_time ON registrations (accepted_at);
 CREATE INDEX registrations_by_agent ON registrations (agent_id, accepted_at);
 CREATE INDEX registrations_by_assignee ON registrations (assigned_to, accepted_at) WHERE assigned_to IS NOT NULL;
+CREATE INDEX registrations_by_end ON registrations (finished_at, state) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE registration_steps (
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
@@ -376,6 +377,7 @@ CREATE TABLE pushes (
     last_error      TEXT,                                                            -- why the last try failed
     UNIQUE (reason, subject_id, level, channel)
 ) STRICT;
+CREATE INDEX pushes_by_channel ON pushes (channel, delivered_at);
 
 CREATE TABLE outgoing_events (
     id              TEXT    NOT NULL PRIMARY KEY,                                    -- webhook-id: msg_ + UUID v7, the same on every attempt
@@ -420,7 +422,7 @@ CREATE TABLE feedback (
 
 CREATE TABLE alerts (
     id          TEXT    NOT NULL PRIMARY KEY,                                        -- UUID v7
-    condition   TEXT    NOT NULL,                                                    -- dead_letter, breaker_open, success_rate, no_success, disk_low, backlog_old, events_disabled, rolled_back
+    condition   TEXT    NOT NULL,                                                    -- dead_letter, breaker_open, success_rate, agent_success, no_success, disk_low, backlog_old, events_disabled, channel_failing, rolled_back
     subject     TEXT    NOT NULL DEFAULT '',                                         -- what it is about, when there can be several
     severity    TEXT    NOT NULL CHECK (severity IN ('warning', 'critical')),        -- how bad
     summary     TEXT    NOT NULL,                                                    -- one line for people
@@ -451,6 +453,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_due ON jobs (priority, run_at) WHERE state = 'ready';
 CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_ended ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_dead ON jobs (finished_at) WHERE state = 'dead';
 
 CREATE TABLE dify_configs (
     id                 TEXT    NOT NULL PRIMARY KEY,                                 -- UUID v7

@@ -25,6 +25,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod live;
 pub mod mcp;
+pub mod names;
 pub mod outbound;
 pub mod problem;
 pub mod queue;

@@ -185,7 +185,7 @@ mod tests {
     /// Paths of the arguments that hold a person's id, at any depth.
     fn people(schema: &Value, path: &[String], found: &mut Vec<Vec<String>>) {
         for (name, inner) in properties(schema).into_iter().flatten() {
-            let path = [path, &[name.clone()]].concat();
+            let path = [path, std::slice::from_ref(name)].concat();
             if name == "user_id" || name == "customer_id" {
                 found.push(path.clone());
             }

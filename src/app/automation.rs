@@ -8,6 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     core::{Core, StartError},
     serve::secrets,
+    watching,
 };
 use crate::{
     live::Hub,
@@ -37,7 +38,7 @@ pub(super) fn start(core: &Core, shared: Shared, stop: &CancellationToken, tasks
         tracing::warn!("registration.workers is 0: registrations are accepted and kept, and wait");
         return Ok(());
     }
-    let (core, stop) = (core.clone(), stop.clone());
+    let (core, stop, spawner) = (core.clone(), stop.clone(), tasks.clone());
     tasks.spawn(async move {
         let built = tokio::task::spawn_blocking(Clients::new).await;
         let clients = match built.map_err(|error| error.to_string()).and_then(|built| built.map_err(|error| error.to_string())) {
@@ -49,6 +50,7 @@ pub(super) fn start(core: &Core, shared: Shared, stop: &CancellationToken, tasks
             }
         };
         let desk = desk(&core, &clients);
+        watching::start(&core, Arc::clone(&desk), &shared.wake, &stop, &spawner);
         let queue = queue(&core, &clients.usual, receiver, (Arc::clone(&desk), shared));
         let healing = desk.heal(core.settings.clone(), stop.clone());
         match queue.rescue().await {

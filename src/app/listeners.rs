@@ -39,7 +39,7 @@ impl Listeners {
     }
 
     /// Serves the sections' routes until `stop`.
-    pub(super) fn serve(self, core: &Core, routes: Vec<Router>, stop: &CancellationToken, tasks: &TaskTracker) {
+    pub(super) fn serve(self, core: &Core, routes: &[Router], stop: &CancellationToken, tasks: &TaskTracker) {
         let http = &core.config.http;
         let limits = ConnectionLimits {
             connections: http.max_connections,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     gate::origins::Origins,
-    live::{JwtSettings, LiveParts, LiveSettings, LiveState, Tokens},
+    live::{self, JwtSettings, LiveParts, LiveSettings, LiveState, Tokens},
     outbound::{
         http_client::{HttpClient, ProxyUse},
         jwks::Jwks,
@@ -21,7 +21,7 @@ use crate::{
 
 /// The state behind `/live`.
 pub(super) fn state(core: &Core, shared: &Shared, stop: &CancellationToken, tasks: &TaskTracker) -> Result<LiveState, StartError> {
-    let live = &core.config.live;
+    tasks.spawn(live::follow(core.store.clone(), shared.hub.clone(), stop.clone()));
     let events = core.config.outbound.webhook_url.is_some();
     let door =
         Door { store: core.store.clone(), clock: Arc::clone(&core.clock), hub: shared.hub.clone(), events, wake: Arc::clone(&shared.wake) };
@@ -34,7 +34,10 @@ pub(super) fn state(core: &Core, shared: &Shared, stop: &CancellationToken, task
         inbound: Arc::new(door),
         stop: stop.clone(),
         tasks: tasks.clone(),
-        settings: LiveSettings::new(Origins::new(&live.hosts(), &live.allowed_origins, "live"), live.max_connections),
+        settings: LiveSettings::new(
+            Origins::new(&core.config.live.hosts(), &core.config.live.allowed_origins, "live"),
+            core.config.live.max_connections,
+        ),
     }))
 }
 

@@ -7,9 +7,11 @@ mod automation;
 mod core;
 mod data_dir;
 mod first_start;
+mod housekeeping;
 mod listeners;
 mod live;
 mod serve;
+mod watching;
 
 pub use self::{
     core::{Core, StartError},

@@ -58,14 +58,14 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     let addresses = RunFile { pid: std::process::id(), mcp: listeners.root(0), hook: listeners.root(1), live: listeners.root(2) };
     let tasks = TaskTracker::new();
     let shared = Shared { hub: Hub::new(), wake: Arc::new(Notify::new()) };
-    let routes = vec![
+    let routes = [
         mcp::router(mcp_state(&core, &stop)),
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),
         live::router(super::live::state(&core, &shared, &stop, &tasks)?),
     ];
     core.start_recording();
     automation::start(&core, shared, &stop, &tasks)?;
-    listeners.serve(&core, routes, &stop, &tasks);
+    listeners.serve(&core, &routes, &stop, &tasks);
     tasks.spawn(note_uses(core.clone(), stop.clone()));
     core.dir.write_run_file(&addresses)?;
     tracing::info!(mcp = addresses.mcp, hook = addresses.hook, live = addresses.live, database = %core.store.path().display(), "ready");
@@ -140,6 +140,7 @@ fn hook_state(core: &Core, key: SecretText, wake: &Arc<Notify>) -> Result<HookSt
         wake: Arc::clone(wake),
         book: core.settings.clone(),
         gate: Arc::clone(&core.gate),
+        master: Arc::clone(&core.master),
     };
     Ok(HookState::new(parts, settings))
 }

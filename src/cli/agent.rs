@@ -1,5 +1,7 @@
 //! `agent`: the Dify apps that may write a welcome, and what share of users each of them gets.
 
+mod figures;
+
 use std::io::Read;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -26,6 +28,8 @@ pub(super) enum AgentCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Compares agents: runs, welcomes, times, costs, replies, claims, ratings
+    Figures(figures::FiguresArgs),
     /// Adds an agent; its key is read from stdin
     Add(AddArgs),
     /// Changes an agent: only what is named
@@ -132,6 +136,7 @@ struct Options {
 pub(super) async fn run(command: AgentCommand, core: &Core) -> anyhow::Result<u8> {
     match command {
         AgentCommand::List { json } => list(core, json)?,
+        AgentCommand::Figures(args) => figures::figures(core, &args).await?,
         AgentCommand::Add(args) => add(core, args).await?,
         AgentCommand::Set(args) => set(core, args).await?,
         AgentCommand::Check { name } => check(core, &name).await?,

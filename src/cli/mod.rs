@@ -1,17 +1,21 @@
 //! The command line: one file per verb. The same functions as every other skin, no rules of its own.
 
 mod agent;
+mod alert;
 mod claim;
 pub mod config;
 mod demo;
 mod drill;
+mod event;
 pub mod generate;
 mod group;
 pub mod import;
 mod job;
 mod key;
+mod live;
 mod output;
 mod register;
+mod report;
 mod serve;
 mod settings;
 mod stdio;
@@ -96,9 +100,20 @@ enum Command {
     /// Dify agents that write welcomes
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// What administrators must know
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
+    /// What the automation achieves, beside its targets
+    Report(report::ReportArgs),
     /// Customers who wait for a consultant, and taking one over
     #[command(subcommand)]
     Claim(claim::ClaimCommand),
+    /// Events for the app: what was delivered, what was not, and sending it again
+    #[command(subcommand)]
+    Event(event::EventCommand),
+    /// Live connections of consultants and customers
+    #[command(subcommand)]
+    Live(live::LiveCommand),
     /// Jobs: what waits, what failed, and the proof that nothing was lost
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -183,7 +198,11 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Key(command) => key::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
+        Command::Alert(command) => alert::run(command, core).await,
+        Command::Report(args) => report::run(&args, core).await,
         Command::Job(command) => job::run(command, core).await,
+        Command::Event(command) => event::run(command, core).await,
+        Command::Live(command) => live::run(command, core),
         Command::Settings(command) => settings::run(command, core).await,
         Command::Claim(command) => claim::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,

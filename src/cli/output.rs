@@ -5,6 +5,8 @@ use std::io::Write;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use crate::store::figures::Share;
+
 /// Writes a line to stdout. A reader that went away (`| head`) is no failure.
 pub(super) fn say(text: impl std::fmt::Display) -> anyhow::Result<()> {
     match writeln!(std::io::stdout().lock(), "{text}") {
@@ -62,4 +64,20 @@ pub(super) fn yes(value: bool) -> String {
 /// A moment, or a dash.
 pub(super) fn moment(ms: Option<i64>) -> String {
     ms.map_or_else(|| "-".into(), crate::clock::rfc3339)
+}
+
+/// A share in percent with what it is of, or a dash.
+pub(super) fn share(share: Share) -> String {
+    share.value().map_or_else(|| "-".into(), |value| format!("{:.1} % ({}/{})", value * 100.0, share.hits, share.of))
+}
+
+/// A length of time in the unit people would choose, or a dash.
+pub(super) fn length(ms: Option<i64>) -> String {
+    match ms {
+        None => "-".into(),
+        Some(ms) if ms < 10_000 => format!("{ms} ms"),
+        Some(ms) if ms < 600_000 => format!("{:.1} s", ms as f64 / 1e3),
+        Some(ms) if ms < 36_000_000 => format!("{:.1} min", ms as f64 / 6e4),
+        Some(ms) => format!("{:.1} h", ms as f64 / 3.6e6),
+    }
 }

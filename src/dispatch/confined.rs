@@ -13,6 +13,8 @@ use anmei_mcp_tools::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use crate::names::safe_name;
+
 type Answer<T> = Result<T, RecordsError>;
 
 /// `records`, without everybody but one.
@@ -42,7 +44,12 @@ impl Confined<'_> {
 #[async_trait]
 impl Records for Confined<'_> {
     async fn user(&self, id: &str) -> Answer<Option<User>> {
-        if self.is(id) { self.records.user(id).await } else { Ok(None) }
+        if !self.is(id) {
+            return Ok(None);
+        }
+        // The agent of a scoped group writes to the very person who chose the name.
+        let user = self.records.user(id).await?;
+        Ok(user.map(|user| User { username: safe_name(&user.username).into_owned(), ..user }))
     }
 
     async fn search_users(&self, _query: &str, _limit: u32) -> Answer<Vec<UserHit>> {

@@ -13,6 +13,7 @@
 mod close;
 mod commands;
 mod connection;
+mod follow;
 mod frames;
 mod hub;
 mod inbound;
@@ -28,6 +29,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
+    follow::follow,
     hub::{Hub, Presence},
     inbound::{Door, Feedback, Inbound, Refusal, RefusalCode, Target},
     routes::router,

@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{choice::segment, profile::safe_name};
-use crate::store::{Store, StoreError, agents::Agent, registrations::Registration};
+use super::choice::segment;
+use crate::{
+    names::safe_name,
+    store::{Store, StoreError, agents::Agent, registrations::Registration},
+};
 
 /// The facts there are, by the names under which an agent's inputs may ask for them.
 pub const FACTS: [&str; 7] = ["user_id", "customer_id", "username", "is_new_user", "roles", "segment", "source"];

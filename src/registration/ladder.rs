@@ -27,6 +27,8 @@ pub(super) type Pending<'a> = Pin<Box<dyn Future<Output = Result<Answered, NoAns
 pub(super) struct Climbed<'a> {
     pub(super) welcome: Welcome,
     pub(super) pending: Option<Pending<'a>>,
+    /// Tools the agent called.
+    pub(super) tools: Vec<String>,
 }
 
 /// When the welcome must be composed, and until when an answer is waited for.
@@ -105,7 +107,11 @@ pub(super) async fn climb<'a>(job: &'a Job<'a>, run: &'a Registration) -> Result
 }
 
 fn by_agent(answered: Answered, reason: &str) -> Climbed<'static> {
-    Climbed { welcome: Welcome { text: answered.text, rung: answered.rung, reason: reason.to_owned() }, pending: None }
+    Climbed {
+        welcome: Welcome { text: answered.text, rung: answered.rung, reason: reason.to_owned() },
+        pending: None,
+        tools: answered.tools,
+    }
 }
 
 /// The segment's template, else the static text.
@@ -117,5 +123,5 @@ fn template<'a>(job: &Job<'_>, run: &Registration, reason: String, pending: Opti
         Some(text) => Welcome { text, rung: "segment", reason },
         None => Welcome { text: welcome.static_text.clone(), rung: "static", reason },
     };
-    Ok(Climbed { welcome, pending })
+    Ok(Climbed { welcome, pending, tools: Vec::new() })
 }

@@ -8,6 +8,7 @@
 //! ladder     the welcome's rungs and the time each one has
 //! desk       asking one agent: its breaker, its places, the record of the question
 //! choice/    which agent, which segment, and whether a roll-out may go on
+//! rollout    the guard at work: a candidate that is worse is rolled back
 //! assignment whom a rule names for a new customer
 //! notices    what follows when nobody reacts: pushes over channels
 //! escalation who hears of a customer nobody claims, and when
@@ -35,6 +36,7 @@ pub mod hours;
 mod ladder;
 mod notices;
 mod profile;
+mod rollout;
 mod run;
 mod steps;
 
@@ -47,6 +49,7 @@ pub use facts::FACTS;
 pub use feedback::FeedbackSender;
 pub use hook::{HookParts, HookSettings, HookState, router};
 pub use notices::{NoticeWatch, PushSender};
+pub use rollout::RolloutGuard;
 pub use run::{Runner, RunnerParts};
 
 pub use crate::store::claims::{ESCALATION_JOB, NOTICE_JOB};

@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::profile::safe_name;
 use crate::{
     clock::SharedClock,
     drill,
+    names::safe_name,
     outbound::{
         channels::{self, ChannelConfig, Next, Push, Recipient, Severity, Tools},
         http_client::HttpClient,

@@ -9,6 +9,7 @@ use super::{
     jobs::{self, NewJob, Priority},
     rows,
 };
+use crate::ids::new_id_at;
 
 /// Name of the job that sends an event.
 pub const EVENT_JOB: &str = "outgoing_event";
@@ -35,7 +36,7 @@ impl OutgoingEvent {
         if let Some(data) = self.payload.get_mut("data").and_then(Value::as_object_mut) {
             data.insert(field.to_owned(), id.into());
         }
-        self.subject_id = id.to_owned();
+        id.clone_into(&mut self.subject_id);
         self
     }
 }
@@ -68,6 +69,54 @@ pub struct EventAttempt {
     pub status: Option<u16>,
     /// What went wrong; nothing when it was delivered.
     pub error: Option<String>,
+}
+
+/// How an event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventState {
+    /// It is still to be delivered.
+    Waiting,
+    /// The receiver has it.
+    Delivered,
+    /// The last attempt had failed.
+    GivenUp,
+}
+
+impl EventState {
+    /// The state of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Waiting, Self::Delivered, Self::GivenUp].into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// An event in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListedEvent {
+    /// Its `webhook-id`.
+    pub id: String,
+    /// Kind of event.
+    pub kind: String,
+    /// The run.
+    pub registration_id: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// `waiting`, `delivered` or `given_up`.
+    pub state: String,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Status of the last one.
+    pub last_status: Option<u16>,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
 }
 
 /// How the receiver is doing.
@@ -158,6 +207,41 @@ impl Store {
         .await
     }
 
+    /// The latest events.
+    pub async fn events(&self, state: Option<EventState>, limit: u32) -> Result<Vec<ListedEvent>, StoreError> {
+        let state = state.map(EventState::as_str);
+        self.scan(move |db| {
+            rows::all(db, LIST, params![state, limit], |row| {
+                Ok(ListedEvent {
+                    id: row.get(0)?,
+                    kind: row.get(1)?,
+                    registration_id: row.get(2)?,
+                    created_at: row.get(3)?,
+                    state: row.get(4)?,
+                    attempts: row.get(5)?,
+                    last_status: row.get(6)?,
+                    last_error: row.get(7)?,
+                })
+            })
+        })
+        .await
+    }
+
+    /// Sends an event again, whatever became of it. False when there is none.
+    pub async fn replay_event(&self, event_id: &str, now: i64) -> Result<bool, StoreError> {
+        let id = event_id.to_owned();
+        self.write(move |db| {
+            let known = db.execute("UPDATE outgoing_events SET delivered_at = NULL, given_up_at = NULL WHERE id = ?1", [&id])?;
+            if known == 1 {
+                let job = NewJob { id: new_id_at(now), kind: EVENT_JOB, subject_id: id.clone(), run_at: now, priority: Priority::Normal };
+                jobs::enqueue(db, &job, now)?;
+                db.execute(SEND_AGAIN, params![EVENT_JOB, id, now])?;
+            }
+            Ok(known == 1)
+        })
+        .await
+    }
+
     /// Notes that an event was given up.
     pub async fn give_event_up(&self, event_id: &str, now: i64) -> Result<(), StoreError> {
         let id = event_id.to_owned();
@@ -168,6 +252,16 @@ impl Store {
         .await
     }
 }
+
+const LIST: &str = "
+    SELECT e.id, e.kind, e.registration_id, e.created_at,
+           CASE WHEN e.delivered_at IS NOT NULL THEN 'delivered' WHEN e.given_up_at IS NOT NULL THEN 'given_up' ELSE 'waiting' END AS state,
+           (SELECT count(*) FROM event_attempts WHERE event_id = e.id),
+           (SELECT status FROM event_attempts WHERE event_id = e.id ORDER BY attempt DESC LIMIT 1),
+           (SELECT error FROM event_attempts WHERE event_id = e.id ORDER BY attempt DESC LIMIT 1)
+      FROM outgoing_events e WHERE ?1 IS NULL OR state = ?1 ORDER BY e.created_at DESC, e.id DESC LIMIT ?2";
+const SEND_AGAIN: &str = "UPDATE jobs SET state = 'ready', attempt = 0, run_at = ?3, finished_at = NULL, last_error = NULL
+    WHERE kind = ?1 AND subject_id = ?2 AND state IN ('done', 'dead', 'cancelled')";
 
 /// Adds an event with the job that sends it, in the transaction of whoever made what it tells of.
 pub(super) fn add(db: &Connection, registration_id: &str, event: &OutgoingEvent, now: i64) -> Result<(), StoreError> {

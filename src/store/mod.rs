@@ -13,6 +13,7 @@ mod writer;
 
 pub mod agent_calls;
 pub mod agents;
+pub mod alerts;
 pub mod call_log;
 pub mod claims;
 pub mod consultations;
@@ -22,6 +23,8 @@ mod disk;
 pub mod escalations;
 pub mod events;
 pub mod feedback;
+pub mod figures;
+pub mod health;
 pub mod import;
 pub mod intake;
 pub mod job_admin;
@@ -29,18 +32,23 @@ pub mod jobs;
 pub mod messages;
 pub mod notices;
 pub mod notifications;
+pub mod outcomes;
 pub mod plans;
 pub mod policy;
+pub mod prune;
 pub mod pushes;
 pub mod records;
 pub mod registrations;
 mod rows;
+#[cfg(test)]
+pub(crate) mod rows_for_tests;
 pub mod runs;
 pub mod search;
 pub mod services;
 pub mod settings;
 pub mod subjects;
 pub mod users;
+pub mod variants;
 pub mod verify;
 
 use std::{

@@ -70,6 +70,17 @@ pub struct Wanted {
 }
 
 impl Store {
+    /// Whose notices were made after row `seen`, by whatever process, and the row to go on from.
+    pub async fn recipients_since(&self, seen: i64) -> Result<(i64, Vec<String>), StoreError> {
+        self.scan(move |db| {
+            let last: i64 = db.prepare_cached("SELECT coalesce(max(rowid), 0) FROM notifications")?.query_row([], |row| row.get(0))?;
+            let new = "SELECT DISTINCT recipient_id FROM notifications WHERE rowid > ?1 AND rowid <= ?2";
+            let recipients = if last > seen { rows::all(db, new, [seen, last], |row| row.get(0))? } else { Vec::new() };
+            Ok((last, recipients))
+        })
+        .await
+    }
+
     /// Notices that nobody acknowledged yet, by id: as they were made.
     pub fn waiting_notifications(&self, audience: &Audience, wanted: &Wanted) -> Result<Vec<Notification>, StoreError> {
         self.point(|db| {

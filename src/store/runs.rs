@@ -278,6 +278,7 @@ const NOTIFY_CUSTOMER: &str = "INSERT INTO notifications (id, registration_id, k
     VALUES (?1, ?2, 'message', ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 
 /// A message as the customer's connection gets it.
+#[derive(Clone, Copy)]
 struct Spoken<'a> {
     id: &'a str,
     conversation: &'a str,

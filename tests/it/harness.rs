@@ -53,7 +53,13 @@ impl App {
     /// A directory without a daemon.
     pub(crate) fn idle(settings: &[(&str, &str)]) -> Self {
         install_crypto();
-        let defaults = [("mcp.listen", "127.0.0.1:0"), ("hook.listen", "127.0.0.1:0"), ("hook.key", HOOK_KEY), ("log.format", "json")];
+        let defaults = [
+            ("mcp.listen", "127.0.0.1:0"),
+            ("hook.listen", "127.0.0.1:0"),
+            ("live.listen", "127.0.0.1:0"),
+            ("hook.key", HOOK_KEY),
+            ("log.format", "json"),
+        ];
         let (runtime, settings): (Vec<_>, Vec<_>) = defaults.iter().chain(settings).partition(|(key, _)| is_runtime_setting(key));
         let runtime = runtime.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         let settings = settings.into_iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -170,6 +176,10 @@ impl App {
 
     pub(crate) fn hook_root(&self) -> &str {
         self.run["hook"].as_str().unwrap()
+    }
+
+    pub(crate) fn live_root(&self) -> &str {
+        self.run["live"].as_str().unwrap()
     }
 
     pub(crate) fn group_url(&self, code: &str) -> String {

@@ -157,14 +157,16 @@ async fn switches_and_limits_are_in_force_for_the_next_request() {
     assert_eq!(app.count("SELECT count(*) FROM jobs"), 0);
     assert_eq!(app.count("SELECT count(*) FROM registrations WHERE state = 'skipped' AND skip_reason IS NOT NULL"), 1);
     change_setting(&app, "registration_automation.enabled", "true");
-    app.ok(&["tool", "disable", "system_tools", "get_user_profile"]);
+    for group in ["system_tools", "welcome_tools"] {
+        app.ok(&["tool", "disable", group, "get_user_profile"]);
+    }
     let skipped = app.register(None, &json!({"user_id": "usr_2"})).await;
     assert!(skipped.status == 202 && skipped.body.contains("get_user_profile"), "{skipped:?}");
     app.ok(&["tool", "enable", "system_tools", "get_user_profile"]);
     let started = app.register(None, &json!({"user_id": "usr_1"})).await;
     assert!(started.status == 202 && started.json().get("state").is_none(), "{started:?}");
     assert_eq!(app.count("SELECT count(*) FROM jobs WHERE kind = 'registration'"), 1);
-    change_setting(&app, "intake.disk_min_mib", "4294967295");
+    change_setting(&app, "intake.disk_min_mib", "4000000000");
     tokio::time::sleep(Duration::from_millis(10)).await;
     let refused = app.register(None, &json!({"user_id": "usr_3"})).await;
     assert!(refused.status == 503 && refused.headers.contains_key("retry-after"), "{refused:?}");

@@ -9,6 +9,7 @@ mod call_log;
 mod claims;
 mod cli;
 mod examples;
+mod flow_live;
 mod flow_registration;
 mod groups;
 mod harness;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    registration::profile::safe_name,
+    names::safe_name,
     settings::template::{self, Values},
 };
 

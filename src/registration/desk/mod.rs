@@ -63,6 +63,8 @@ pub(super) struct Question<'a> {
 pub(super) struct Answered {
     pub(super) text: String,
     pub(super) rung: &'static str,
+    /// Tools the agent called, in order.
+    pub(super) tools: Vec<String>,
 }
 
 /// Why there is none.
@@ -160,7 +162,7 @@ impl Desk {
                 tracing::error!(agent.name = agent.app_name, %reason, "智能体熔断 / an agent is not asked any more until it works again");
             }
             Some(Change::Closed { after_ms }) => {
-                tracing::info!(agent.name = agent.app_name, after_ms, "智能体恢复 / an agent is asked again")
+                tracing::info!(agent.name = agent.app_name, after_ms, "智能体恢复 / an agent is asked again");
             }
             None => {}
         }

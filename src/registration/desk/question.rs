@@ -187,7 +187,10 @@ pub(super) fn judged(job: &Job<'_>, answer: &Answer, rung: &'static str, late: b
         (end, Err(NoAnswer::because(reason)))
     };
     match clean::clean(&answer.text, most) {
-        Ok(Some(text)) => (end, Ok(Answered { text, rung })),
+        Ok(Some(text)) => {
+            let tools = answer.tools.iter().map(|call| call.name.clone()).collect();
+            (end, Ok(Answered { text, rung, tools }))
+        }
         Ok(None) => refused("the agent's answer was empty".into()),
         Err(refusal) => refused(format!("the agent's answer may not be shown: {refusal}")),
     }

@@ -24,7 +24,9 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// The answer to a question that was cut off with its process, if Dify has it. Every open question is closed.
 pub(in crate::registration) async fn recover(job: &Job<'_>, run: &Registration, until: Instant) -> Result<Option<Answered>, JobError> {
-    let open: Vec<AgentCall> = job.runner.store.agent_calls(&run.id)?.into_iter().filter(|call| call.state == "asked").collect();
+    // An answer that was heard and not yet kept is at Dify as well: it is fetched, and nobody is asked twice.
+    let open = |call: &AgentCall| call.state == "asked" || (call.state == "answered" && run.welcome_text.is_none());
+    let open: Vec<AgentCall> = job.runner.store.agent_calls(&run.id)?.into_iter().filter(open).collect();
     if open.is_empty() {
         return Ok(None);
     }

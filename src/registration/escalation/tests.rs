@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock, from_ms, rfc3339},
     queue::{Handler, JobError},
     registration::Connected,
-    settings::Book,
+    settings::{Book, Given},
     store::{
         Store,
         claims::{
@@ -148,12 +148,18 @@ async fn a_notice_says_who_waits_and_since_when() {
 #[tokio::test]
 async fn each_level_is_pushed_once_over_the_channels_of_whom_it_tells() {
     let desk = desk().await;
-    desk.set(
-        r#"INSERT INTO system_settings (name, value, updated_by, updated_at) VALUES
-        ('notice.channels', '[{"kind":"ntfy","name":"desk","url":"https://n/1","token":null},{"kind":"wecom","name":"robot","url":"https://n/2"}]', 'cli', 0),
-        ('alerts.channels', '[{"kind":"ntfy","name":"boss","url":"https://n/3","token":null}]', 'cli', 0)"#,
-    )
-    .await;
+    let channels = |text: &str| Given::Value(serde_json::from_str(text).unwrap());
+    let changes = [
+        (
+            "notice.channels".to_owned(),
+            channels(
+                r#"[{"kind":"ntfy","name":"desk","url":"https://n.example/1","token":null},
+                    {"kind":"wecom","name":"robot","url":"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k"}]"#,
+            ),
+        ),
+        ("alerts.channels".to_owned(), channels(r#"[{"kind":"ntfy","name":"boss","url":"https://n.example/3","token":null}]"#)),
+    ];
+    desk.escalation.book.set(&changes, "test").await.unwrap();
     let run = customer_waits(&desk.store, "usr_new", NOW).await;
     all_looks(&desk, &run, NOW).await;
     let pushes = rows(&desk.store, "SELECT json_array(level, channel, reason, subject_id) FROM pushes ORDER BY level, channel");

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{HookState, Shared, answer, unavailable};
 use crate::{
+    drill,
     ids::new_id,
     problem::Problem,
     registration::{RUN_JOB, profile},
@@ -36,7 +37,9 @@ async fn accepted(hook: &Shared, request: Request) -> Result<Response, Problem> 
     hook.limits.disk(&terms.settings.intake)?;
     // What is skipped makes no work and needs no place.
     let places = hook.limits.places(&terms.settings.intake, usize::from(terms.skip.is_none())).await?;
+    drill::point("accept.before_commit");
     let became = hook.parts.store.accept_registration(new).await.map_err(|error| unavailable(&error))?;
+    drill::point("accept.after_commit");
     if matches!(became, Accepted::New(_)) {
         places.keep(1);
         hook.parts.wake.notify_one();

@@ -8,6 +8,7 @@
 //! batch      POST /hooks/registrations: many
 //! records    PUT /hooks/records/{kind}/{id}, POST /hooks/records: what the tools answer from
 //! feedback   POST /hooks/feedback: what a customer says of the welcome
+//! live_token POST /hooks/live-tokens: a token with which one user may connect
 //! show       GET /hooks/registration/{id}
 //! ```
 //!
@@ -20,6 +21,7 @@ mod batch;
 mod feedback;
 mod limits;
 mod lines;
+mod live_token;
 mod records;
 mod show;
 
@@ -41,7 +43,7 @@ use crate::{
     gate::{Gate, origins::Origins},
     outbound::standard_webhooks::WebhookSecret,
     problem::Problem,
-    secret::SecretText,
+    secret::{MasterKey, SecretText},
     settings::{Book, Settings},
     store::{Store, StoreError},
 };
@@ -72,6 +74,8 @@ pub struct HookParts {
     pub book: Book,
     /// Knows which tools are on offer.
     pub gate: Arc<Gate>,
+    /// Seals live tokens.
+    pub master: Arc<MasterKey>,
 }
 
 /// The hook, as its handlers share it.
@@ -101,6 +105,7 @@ pub fn router(state: HookState) -> Router {
         .route("/hooks/records", post(records::put_many))
         .route("/hooks/records/{kind}/{id}", put(records::put_one))
         .route("/hooks/feedback", post(feedback::rate))
+        .route("/hooks/live-tokens", post(live_token::mint))
         .with_state(state)
 }
 

@@ -78,6 +78,7 @@ impl Hook {
             clock: Arc::clone(&clock) as _,
             wake: Arc::new(Notify::new()),
             book: Book::new(store.clone(), Arc::new(MasterKey::generate().unwrap()), Arc::clone(&clock) as _),
+            master: Arc::new(MasterKey::generate().unwrap()),
             gate: Arc::new(Gate::new(store.clone(), Arc::clone(&clock) as _)),
         };
         Self { _dir: dir, store, clock, secrets, routes: router(HookState::new(parts, settings)) }
@@ -236,7 +237,7 @@ async fn the_backlog_has_a_bound_and_what_ends_makes_room() {
 #[tokio::test]
 async fn nothing_is_taken_when_the_disk_is_nearly_full() {
     let hook = Hook::new().await;
-    hook.set("intake.disk_min_mib", json!(u32::MAX)).await;
+    hook.set("intake.disk_min_mib", json!(4_000_000_000_u32)).await;
     let user = json!({"id": "usr_1", "username": "林晓月"});
     let batch = hook.keyed("POST", "/hooks/registrations", "{\"user_id\":\"usr_1\"}").await;
     assert!(batch.statuses() == [(1, 503)] && batch.text.contains("intake.disk_min_mib"), "{}", batch.text);

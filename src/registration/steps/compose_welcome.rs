@@ -17,12 +17,12 @@ const STEP: &str = "compose_welcome";
 /// Returns the question whose answer may still come.
 pub(in crate::registration) async fn compose_welcome<'a>(job: &'a Job<'a>, run: &'a Registration) -> Result<Option<Pending<'a>>, JobError> {
     let this = Try::begin(job, STEP);
-    let Climbed { welcome, pending } = match ladder::climb(job, run).await {
+    let Climbed { welcome, pending, tools } = match ladder::climb(job, run).await {
         Ok(climbed) => climbed,
         Err(error) => return Err(this.failed(job, &run.id, error).await),
     };
     let user = &run.profile.user_id;
-    let detail = json!({"rung": welcome.rung, "reason": welcome.reason, "answer_may_follow": pending.is_some()});
+    let detail = json!({"rung": welcome.rung, "reason": welcome.reason, "tools": tools, "answer_may_follow": pending.is_some()});
     if matches!(welcome.rung, "agent" | "fallback_agent") {
         tracing::info!(
             registration.id = run.id,

@@ -93,7 +93,7 @@ fn follow_up(clock: &dyn crate::clock::Clock, kind: &'static str, run_id: &str, 
 fn payload(job: &Job<'_>, run: &Registration) -> Value {
     let notice = &job.settings.notice;
     let conversation = run.conversation_id.as_deref().unwrap_or_default();
-    let name = crate::registration::profile::safe_name(&run.profile.username);
+    let name = crate::names::safe_name(&run.profile.username);
     json!({
         "type": "new_customer",
         "title": notice.title,

@@ -252,6 +252,7 @@ CREATE TABLE registrations (
 CREATE INDEX registrations_by_time ON registrations (accepted_at);
 CREATE INDEX registrations_by_agent ON registrations (agent_id, accepted_at);
 CREATE INDEX registrations_by_assignee ON registrations (assigned_to, accepted_at) WHERE assigned_to IS NOT NULL;
+CREATE INDEX registrations_by_end ON registrations (finished_at, state) WHERE finished_at IS NOT NULL;
 CREATE TABLE registration_steps (
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE,
     step            TEXT    NOT NULL,
@@ -333,6 +334,7 @@ CREATE TABLE pushes (
     last_error      TEXT,
     UNIQUE (reason, subject_id, level, channel)
 ) STRICT;
+CREATE INDEX pushes_by_channel ON pushes (channel, delivered_at);
 CREATE TABLE outgoing_events (
     id              TEXT    NOT NULL PRIMARY KEY,
     kind            TEXT    NOT NULL,
@@ -402,6 +404,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_due ON jobs (priority, run_at) WHERE state = 'ready';
 CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_ended ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_dead ON jobs (finished_at) WHERE state = 'dead';
 CREATE TABLE dify_configs (
     id                 TEXT    NOT NULL PRIMARY KEY,
     environment        TEXT    NOT NULL DEFAULT 'production',

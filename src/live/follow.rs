@@ -1,0 +1,29 @@
+//! Notices that another process made, or that nobody spoke of: found by looking.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Hub;
+use crate::store::Store;
+
+/// Time between two looks. Whoever makes a notice in this process says so at once; this is for everybody else.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Tells connections of new rows that are theirs, until `stop`.
+pub async fn follow(store: Store, hub: Hub, stop: CancellationToken) {
+    let mut seen = None;
+    loop {
+        match store.recipients_since(seen.unwrap_or(i64::MAX)).await {
+            Ok((last, recipients)) => {
+                seen = Some(last);
+                hub.deliver(recipients.iter().map(String::as_str));
+            }
+            Err(error) => tracing::warn!(%error, "new notices could not be looked for"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
