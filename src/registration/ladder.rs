@@ -74,18 +74,16 @@ pub(super) async fn climb<'a>(job: &'a Job<'a>, run: &'a Registration) -> Result
     let Some(first) = chosen.first() else { return template(job, run, "no agent is enabled".into(), None) };
     let mut rungs = vec![Rung { agent: first, name: "agent" }];
     rungs.extend(chosen.fallback().map(|agent| Rung { agent, name: "fallback_agent" }));
-    if rungs.len() == 1 {
-        // With nobody else to ask, a failure that may pass is worth a second question.
-        rungs.push(Rung { agent: first, name: "agent" });
-    }
+    // A failure that may pass is worth a second question, when everybody else was asked.
+    rungs.push(Rung { agent: first, name: "agent" });
     let mut worth_asking = true;
     for (n, rung) in rungs.into_iter().enumerate() {
-        if Instant::now() >= times.deadline {
-            reasons.push("the deadline had passed before an agent could be asked".to_owned());
+        let again = n > 0 && rung.name == "agent";
+        if again && !worth_asking {
             break;
         }
-        let same_again = n > 0 && rung.name == "agent";
-        if same_again && !worth_asking {
+        if Instant::now() >= times.deadline {
+            reasons.push("the deadline had passed before an agent could be asked".to_owned());
             break;
         }
         let question = Question { run, agent: rung.agent.clone(), rung: rung.name, times };
@@ -93,7 +91,9 @@ pub(super) async fn climb<'a>(job: &'a Job<'a>, run: &'a Registration) -> Result
         match tokio::time::timeout_at(times.deadline, &mut asking).await {
             Ok(Ok(answered)) => return Ok(by_agent(answered, "the agent answered in time")),
             Ok(Err(no)) => {
-                worth_asking = no.may_pass;
+                if rung.name == "agent" {
+                    worth_asking = no.may_pass;
+                }
                 reasons.push(format!("{}: {}", rung.agent.app_name, no.reason));
             }
             Err(_late) => {

@@ -98,7 +98,8 @@ impl Job<'_> {
         self.finish(&run).await?;
         match pending {
             Some(pending) => steps::late_answer(self, &run, pending).await,
-            None => Ok(()),
+            // An earlier try may have been cut off while its question was still open.
+            None => steps::look_for_late_answer(self, &run).await,
         }
     }
 

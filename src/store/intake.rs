@@ -77,7 +77,7 @@ pub enum Accepted {
 impl Store {
     /// Accepts a registration with its job. Returns after the commit: then it is durable.
     pub async fn accept_registration(&self, new: NewRegistration) -> Result<Accepted, StoreError> {
-        self.write(move |db| accept(db, &new)).await
+        self.write_first(move |db| accept(db, &new)).await
     }
 
     /// Accepts several in one commit, in their order. An error is all of theirs: none is accepted.

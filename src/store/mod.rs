@@ -124,6 +124,14 @@ impl Store {
         self.inner.writer.submit(work).await
     }
 
+    /// A write that goes before the daemon's own work: somebody outside waits for it.
+    async fn write_first<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.writer.submit_first(work).await
+    }
+
     /// Resolves when the disk failed under a commit: the process must stop and recover by a fresh start.
     pub async fn failed(&self) -> String {
         self.inner.writer.failed().await

@@ -5,21 +5,24 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     thread::JoinHandle,
 };
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::error::{IOERR_WRITE, OpenError, StoreError};
 
 /// Writes that may wait; callers beyond it wait themselves.
 const QUEUE: usize = 4096;
+/// Writes of the ordinary kind that may wait at a time: few enough that one of the first kind is never far behind.
+const ORDINARY: usize = 32;
 /// Most writes in one commit.
 const GROUP: usize = 512;
 
 pub(super) struct Writer {
+    ordinary: Arc<Semaphore>,
     queue: Mutex<Option<mpsc::Sender<Box<dyn Work>>>>,
     failure: watch::Receiver<Option<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -33,10 +36,22 @@ impl Writer {
             .name("store-writer".into())
             .spawn(move || run(&db, waiting, &fail))
             .map_err(|error| OpenError::Unusable { path: "writer thread".into(), why: error.to_string() })?;
-        Ok(Self { queue: Mutex::new(Some(queue)), failure, thread: Mutex::new(Some(thread)) })
+        let ordinary = Arc::new(Semaphore::new(ORDINARY));
+        Ok(Self { ordinary, queue: Mutex::new(Some(queue)), failure, thread: Mutex::new(Some(thread)) })
     }
 
+    /// A write that waits its turn: while the daemon works on thousands of runs, what it writes must not fill the queue
+    /// before those who are being accepted.
     pub(super) async fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let _turn = self.ordinary.acquire().await;
+        self.submit_first(work).await
+    }
+
+    /// A write that somebody outside waits for.
+    pub(super) async fn submit_first<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
