@@ -15,8 +15,8 @@ use crate::{
     registration::{new_user, receiver},
 };
 
-/// Somebody's connection.
-struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
+/// Somebody's connection, and what came while something else was waited for.
+struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>, Vec<Value>);
 
 impl Peer {
     async fn connect(app: &App, user: &str, role: &str) -> Self {
@@ -28,7 +28,7 @@ impl Peer {
         let mut request = format!("{}/live/ws", app.live_root().replace("http", "ws")).into_client_request().unwrap();
         request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         let (socket, _) = connect_async(request).await.unwrap();
-        let mut peer = Self(socket);
+        let mut peer = Self(socket, Vec::new());
         assert_eq!(peer.next().await["type"], "hello");
         peer
     }
@@ -44,11 +44,16 @@ impl Peer {
 
     /// The next notice of a kind; each is acknowledged.
     async fn notice(&mut self, kind: &str) -> Value {
+        let mut early = std::mem::take(&mut self.1).into_iter();
         loop {
-            let frame = self.next().await;
+            let frame = match early.next() {
+                Some(frame) => frame,
+                None => self.next().await,
+            };
             if frame["type"] == "notification" {
                 self.send(json!({"type": "ack", "id": frame["id"]})).await;
                 if frame["kind"] == kind {
+                    self.1.extend(early);
                     return frame;
                 }
             }
@@ -68,6 +73,7 @@ impl Peer {
             if answer["ref"] == "r1" {
                 return answer;
             }
+            self.1.push(answer);
         }
     }
 }
