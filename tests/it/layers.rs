@@ -100,7 +100,7 @@ fn code(text: &str) -> String {
 /// A line without what stands between its quotes; lines in the midst of a longer text stay as they are.
 fn without_texts(line: &str) -> String {
     let parts: Vec<&str> = line.split('"').collect();
-    if parts.len() % 2 == 0 { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
+    if parts.len().is_multiple_of(2) { line.to_owned() } else { parts.into_iter().step_by(2).collect() }
 }
 
 /// Parts named behind `crate::`, in paths and in grouped imports.
