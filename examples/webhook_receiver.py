@@ -66,7 +66,9 @@ class Receiver(BaseHTTPRequestHandler):
             return self.answer(400, "the body is not JSON")
         if event_id not in self.seen:
             self.seen.add(event_id)
-            print(json.dumps({"id": event_id, "event": event}, ensure_ascii=False), flush=True)
+            # One write for the whole line: requests are answered side by side.
+            sys.stdout.write(json.dumps({"id": event_id, "event": event}, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
         return self.answer(204)
 
     def answer(self, status: int, text: str = "") -> None:
