@@ -175,6 +175,22 @@ impl Dispatch {
         let records: &dyn Records = if scoped { &confined } else { &self.store };
         let (outcome, result) = self.run(offer, arguments, records).await;
         let Some(subject) = subject else { return (outcome, result) };
+        if result.is_ok() {
+            tracing::info!(
+                registration.id = subject.registration_id,
+                user.id = subject.user_id,
+                tool.name = name,
+                "MCP服务调用成功 / a tool answered the run's agent"
+            );
+        } else {
+            tracing::error!(
+                registration.id = subject.registration_id,
+                user.id = subject.user_id,
+                tool.name = name,
+                outcome,
+                "MCP服务调用失败 / a tool failed the run's agent"
+            );
+        }
         let result = result.map(|json| subject.hide_in_json(json)).map_err(|text| subject.hide_in_text(&text));
         (outcome, result)
     }

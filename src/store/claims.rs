@@ -214,6 +214,11 @@ impl Store {
         self.write(move |db| claim(db, &new)).await
     }
 
+    /// The claim of a run's customer.
+    pub fn claim_of_run(&self, registration_id: &str) -> Result<Option<Claim>, StoreError> {
+        self.point(|db| rows::one(db, STANDING, [registration_id], read))
+    }
+
     /// Customers nobody has claimed, of registrations since `since`; who waits longest comes first.
     pub async fn waiting_customers(&self, since: i64, limit: u32) -> Result<Vec<WaitingCustomer>, StoreError> {
         self.scan(move |db| rows::all(db, WAITING, params![since, limit], waiting)).await

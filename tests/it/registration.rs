@@ -73,6 +73,17 @@ async fn one_webhook_ends_in_a_welcome_that_an_agent_wrote_with_our_tools() {
     assert_eq!((call["state"].as_str(), call["rung"].as_str()), (Some("answered"), Some("agent")), "{run}");
     let called: Vec<_> = call["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert!(called.contains(&"get_user_profile") && called.contains(&"analyze_customer"), "{called:?}");
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let told: Vec<String> = app.finished(&answer.json()).await["timeline"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|moment| moment["what"].as_str().unwrap().to_owned())
+        .collect();
+    for what in ["webhook_accepted", "conversation_created", "dify_triggered", "mcp_called", "welcome_sent", "consultants_notified"] {
+        assert!(told.iter().any(|name| name == what), "{what}: {told:?}");
+    }
+    assert_eq!((told[0].as_str(), told[1].as_str()), ("webhook_accepted", "conversation_created"));
     let (title, ai): (String, bool) = app
         .database()
         .query_row("SELECT title, ai_controlled FROM conversations WHERE registration_id IS NOT NULL", [], |row| {
