@@ -250,12 +250,6 @@ fn wait(handler: &dyn Handler, attempt: u32) -> Option<Duration> {
     Some(base.mul_f64(1.0 + handler.jitter().clamp(0.0, 1.0) * part))
 }
 
-/// The `attempt`-th of some waits (1 for the first).
-pub fn nth_delay<D: Copy + Into<Duration>>(delays: &[D], attempt: u32) -> Option<Duration> {
-    let index = usize::try_from(attempt).ok()?.checked_sub(1)?;
-    delays.get(index).map(|delay| (*delay).into())
-}
-
 fn ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -26,7 +26,8 @@ impl Handler for Script {
     }
 
     fn delay(&self, attempt: u32) -> Option<Duration> {
-        nth_delay(&[5, 15, 60].map(Duration::from_secs), attempt)
+        let seconds = *[5, 15, 60].get(usize::try_from(attempt).unwrap() - 1)?;
+        Some(Duration::from_secs(seconds))
     }
 
     async fn given_up(&self, subject_id: &str, _error: &JobError) {

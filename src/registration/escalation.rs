@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::{Connected, hours::Hours};
 use crate::{
     clock::{SharedClock, rfc3339},
-    queue::{Handler, JobError, nth_delay},
+    queue::{Handler, JobError},
     settings::{Book, EscalationLevel, EscalationTarget, Settings, WorkingHours},
     store::{
         Store,
@@ -66,7 +66,7 @@ impl Handler for Escalation {
     }
 
     fn delay(&self, attempt: u32) -> Option<Duration> {
-        nth_delay(&self.book.current().unwrap_or_default().retry.delays, attempt)
+        self.book.retry_delay(attempt)
     }
 
     async fn given_up(&self, registration_id: &str, error: &JobError) {

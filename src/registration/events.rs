@@ -15,7 +15,7 @@ use crate::{
         standard_webhooks::WebhookSecret,
         webhook::{self, Event, Receiver},
     },
-    queue::{Handler, JobError, nth_delay},
+    queue::{Handler, JobError},
     settings::Book,
     store::{
         Store,
@@ -112,8 +112,7 @@ impl Handler for EventSender {
     }
 
     fn delay(&self, attempt: u32) -> Option<Duration> {
-        let settings = self.book.current().unwrap_or_default();
-        nth_delay(&settings.events.delays, attempt)
+        self.book.current().unwrap_or_default().events.delay(attempt)
     }
 
     async fn given_up(&self, subject_id: &str, error: &JobError) {

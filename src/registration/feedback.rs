@@ -9,7 +9,7 @@ use super::desk::{Desk, dify_user};
 use crate::{
     clock::SharedClock,
     outbound::dify::Class,
-    queue::{Handler, JobError, nth_delay},
+    queue::{Handler, JobError},
     settings::Book,
     store::Store,
 };
@@ -50,7 +50,7 @@ impl Handler for FeedbackSender {
     }
 
     fn delay(&self, attempt: u32) -> Option<Duration> {
-        nth_delay(&self.book.current().unwrap_or_default().retry.delays, attempt)
+        self.book.retry_delay(attempt)
     }
 
     async fn given_up(&self, registration_id: &str, error: &JobError) {

@@ -13,7 +13,7 @@ use crate::{
         channels::{self, ChannelConfig, Next, Push, Recipient, Severity, Tools},
         http_client::HttpClient,
     },
-    queue::{Handler, JobError, nth_delay},
+    queue::{Handler, JobError},
     secret::SecretText,
     settings::{Book, Channel},
     store::{
@@ -77,7 +77,7 @@ impl Handler for NoticeWatch {
     }
 
     fn delay(&self, attempt: u32) -> Option<Duration> {
-        nth_delay(&self.book.current().unwrap_or_default().retry.delays, attempt)
+        self.book.retry_delay(attempt)
     }
 
     async fn given_up(&self, subject_id: &str, error: &JobError) {
@@ -158,7 +158,7 @@ impl Handler for PushSender {
     }
 
     fn delay(&self, attempt: u32) -> Option<Duration> {
-        nth_delay(&self.book.current().unwrap_or_default().retry.delays, attempt)
+        self.book.retry_delay(attempt)
     }
 
     async fn given_up(&self, subject_id: &str, error: &JobError) {

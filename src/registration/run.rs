@@ -12,7 +12,7 @@ use super::{Connected, announce::Announcer, desk::Desk, ladder::Pending, steps};
 use crate::{
     clock::SharedClock,
     drill,
-    queue::{Handler, JobError, nth_delay},
+    queue::{Handler, JobError},
     settings::{Book, Settings},
     store::{
         Store,
@@ -134,8 +134,7 @@ impl Handler for Runner {
     }
 
     fn delay(&self, attempt: u32) -> Option<Duration> {
-        let settings = self.book.current().unwrap_or_default();
-        nth_delay(&settings.retry.delays, attempt)
+        self.book.retry_delay(attempt)
     }
 
     fn jitter(&self) -> f64 {

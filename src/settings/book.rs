@@ -1,6 +1,6 @@
 //! The settings in force, read again when their revision moved; and their changes, all or none.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -86,6 +86,11 @@ impl Book {
     pub fn new(store: Store, master: Arc<MasterKey>, clock: SharedClock) -> Self {
         let kept = Kept { revision: -1, settings: Arc::new(Settings::default()) };
         Self { store, master, clock, kept: Arc::new(ArcSwap::from_pointee(kept)) }
+    }
+
+    /// The wait after a failed try, by the setting for runs. While settings cannot be read, by its default.
+    pub fn retry_delay(&self, attempt: u32) -> Option<Duration> {
+        self.current().unwrap_or_default().retry.delay(attempt)
     }
 
     /// The settings in force at this moment, whichever process changed them last.

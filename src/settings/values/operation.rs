@@ -1,5 +1,7 @@
 //! Retries, connections, breakers, alerts, limits, and how long things are kept.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,25 @@ pub struct Retry {
     #[schemars(extend("x-zh" = "每次等待随机延长的最大比例，避免同时重试。"))]
     #[schemars(extend("minimum" = 0, "maximum" = 1, "x-unit" = "(share of 1)", "x-unit-zh" = "(占 1 的比例)"))]
     pub jitter: f64,
+}
+
+impl Retry {
+    /// The wait after the failed try `attempt` (1 for the first); nothing when it was the last.
+    pub fn delay(&self, attempt: u32) -> Option<Duration> {
+        nth(&self.delays, attempt)
+    }
+}
+
+impl Events {
+    /// The same for events.
+    pub fn delay(&self, attempt: u32) -> Option<Duration> {
+        nth(&self.delays, attempt)
+    }
+}
+
+fn nth(delays: &[HumanDuration], attempt: u32) -> Option<Duration> {
+    let index = usize::try_from(attempt).ok()?.checked_sub(1)?;
+    delays.get(index).map(|delay| delay.get())
 }
 
 impl Default for Retry {
