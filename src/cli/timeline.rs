@@ -117,8 +117,10 @@ fn show_step(run: &Value, step: &Value) -> anyhow::Result<()> {
 }
 
 fn facts(detail: &serde_json::Map<String, Value>) -> String {
+    // What is absent or off says nothing to a reader.
     let facts: Vec<_> = detail
         .iter()
+        .filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)) && *value != &Value::Array(Vec::new()))
         .map(|(name, value)| match value {
             Value::String(text) => format!("{name}={text}"),
             Value::Array(items) => format!("{name}={}", items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" → ")),
