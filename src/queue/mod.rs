@@ -4,7 +4,15 @@
 //! token. A failed try waits as its handler says (5, 15, 60 s, plus a little jitter), then the job is dead and its
 //! handler is told. A soft stop puts a job back without costing it an attempt; neither does a crash.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -23,6 +31,8 @@ use crate::{
 
 /// Longest sleep between two looks for work: another process may have added some.
 const IDLE: Duration = Duration::from_millis(250);
+/// How far two clocks may drift apart between two looks before one of them was set.
+const CLOCK_SLACK_MS: i64 = 1_000;
 /// Most jobs claimed in one transaction.
 const BATCH: usize = 64;
 
@@ -95,6 +105,9 @@ struct Shared {
     boot_id: String,
     wake: Arc<Notify>,
     slots: Arc<Semaphore>,
+    began: Instant,
+    /// Wall clock minus the clock that never jumps, at the last look.
+    offset: AtomicI64,
 }
 
 impl Queue {
@@ -102,12 +115,14 @@ impl Queue {
     pub fn new(store: Store, clock: SharedClock, settings: QueueSettings, handlers: Handlers, wake: Arc<Notify>) -> Self {
         let slots = Arc::new(Semaphore::new(settings.workers));
         let boot_id = new_id(clock.as_ref());
-        Self { shared: Arc::new(Shared { store, clock, settings, handlers, boot_id, wake, slots }) }
+        let (began, offset) = (Instant::now(), AtomicI64::new(clock.now_ms()));
+        Self { shared: Arc::new(Shared { store, clock, settings, handlers, boot_id, wake, slots, began, offset }) }
     }
 
     /// Puts back what a killed process left behind. Call it once, holding the data directory's lock.
     pub async fn rescue(&self) -> Result<usize, StoreError> {
-        self.shared.store.rescue_orphans(&self.shared.boot_id).await
+        let Shared { store, clock, boot_id, .. } = &*self.shared;
+        store.rescue_orphans(boot_id, clock.now_ms()).await
     }
 
     /// Works until `stop`, then waits for its workers, which put unfinished jobs back.
@@ -154,11 +169,25 @@ impl Queue {
         let Shared { store, clock, settings, boot_id, .. } = &*self.shared;
         // Nobody writes to look: an idle queue costs no commit.
         let now = clock.now_ms();
+        self.follow_the_clock(now).await?;
         if store.next_job()?.is_none_or(|due| due > now) {
             return Ok(Vec::new());
         }
         let lease_token = new_id(clock.as_ref());
         store.claim_jobs(Claim { boot_id: boot_id.clone(), lease_token, now, lease_until: now + ms(settings.lease), most }).await
+    }
+
+    /// A wall clock that was set back would make everything that waits, wait that much longer: its times are set back too.
+    /// Set forward, it makes waits shorter, which harms nobody.
+    async fn follow_the_clock(&self, now: i64) -> Result<(), StoreError> {
+        let Shared { store, began, offset, .. } = &*self.shared;
+        let seen = now - i64::try_from(began.elapsed().as_millis()).unwrap_or_default();
+        let moved = seen - offset.swap(seen, Ordering::Relaxed);
+        if moved < -CLOCK_SLACK_MS {
+            tracing::warn!(moved_ms = moved, "the clock was set back; waiting jobs are set back with it");
+            store.shift_jobs(moved, now).await?;
+        }
+        Ok(())
     }
 
     /// Time to the next due job, at most [`IDLE`].

@@ -171,3 +171,21 @@ async fn a_soft_stop_puts_a_job_back_and_costs_no_attempt() {
     assert!(bench.store.end_job(&job, Ending::Released, bench.clock.now_ms()).await.unwrap());
     assert_eq!(bench.queue.claim(1).await.unwrap().remove(0).attempt, 1);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_nobody_wait() {
+    let bench = bench(vec![failed()], false);
+    bench.add("now", Priority::Urgent).await;
+    bench.pass(-86_400_000);
+    bench.work().await;
+    assert_eq!(bench.tries(), 1, "what was due stays due");
+    bench.pass(-3_600_000);
+    bench.work().await;
+    bench.pass(6_000);
+    bench.work().await;
+    assert_eq!(bench.tries(), 2, "a retry keeps its wait");
+    bench.add("left", Priority::Urgent).await;
+    bench.pass(-7_200_000);
+    bench.store.rescue_orphans("another process", bench.clock.now_ms()).await.unwrap();
+    assert!(bench.store.next_job().unwrap().unwrap() <= bench.clock.now_ms(), "a restart does not make it wait either");
+}

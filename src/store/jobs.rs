@@ -149,9 +149,12 @@ impl Store {
 
     /// Puts back what processes of other boots held. Only for the process that holds the data directory's lock: then
     /// the others are dead for certain. A crash costs no attempt.
-    pub async fn rescue_orphans(&self, boot_id: &str) -> Result<usize, StoreError> {
+    ///
+    /// Jobs made later than `now` waited for a clock that has been set back since: they are due.
+    pub async fn rescue_orphans(&self, boot_id: &str, now: i64) -> Result<usize, StoreError> {
         let boot = boot_id.to_owned();
         self.write(move |db| {
+            db.execute("UPDATE jobs SET run_at = ?1 WHERE state = 'ready' AND run_at > ?1 AND created_at > ?1", [now])?;
             Ok(db.execute(
                 "UPDATE jobs SET state = 'ready', attempt = max(attempt - 1, 0), lease_token = NULL, lease_until = NULL, boot_id = NULL
                   WHERE state = 'running' AND boot_id IS NOT ?1",
@@ -168,6 +171,14 @@ impl Store {
                 "UPDATE jobs SET state = 'ready', lease_token = NULL, lease_until = NULL, boot_id = NULL WHERE state = 'running' AND lease_until < ?1",
                 [now],
             )?)
+        })
+        .await
+    }
+
+    /// Moves the times of jobs that wait for later than `now` by `moved` milliseconds, as the clock was moved.
+    pub async fn shift_jobs(&self, moved: i64, now: i64) -> Result<usize, StoreError> {
+        self.write(move |db| {
+            Ok(db.execute("UPDATE jobs SET run_at = run_at + ?1 WHERE state = 'ready' AND run_at > ?2", params![moved, now])?)
         })
         .await
     }
