@@ -85,6 +85,22 @@ pub fn point(name: &str) {
     }
 }
 
+/// What arms [`relax`] in place of a point.
+pub const RELAXED: &str = "synchronous.normal";
+
+static RELAXED_SYNC: OnceLock<()> = OnceLock::new();
+
+/// From now on commits do not wait for the disk. A power-loss drill needs a daemon that loses something, to prove that it
+/// would see a loss. Call it before the database is opened.
+pub fn relax() {
+    RELAXED_SYNC.get_or_init(|| ());
+}
+
+/// SQLite's `synchronous` for the writer.
+pub fn synchronous() -> &'static str {
+    if RELAXED_SYNC.get().is_some() { "NORMAL" } else { "FULL" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,7 +38,10 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
 
 /// A drill that started this process says in its environment where it is to die.
 fn arm_drill() -> anyhow::Result<()> {
-    if let Some(point) = environment().drill() {
+    if environment().drill() == Some(drill::RELAXED) {
+        tracing::error!("a drill runs this process without waiting for the disk: a power cut loses what was accepted");
+        drill::relax();
+    } else if let Some(point) = environment().drill() {
         let armed = Armed::parse(point).map_err(|error| Fault::new(exit::USAGE, error.to_string()))?;
         tracing::warn!(point, "a drill will kill this process");
         drill::arm(armed);

@@ -6,6 +6,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use super::error::OpenError;
+use crate::drill;
 
 /// Today's schema, for fresh installations.
 pub const SCHEMA: &str = include_str!("../../schema.sql");
@@ -84,8 +85,9 @@ fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
 /// Everything is stated, nothing left to the engine's defaults. FULL: with NORMAL a power cut loses acknowledged commits.
 fn pragmas(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(128);
+    db.pragma_update(None, "synchronous", drill::synchronous())?;
     db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
+        "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;",
     )
 }

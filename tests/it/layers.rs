@@ -66,7 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("live", &["clock", "gate", "ids", "outbound", "problem", "secret", "settings", "store"]),
     ("alerts", &["clock", "ids", "outbound", "queue", "settings", "store"]),
     ("drill", &[]),
-    ("store", &["clock", "ids"]),
+    ("store", &["clock", "drill", "ids"]),
     ("config", &["outbound", "secret"]),
     ("lifecycle", &[]),
     ("telemetry", &[]),
