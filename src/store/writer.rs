@@ -17,7 +17,7 @@ use super::error::{IOERR_WRITE, OpenError, StoreError};
 /// Writes that may wait; callers beyond it wait themselves.
 const QUEUE: usize = 4096;
 /// Writes of the ordinary kind that may wait at a time: few enough that one of the first kind is never far behind.
-const ORDINARY: usize = 32;
+const ORDINARY: usize = 128;
 /// Most writes in one commit.
 const GROUP: usize = 512;
 
