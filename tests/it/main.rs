@@ -10,6 +10,7 @@ mod claims;
 mod cli;
 mod examples;
 mod flow_live;
+mod flow_operation;
 mod flow_registration;
 mod groups;
 mod harness;

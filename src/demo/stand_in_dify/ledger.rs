@@ -32,6 +32,8 @@ pub struct RunEntry {
     pub inputs: Map<String, Value>,
     /// Tools called, in order.
     pub tools: Vec<ToolEntry>,
+    /// What its user thought of it: `like` or `dislike`, and words.
+    pub feedback: Option<(String, String)>,
     /// Whether it was stopped.
     pub stopped: bool,
     /// What it wrote; nothing while it goes on, or after a failure.

@@ -32,6 +32,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/info", get(info))
         .route("/parameters", get(parameters))
         .route("/messages", get(messages))
+        .route("/messages/{message_id}/feedbacks", post(feedback))
         .route("/chat-messages", post(chat))
         .route("/chat-messages/{task_id}/stop", post(stop))
         .route("/workflows/run", post(workflow))
@@ -143,6 +144,7 @@ fn entry_for(shared: &Shared, headers: &HeaderMap, inputs: Map<String, Value>, q
         query,
         inputs,
         tools: Vec::new(),
+        feedback: None,
         stopped: false,
         answer: None,
         created_at: SystemClock.now().timestamp(),
@@ -191,6 +193,22 @@ async fn stop(State(shared): State<Arc<Shared>>, Path(task_id): Path<String>, Js
     if let Some(running) = running {
         running.cancel();
     }
+    Json(json!({ "result": "success" })).into_response()
+}
+
+#[derive(Debug, Deserialize)]
+struct Opinion {
+    rating: Option<String>,
+    user: String,
+    #[serde(default)]
+    content: String,
+}
+
+async fn feedback(State(shared): State<Arc<Shared>>, Path(message_id): Path<String>, Json(opinion): Json<Opinion>) -> Response {
+    let Some(run) = shared.ledger.of_message(&message_id).filter(|run| run.user == opinion.user) else {
+        return error(404, "not_found", "Message Not Exists.");
+    };
+    shared.ledger.change(&run.task_id, |run| run.feedback = opinion.rating.map(|rating| (rating, opinion.content)));
     Json(json!({ "result": "success" })).into_response()
 }
 
