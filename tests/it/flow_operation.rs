@@ -80,7 +80,8 @@ async fn a_rating_reaches_the_agent_that_wrote_the_welcome() {
     assert!(figures.to_string().contains("\"管家\"") || figures.to_string().contains("管家"), "{figures}");
 }
 
-#[tokio::test]
+// The stand-in answers on a thread of its own while the command is waited for.
+#[tokio::test(flavor = "multi_thread")]
 async fn checking_an_agent_says_what_is_wrong_with_it() {
     let app = App::start(&[]).await;
     let dify = StandIn::start(([127, 0, 0, 1], 0).into(), StandIn::default()).await.unwrap();
