@@ -1,15 +1,17 @@
 //! anmei-mcp: grouped MCP tool sets and the registration automation of a medical-aesthetics clinic.
 //!
-//! The folders are the stages of two flows:
+//! The folders are the stages of two flows, and what watches over them:
 //!
 //! ```text
 //! FLOW 1  a tool call       http → gate → mcp → dispatch → tools → dispatch/record
-//! FLOW 2  a registration    registration/hook → queue → registration/steps → outbound
+//! FLOW 2  a registration    registration/hook → queue → registration/steps → outbound, live
+//! BESIDE  alerts            conditions read from rows        settings  what operators change while it runs
 //! ```
 //!
-//! Arrows point down only: `cli → app → http → {mcp, registration} → dispatch → {gate, queue, outbound} → store →
-//! {ids, clock, secret, problem}`; `config` is read by `cli` and `app`, `demo` stands beside `cli`. `tests/it/layers.rs`
-//! reads the `use` lines and fails on a breach. `ARCHITECTURE.md` walks through both flows.
+//! Arrows point down only: `cli → app → {http, mcp, registration, alerts} → {dispatch, live} → {gate, queue, outbound,
+//! settings} → store → {ids, clock, secret, problem, names, drill}`; `config` is read by `cli`, `app` and `settings`,
+//! `demo` stands beside `cli`. `tests/it/layers.rs` reads the `use` lines and fails on a breach. `ARCHITECTURE.md` walks
+//! through both flows.
 
 pub mod alerts;
 pub mod app;
