@@ -76,11 +76,17 @@ pub(super) async fn climb<'a>(job: &'a Job<'a>, run: &'a Registration) -> Result
     rungs.extend(chosen.fallback().map(|agent| Rung { agent, name: "fallback_agent" }));
     // A failure that may pass is worth a second question, when everybody else was asked.
     rungs.push(Rung { agent: first, name: "agent" });
-    let mut worth_asking = true;
+    let mut again_at = None;
     for (n, rung) in rungs.into_iter().enumerate() {
-        let again = n > 0 && rung.name == "agent";
-        if again && !worth_asking {
-            break;
+        if n > 0 && rung.name == "agent" {
+            match again_at {
+                None => break,
+                Some(at) if at >= times.deadline => {
+                    reasons.push(format!("{}: it may be asked again only after the deadline", rung.agent.app_name));
+                    break;
+                }
+                Some(at) => tokio::time::sleep_until(at).await,
+            }
         }
         if Instant::now() >= times.deadline {
             reasons.push("the deadline had passed before an agent could be asked".to_owned());
@@ -92,14 +98,14 @@ pub(super) async fn climb<'a>(job: &'a Job<'a>, run: &'a Registration) -> Result
             Ok(Ok(answered)) => return Ok(by_agent(answered, "the agent answered in time")),
             Ok(Err(no)) => {
                 if rung.name == "agent" {
-                    worth_asking = no.may_pass;
+                    again_at = no.again_at;
                 }
                 reasons.push(format!("{}: {}", rung.agent.app_name, no.reason));
             }
             Err(_late) => {
                 reasons.push(format!("{}: no answer by the deadline", rung.agent.app_name));
-                let pending = (times.limit > times.deadline).then_some(asking);
-                return template(job, run, reasons.join("; "), pending);
+                // Also when its answer will be dropped: it still has to stop the agent and to write its end down.
+                return template(job, run, reasons.join("; "), Some(asking));
             }
         }
     }

@@ -13,7 +13,7 @@ pub use self::{
     channel::Channel,
     consultants::{Assignment, AssignmentRule, Escalation, EscalationLevel, EscalationTarget, Notice, Weekday, WorkingHours},
     operation::{Alerts, Breaker, Events, Intake, Live, Retention, Retry, Rollout},
-    welcome::{Conversation, LateAnswer, Welcome},
+    welcome::{Conversation, LateAnswer, Welcome, WelcomeLanguage},
 };
 
 /// All settings, as in force at one moment.

@@ -108,8 +108,9 @@ async fn an_answer_after_the_deadline_follows_replaces_or_is_dropped_as_the_sett
     }
     let app = App::start(&[("welcome.deadline", "700ms"), ("welcome.late_answer", "drop")]).await;
     let _dify = agent(&app, slow()).await;
-    let run = app.finished(&app.register(None, &new_user(1)).await.json()).await;
-    assert_eq!(run["agent_calls"][0]["state"], "stopped", "the agent is told to stop: {run}");
+    let run = settled(&app, &app.register(None, &new_user(1)).await.json()).await;
+    assert_eq!(run["welcome"]["late_answer"], "dropped", "{run}");
+    assert_eq!(run["agent_calls"][0]["state"], "stopped", "nobody waits for it: {run}");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(messages(&app, &run).len(), 1);
 }

@@ -25,6 +25,8 @@ const WANTED: [&str; 2] = ["get_user_profile", "analyze_customer"];
 const FAST_PING: Duration = Duration::from_millis(50);
 /// Larger than any event a client should take.
 const OVERSIZED: usize = 2 * 1024 * 1024;
+/// An answer of 5 MiB, in events of this many letters.
+const ENDLESS: (usize, usize) = (320, 16 * 1024);
 
 /// One run.
 pub(super) struct Run {
@@ -67,6 +69,12 @@ impl Run {
             }
             Behaviour::GarbledStream => self.out.raw("data: {\"status\": \"ok\"}\n\n").await,
             Behaviour::Oversized => self.out.raw(format!("data: {}\n\n", "x".repeat(OVERSIZED))).await,
+            Behaviour::Endless => {
+                let (events, letters) = ENDLESS;
+                for _ in 0..events {
+                    self.say(&"x".repeat(letters)).await;
+                }
+            }
             Behaviour::ErrorEvent(code) => {
                 self.begin().await;
                 let status = if code == "internal_server_error" { 500 } else { 400 };
@@ -113,12 +121,14 @@ impl Run {
         let pieces: Vec<String> = letters.chunks(8).map(|piece| piece.iter().collect()).collect();
         let half = pieces.len() / 2;
         for (at, piece) in pieces.iter().enumerate() {
-            let cuts = matches!(self.behaviour, Behaviour::CutMidStream | Behaviour::EndsEarly);
-            if cuts && at == half {
+            let breaks_off = matches!(self.behaviour, Behaviour::CutMidStream | Behaviour::EndsEarly | Behaviour::StallsMidStream);
+            if breaks_off && at == half {
                 // The run itself goes on to its end, which nobody sees.
                 self.shared.ledger.change(&self.task_id, |run| run.answer = Some(text.to_owned()));
-                if self.behaviour == Behaviour::CutMidStream {
-                    self.out.cut().await;
+                match self.behaviour {
+                    Behaviour::CutMidStream => self.out.cut().await,
+                    Behaviour::StallsMidStream => self.shared.shutdown.cancelled().await,
+                    _ => {}
                 }
                 return;
             }

@@ -39,12 +39,21 @@ pub enum Behaviour {
     CutMidStream,
     /// As `CutMidStream`, but the stream ends in good order, without `message_end`.
     EndsEarly,
+    /// Calls its tools, says half of the welcome, and then nothing more, while the connection stays open.
+    StallsMidStream,
+    /// Answers 429 in Dify's words, and asks to be left alone for so many seconds.
+    Busy {
+        /// `Retry-After`.
+        seconds: u32,
+    },
     /// Ends well without a word.
     Empty,
     /// Has its whole answer replaced by moderation.
     Replaced(String),
     /// Sends one event larger than any client should take.
     Oversized,
+    /// Says far more than any client should take, in events of ordinary size.
+    Endless,
     /// Obeys an injection: calls its tools and then says exactly this.
     Obeys(String),
     /// Obeys an injection: asks its tools about this user instead, and tells what they answered.

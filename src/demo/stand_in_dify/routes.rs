@@ -174,6 +174,11 @@ async fn failure_of(behaviour: &Behaviour) -> Option<Response> {
         }
         Behaviour::Garbage => Some(Html("<html><body><h1>Sign in</h1></body></html>").into_response()),
         Behaviour::Refuses { status, code } => Some(error(*status, code, "the stand-in refuses as it was told to")),
+        Behaviour::Busy { seconds } => {
+            let mut busy = error(429, "too_many_requests", "Too many requests. Please try again later.");
+            busy.headers_mut().insert(header::RETRY_AFTER, (*seconds).into());
+            Some(busy)
+        }
         Behaviour::Http(status) => Some(match status {
             401 => error(401, "unauthorized", "Access token is invalid"),
             429 => error(429, "too_many_requests", "Too many requests. Please try again later."),

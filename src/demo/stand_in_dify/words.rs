@@ -67,7 +67,7 @@ fn for_the_customer(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbound::dify::clean::clean;
+    use crate::outbound::dify::clean::{Language, clean};
 
     fn learned(texts: &[&str]) -> Facts {
         let mut facts = Facts::default();
@@ -88,14 +88,14 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("档案"), "{text}");
-        assert_eq!(clean(&text, 600).unwrap().unwrap(), text);
+        assert_eq!(clean(&text, 600, Some(Language::Chinese)).unwrap().unwrap(), text);
     }
 
     #[test]
     fn without_facts_it_is_still_a_welcome() {
         let text = welcome(&learned(&["错误：未知用户", "[]", "{}"]));
         assert!(text.starts_with("您好！欢迎来到安美智享！"), "{text}");
-        assert_eq!(clean(&text, 600).unwrap().unwrap(), text);
+        assert_eq!(clean(&text, 600, Some(Language::Chinese)).unwrap().unwrap(), text);
         assert!(welcome(&learned(&[r#"{"recommendations":["基础咨询服务"]}"#])).contains("我们为您准备了基础咨询服务。"));
         assert!(welcome(&learned(&[r#"{"customer_segment":"VIP","segment_code":"vip"}"#])).contains("再次见到您"));
     }

@@ -3,16 +3,19 @@
 //! A customer's own profile reaches the model, so the model's text is hostile until shown otherwise. Wrappers (JSON,
 //! code fences, prefaces, traces of tool calls), tags and invisible characters are taken off; a text with a link, an
 //! e-mail address or a run of digits long enough for a phone or card number is refused whole, because what surrounds it
-//! cannot be trusted either. The next rung of the ladder writes the welcome then. Checks look at the compatibility form
-//! of the text, so that full-width letters and digits are no way around them.
+//! cannot be trusted either, and so is one in another language than the clinic's. The next rung of the ladder writes the
+//! welcome then. Checks look at the compatibility form of the text, so that full-width letters and digits are no way
+//! around them.
 //!
 //! What passes is no longer than the setting says, ends at a sentence, and still has to be escaped wherever it is shown.
 
 mod checks;
+mod language;
 
 use serde_json::Value;
 
 use self::checks::refuse;
+pub use self::language::Language;
 
 /// Why a text may not be shown to a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,10 +35,13 @@ pub enum Refusal {
     /// Data instead of prose.
     #[error("the answer is data, not a text for a person")]
     NotProse,
+    /// Prose in another language.
+    #[error("the answer is not in the language of the clinic (setting welcome.language)")]
+    Language,
 }
 
-/// The text a customer may see, of `most` characters; nothing when nothing is left.
-pub fn clean(answer: &str, most: usize) -> Result<Option<String>, Refusal> {
+/// The text a customer may see, of `most` characters and in `language` if one is named; nothing when nothing is left.
+pub fn clean(answer: &str, most: usize, language: Option<Language>) -> Result<Option<String>, Refusal> {
     let text = unwrap(&visible(answer));
     refuse(&text)?;
     let text = without_tags(&text)?;
@@ -44,6 +50,9 @@ pub fn clean(answer: &str, most: usize) -> Result<Option<String>, Refusal> {
     refuse(&text)?;
     if (text.starts_with('{') && text.ends_with('}')) || (text.starts_with('[') && text.ends_with(']')) {
         return Err(Refusal::NotProse);
+    }
+    if language.is_some_and(|language| !language.is_language_of(&text)) {
+        return Err(Refusal::Language);
     }
     Ok((!text.is_empty()).then(|| shorten(text, most)))
 }
@@ -228,7 +237,7 @@ mod tests {
     const LONGEST: usize = 600;
 
     fn passes(text: &str) -> String {
-        clean(text, LONGEST).unwrap_or_else(|refusal| panic!("{text}: {refusal}")).unwrap_or_default()
+        clean(text, LONGEST, None).unwrap_or_else(|refusal| panic!("{text}: {refusal}")).unwrap_or_default()
     }
 
     #[test]
@@ -271,7 +280,7 @@ mod tests {
     #[test]
     fn nothing_is_nothing() {
         for text in ["", "  \n ", "\u{200b}", "```json\n```", "{\"text\":\"\"}", "<br>", "\"\"", "Action: x"] {
-            assert_eq!(clean(text, LONGEST), Ok(None), "{text:?}");
+            assert_eq!(clean(text, LONGEST, None), Ok(None), "{text:?}");
         }
     }
 
@@ -295,14 +304,14 @@ mod tests {
             "加我 t.me",
             "h<b></b>ttps://e",
         ] {
-            assert_eq!(clean(text, LONGEST), Err(Refusal::Link), "{text:?}");
+            assert_eq!(clean(text, LONGEST, None), Err(Refusal::Link), "{text:?}");
         }
     }
 
     #[test]
     fn contacts_and_numbers_are_refused() {
         for text in ["写信给 a@b.cn", "ａ＠ｂ", "x@localhost", "a<i></i>@b"] {
-            assert_eq!(clean(text, LONGEST), Err(Refusal::Email), "{text:?}");
+            assert_eq!(clean(text, LONGEST, None), Err(Refusal::Email), "{text:?}");
         }
         for text in [
             "电话 13812345678",
@@ -321,7 +330,7 @@ mod tests {
             "138123 45678",
             "1 3 8 1 2 3 4 5 6 7 8",
         ] {
-            assert_eq!(clean(text, LONGEST), Err(Refusal::Digits), "{text:?}");
+            assert_eq!(clean(text, LONGEST, None), Err(Refusal::Digits), "{text:?}");
         }
     }
 
@@ -336,11 +345,25 @@ mod tests {
             "<iframe/>",
             "<SvG/onload=x>",
         ] {
-            assert_eq!(clean(text, LONGEST), Err(Refusal::Markup), "{text:?}");
+            assert_eq!(clean(text, LONGEST, None), Err(Refusal::Markup), "{text:?}");
         }
         for text in ["{\"a\":1,\"b\":2}", "[1, 2]", "{\"a\":\"x\",\"b\":\"y\"}", "{坏的}"] {
-            assert_eq!(clean(text, LONGEST), Err(Refusal::NotProse), "{text:?}");
+            assert_eq!(clean(text, LONGEST, None), Err(Refusal::NotProse), "{text:?}");
         }
+    }
+
+    #[test]
+    fn another_language_is_refused_and_what_comes_off_does_not_count() {
+        let said = |text: &str, language| clean(text, LONGEST, Some(language));
+        let traced = "Thought: I should greet her warmly, and then tell her about the clinic\n林晓月，您好！";
+        assert_eq!(said(traced, Language::Chinese), Ok(Some("林晓月，您好！".into())));
+        assert_eq!(said("Dear 林晓月, welcome to our clinic!", Language::Chinese), Err(Refusal::Language));
+        assert_eq!(said("Dear 林晓月, welcome to our clinic!", Language::English), Ok(Some("Dear 林晓月, welcome to our clinic!".into())));
+        assert_eq!(said("林晓月，您好！", Language::English), Err(Refusal::Language));
+        assert_eq!(said("<br>", Language::Chinese), Ok(None), "nothing is in no language");
+        // A tool call that was meant for the installation: its argument comes out as if it were the answer.
+        let call = r#"{"action":"get_user_profile","action_input":"usr_1"}"#;
+        assert_eq!(said(call, Language::Chinese), Err(Refusal::Language));
     }
 
     #[test]

@@ -65,9 +65,7 @@ impl Rules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
-    /// The connection was refused.
-    Refused,
-    /// Name resolution, TLS, or a connection that broke before an answer began.
+    /// No connection: refused, name resolution, TLS; or one that broke before an answer began.
     Network,
     /// A 5xx, or an answer that is not the agent's.
     Server,

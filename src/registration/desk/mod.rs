@@ -71,13 +71,13 @@ pub(super) struct Answered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NoAnswer {
     pub(super) reason: String,
-    /// Whether the same agent may answer if it is asked again.
-    pub(super) may_pass: bool,
+    /// From when on the same agent may answer if it is asked again; nothing when it will not.
+    pub(super) again_at: Option<Instant>,
 }
 
 impl NoAnswer {
     fn because(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), may_pass: false }
+        Self { reason: reason.into(), again_at: None }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
         facts,
         run::Job,
     },
+    settings::{Settings, WelcomeLanguage},
     store::agent_calls::{AgentCallEnd, DifyIds, NewAgentCall},
 };
 
@@ -49,7 +50,7 @@ impl Desk {
         let recorded = job.runner.store.begin_agent_call(call).await;
         if let Err(error) = recorded {
             self.report(&job.settings.breaker, agent, token, Outcome::Neutral);
-            return Err(NoAnswer { reason: format!("the question could not be recorded: {error}"), may_pass: true });
+            return Err(NoAnswer { reason: format!("the question could not be recorded: {error}"), again_at: Some(Instant::now()) });
         }
         let asked = Instant::now();
         let (result, ids, slow_start) = self.stream(job, &client, &question, &call_id).await;
@@ -125,7 +126,8 @@ impl Desk {
                 let end =
                     AgentCallEnd { state, ids, error_kind: Some(kind.to_owned()), error: Some(reason.clone()), ..AgentCallEnd::default() };
                 let may_pass = slow_start || matches!(error.class(), Class::Retry | Class::RetryOnce);
-                (end, Err(NoAnswer { reason, may_pass }))
+                let again_at = may_pass.then(|| Instant::now() + error.retry_after().unwrap_or_default());
+                (end, Err(NoAnswer { reason, again_at }))
             }
         };
         if let Err(error) = job.runner.store.end_agent_call(&call_id, AgentCallEnd { duration_ms, ..end }).await {
@@ -186,13 +188,22 @@ pub(super) fn judged(job: &Job<'_>, answer: &Answer, rung: &'static str, late: b
         let end = AgentCallEnd { state: "refused", error_kind: Some("refused".into()), error: Some(reason.clone()), ..end.clone() };
         (end, Err(NoAnswer::because(reason)))
     };
-    match clean::clean(&answer.text, most) {
+    match clean::clean(&answer.text, most, language(&job.settings)) {
         Ok(Some(text)) => {
             let tools = answer.tools.iter().map(|call| call.name.clone()).collect();
             (end, Ok(Answered { text, rung, tools }))
         }
         Ok(None) => refused("the agent's answer was empty".into()),
         Err(refusal) => refused(format!("the agent's answer may not be shown: {refusal}")),
+    }
+}
+
+/// The language a welcome must be in, if it matters.
+fn language(settings: &Settings) -> Option<clean::Language> {
+    match settings.welcome.language {
+        WelcomeLanguage::Zh => Some(clean::Language::Chinese),
+        WelcomeLanguage::En => Some(clean::Language::English),
+        WelcomeLanguage::Any => None,
     }
 }
 

@@ -27,6 +27,7 @@ pub(in crate::registration) async fn late_answer(job: &Job<'_>, run: &Registrati
     let this = Try::begin(job, STEP);
     match pending.await {
         Ok(answered) => use_text(job, run, &this, answered.text).await,
+        Err(no) if job.settings.welcome.late_answer == LateAnswer::Drop => leave(job, run, &this, "dropped", &no.reason).await,
         Err(no) => leave(job, run, &this, "failed", &no.reason).await,
     }
 }

@@ -60,6 +60,21 @@ pub enum LateAnswer {
     Drop,
 }
 
+/// The language a welcome must be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WelcomeLanguage {
+    /// Chinese: mostly Han characters.
+    #[schemars(extend("x-zh" = "中文：以汉字为主。"))]
+    Zh,
+    /// English: mostly Latin letters.
+    #[schemars(extend("x-zh" = "英文：以拉丁字母为主。"))]
+    En,
+    /// Whatever the agent chose.
+    #[schemars(extend("x-zh" = "不限，由智能体决定。"))]
+    Any,
+}
+
 /// The welcome (R002).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -79,6 +94,10 @@ pub struct Welcome {
     #[schemars(extend("x-zh" = "欢迎消息的最大长度；更长的回答在句末截断。"))]
     #[schemars(extend("minimum" = 20, "maximum" = 10_000, "x-unit" = "characters", "x-unit-zh" = "字"))]
     pub max_chars: u32,
+    /// Language an agent's welcome must be in; one in another language is refused and the next rung writes. Names and
+    /// brands in other letters are no matter. Templates are sent as they are.
+    #[schemars(extend("x-zh" = "智能体撰写的欢迎消息必须使用的语言；其他语言的回答不予采用，由下一级撰写。人名与品牌用其他文字无妨。模板原样发送。"))]
+    pub language: WelcomeLanguage,
     /// Whether agents are asked for a welcome at all.
     #[schemars(extend("x-zh" = "是否请智能体撰写欢迎消息。"))]
     pub ask_agents: bool,
@@ -101,6 +120,7 @@ impl Default for Welcome {
             total_limit: HumanDuration::from_secs(60),
             late_answer: LateAnswer::Append,
             max_chars: 600,
+            language: WelcomeLanguage::Zh,
             ask_agents: true,
             segment_templates: BTreeMap::from([
                 template(
