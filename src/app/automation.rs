@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     live::Hub,
-    outbound::http_client::{HttpClient, ProxyUse, SetupError},
+    outbound::http_client::{HttpClient, ProxyUse},
     queue::{Handler, Handlers, Queue, QueueSettings},
     registration::{
         Agents, Desk, ESCALATION_JOB, Escalation, EventReceiver, EventSender, FEEDBACK_JOB, FeedbackSender, NOTICE_JOB, NoticeWatch,
@@ -40,18 +40,18 @@ pub(super) fn start(core: &Core, shared: Shared, stop: &CancellationToken, tasks
     }
     let (core, stop, spawner) = (core.clone(), stop.clone(), tasks.clone());
     tasks.spawn(async move {
-        let built = tokio::task::spawn_blocking(Clients::new).await;
-        let clients = match built.map_err(|error| error.to_string()).and_then(|built| built.map_err(|error| error.to_string())) {
-            Ok(clients) => clients,
+        let built = tokio::task::spawn_blocking(|| HttpClient::new(ProxyUse::System)).await;
+        let http = match built.map_err(|error| error.to_string()).and_then(|built| built.map_err(|error| error.to_string())) {
+            Ok(http) => http,
             Err(error) => {
                 tracing::error!(%error, "the automation cannot start");
                 stop.cancel();
                 return;
             }
         };
-        let desk = desk(&core, &clients);
+        let desk = desk(&core, &http);
         watching::start(&core, Arc::clone(&desk), &shared.wake, &stop, &spawner);
-        let queue = queue(&core, &clients.usual, receiver, (Arc::clone(&desk), shared));
+        let queue = queue(&core, &http, receiver, (Arc::clone(&desk), shared));
         let healing = desk.heal(core.settings.clone(), stop.clone());
         match queue.rescue().await {
             Ok(0) => {}
@@ -63,22 +63,10 @@ pub(super) fn start(core: &Core, shared: Shared, stop: &CancellationToken, tasks
     Ok(())
 }
 
-/// The clients for everything outside.
-struct Clients {
-    usual: HttpClient,
-    fresh: HttpClient,
-}
-
-impl Clients {
-    fn new() -> Result<Self, SetupError> {
-        Ok(Self { usual: HttpClient::new(ProxyUse::System)?, fresh: HttpClient::without_pool(ProxyUse::System)? })
-    }
-}
-
-fn desk(core: &Core, clients: &Clients) -> Arc<Desk> {
+fn desk(core: &Core, http: &HttpClient) -> Arc<Desk> {
     let environment = &core.config.registration.environment;
-    let agents = Agents::new(core.store.clone(), clients.usual.clone(), Arc::clone(&core.master), environment);
-    Arc::new(Desk::new(agents, clients.fresh.clone()))
+    let agents = Agents::new(core.store.clone(), http.clone(), Arc::clone(&core.master), environment);
+    Arc::new(Desk::new(agents))
 }
 
 fn queue(core: &Core, http: &HttpClient, receiver: Option<EventReceiver>, (desk, shared): (Arc<Desk>, Shared)) -> Queue {

@@ -12,7 +12,7 @@ use crate::secret::SecretText;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outbound {
-    /// URL that receives `message.created` and the others events. Without it none are sent.
+    /// URL that receives the events of the automation. Without it none are made.
     #[schemars(extend("format" = "http-url", "examples" = ["https://app.example.com/hooks/anmei"]))]
     pub webhook_url: Option<String>,
     /// Standard Webhooks secret (`whsec_` and base64 of 24 to 64 bytes) that signs what is sent.

@@ -13,7 +13,7 @@ use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use super::error::{OpenError, StoreError};
 
 /// Statements kept prepared on each connection.
-const CACHED_STATEMENTS: usize = 64;
+const CACHED_STATEMENTS: usize = 32;
 /// Reads that may run at once on blocking threads.
 const SCANS: u32 = 4;
 

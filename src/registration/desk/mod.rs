@@ -9,7 +9,7 @@ mod recover;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -27,7 +27,10 @@ use super::{
     run::Job,
 };
 use crate::{
-    outbound::{dify::DifyClient, http_client::HttpClient},
+    outbound::{
+        dify::{DifyClient, DifyError},
+        http_client::{HttpClient, ProxyUse},
+    },
     secret::random_bytes,
     settings::{self, Book},
     store::{agents::Agent, registrations::Registration},
@@ -39,7 +42,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// One for the process: it knows how many questions each agent has and how it is doing.
 pub struct Desk {
     agents: Agents,
-    fresh: HttpClient,
+    /// Made when the first breaker opens: its certificates are a second copy in memory.
+    fresh: OnceLock<HttpClient>,
     places: Mutex<HashMap<String, Place>>,
     began: Instant,
 }
@@ -82,9 +86,9 @@ impl NoAnswer {
 }
 
 impl Desk {
-    /// A desk for these agents. `fresh` keeps no connections: what an open breaker lets through goes over it.
-    pub fn new(agents: Agents, fresh: HttpClient) -> Self {
-        Self { agents, fresh, places: Mutex::default(), began: Instant::now() }
+    /// A desk for these agents.
+    pub fn new(agents: Agents) -> Self {
+        Self { agents, fresh: OnceLock::new(), places: Mutex::default(), began: Instant::now() }
     }
 
     /// The agents.
@@ -132,7 +136,18 @@ impl Desk {
     }
 
     fn client(&self, agent: &Agent, fresh: bool) -> Result<DifyClient, AgentKeyError> {
-        if fresh { self.agents.client_over(self.fresh.clone(), agent) } else { self.agents.client(agent) }
+        if !fresh {
+            return self.agents.client(agent);
+        }
+        if self.fresh.get().is_none() {
+            let made = HttpClient::without_pool(ProxyUse::System).map_err(|error| DifyError::Settings(error.to_string()))?;
+            // Another probe may have been first; both are as good.
+            let _second = self.fresh.set(made);
+        }
+        match self.fresh.get() {
+            Some(fresh) => self.agents.client_over(fresh.clone(), agent),
+            None => self.agents.client(agent),
+        }
     }
 
     /// Leave to ask, and whether over a connection of its own.
