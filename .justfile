@@ -42,6 +42,11 @@ clients *ARGS:
     cargo build
     python3 tests/clients/run.py --binary target/debug/anmei-mcp {{ ARGS }}
 
+# The consultants' page in a real Chromium; screenshots in target/screenshots
+browser *ARGS:
+    cargo build
+    python3 tests/browser/run.py --binary target/debug/anmei-mcp {{ ARGS }}
+
 # Kills, power cuts, full and failing disks, locks, clock jumps: what is lost (as root; such as: just torture --only P1)
 torture *ARGS:
     cargo build --release
