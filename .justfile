@@ -42,7 +42,7 @@ clients *ARGS:
     cargo build
     python3 tests/clients/run.py --binary target/debug/anmei-mcp {{ ARGS }}
 
-# Pages of ours in a real Chromium; screenshots in target/screenshots
+# The consultants' page in a real Chromium; screenshots in target/screenshots
 browser *ARGS:
     cargo build
     python3 tests/browser/run.py --binary target/debug/anmei-mcp {{ ARGS }}

@@ -89,7 +89,7 @@ class Chromium:
         elif event == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.errors.append(f"log: {params['entry']['text']} {params['entry'].get('url', '')}")
         elif event == "Page.javascriptDialogOpening":
-            self.errors.append(f"a dialog: {params['message']}")
+            raise Failed(f"the page opened a dialog, which stops it: {params['message']}")
         elif event == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif event == "Network.webSocketCreated":
