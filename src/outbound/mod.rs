@@ -3,8 +3,9 @@
 //! reqwest is used in this folder alone (`tests/it/layers.rs` holds that), behind [`http_client::HttpClient`]: one
 //! pool of connections, no redirects (a key never follows one to another origin), no cookies, no proxy unless the
 //! operator asks for it. On top of it stand the agents ([`dify`]), the signed events for other systems
-//! ([`webhook`], signed by [`standard_webhooks`], which also verifies what others send us), and the ways to reach people
-//! who are not connected ([`channels`], of which e-mail and Redis speak protocols of their own).
+//! ([`webhook`], signed by [`standard_webhooks`], which also verifies what others send us), the ways to reach people
+//! who are not connected ([`channels`], of which e-mail and Redis speak protocols of their own), and a client of MCP
+//! ([`mcp_client`]) for commands that prove a server works.
 //!
 //! Each boundary has one error enum that says what to do next: try again, go on to the next rung, or stop asking and
 //! tell an administrator. Deciding when to try again is the caller's: nothing here retries by itself, sleeps, or
@@ -12,7 +13,9 @@
 
 pub mod channels;
 pub mod dify;
+mod event_stream;
 pub mod http_client;
 pub mod jwks;
+pub mod mcp_client;
 pub mod standard_webhooks;
 pub mod webhook;
