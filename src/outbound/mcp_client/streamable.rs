@@ -64,16 +64,16 @@ impl HttpWire {
             self.session = response.headers().get(SESSION).cloned();
         }
         if status.is_success() && is_event_stream(response.headers()) {
-            return self.from_events(response, id).await;
+            return self.of_events(response, id).await;
         }
-        self.from_body(response, id).await
+        self.of_body(response, id).await
     }
 
     /// Sends what is not answered: a notification, or on HTTP+SSE a request whose answer comes elsewhere.
     pub(super) async fn tell(&self, message: &Outgoing<'_>, headers: HeaderMap) -> Result<(), McpError> {
         let sent = async {
             let response = self.post(message, headers).await?;
-            if response.status().is_success() { Ok(()) } else { self.from_body(response, message.id.unwrap_or_default()).await.map(drop) }
+            if response.status().is_success() { Ok(()) } else { self.of_body(response, message.id.unwrap_or_default()).await.map(drop) }
         };
         let after = self.limits.timeout;
         tokio::time::timeout(after, sent).await.unwrap_or_else(|_| Err(McpError::Timeout { host: self.host(), after }))
@@ -100,7 +100,7 @@ impl HttpWire {
                 // The stream may rest for long between two answers: each answer has a limit of its own.
                 return Ok(self.events(response, Duration::from_hours(1)));
             }
-            match self.from_body(response, 0).await {
+            match self.of_body(response, 0).await {
                 Err(error) => Err(error),
                 Ok(_) => Err(self.not_mcp("the GET was answered with something that is no event stream".into())),
             }
@@ -124,7 +124,7 @@ impl HttpWire {
         request.send().await.map_err(|error| self.unreachable(error))
     }
 
-    async fn from_body(&self, mut response: reqwest::Response, id: u64) -> Result<Value, McpError> {
+    async fn of_body(&self, mut response: reqwest::Response, id: u64) -> Result<Value, McpError> {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
@@ -145,7 +145,7 @@ impl HttpWire {
         }
     }
 
-    async fn from_events(&self, response: reqwest::Response, id: u64) -> Result<Value, McpError> {
+    async fn of_events(&self, response: reqwest::Response, id: u64) -> Result<Value, McpError> {
         let mut events = self.events(response, self.limits.timeout);
         next_answer(&mut events, id, &self.host()).await
     }
