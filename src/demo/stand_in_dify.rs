@@ -19,7 +19,7 @@ mod sse;
 mod words;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, atomic::AtomicU64},
@@ -101,6 +101,8 @@ struct Shared {
     key: SecretText,
     http: HttpClient,
     behaviour: Mutex<Behaviour>,
+    /// How it behaves before that, one question each.
+    before: Mutex<VecDeque<Behaviour>>,
     /// Questions so far.
     asked: AtomicU64,
     mcp: Mutex<Vec<McpServer>>,
@@ -127,6 +129,7 @@ impl StandIn {
             key: key.clone(),
             http: HttpClient::new(ProxyUse::Direct).map_err(io::Error::other)?,
             behaviour: Mutex::new(config.behaviour),
+            before: Mutex::default(),
             asked: AtomicU64::new(0),
             mcp: Mutex::new(config.mcp),
             tools: Mutex::default(),
@@ -145,6 +148,11 @@ impl StandInHandle {
     /// Behaves like this from the next question on.
     pub fn behave(&self, behaviour: Behaviour) {
         *held(&self.shared.behaviour) = behaviour;
+    }
+
+    /// Behaves like this for one question, before all else; several are taken in turn.
+    pub fn behave_once(&self, behaviour: Behaviour) {
+        held(&self.shared.before).push_back(behaviour);
     }
 
     /// Gives it other MCP servers, as an operator would in Dify.

@@ -14,8 +14,9 @@
 //! | 200 with an HTML page, or a stream of something else | the template | failed, `not_dify` | yes | server | when it opens |
 //! | 200 with an `error` event | the template | failed, Dify's code | yes | server | when it opens |
 //! | never answers, only headers, only pings | the template | stopped, `first_byte` | yes | first byte | when it opens |
-//! | falls silent within the answer | the template | failed, `idle` | yes | stall | when it opens |
-//! | cuts the stream, or ends it early | the template | failed, `cut` | yes | cut | when it opens |
+//! | falls silent within the answer | the template | failed, `idle` | yes, once the run is stopped | stall | when it opens |
+//! | cuts the stream, and goes on | the template | failed, `cut` | yes, once the run is stopped | cut | when it opens |
+//! | cuts the stream or ends it early, and has the answer | the answer, from `GET /messages` | answered, `cut` | no | cut | when it opens |
 //! | thinks beyond the deadline | the template | stopped, `deadline` | no | nothing | none |
 //! | answers nothing | the template | failed, `empty` | no | nothing | none |
 //! | answers 5 MB, as one event or as many | the template | failed, `too_large` | no | nothing | none |
@@ -128,8 +129,7 @@ fn streams() -> Vec<Mode> {
         with("other stream", Behaviour::GarbledStream, "not_dify", server),
         with("error event", event("completion_request_error"), "completion_request_error", server),
         with("broken event", event("model_currently_not_support"), "model_currently_not_support", Learns::Broken),
-        with("cut", Behaviour::CutMidStream, "cut", Learns::Failure("Cut")),
-        with("ends early", Behaviour::EndsEarly, "cut", Learns::Failure("Cut")),
+        with("cut", Behaviour::CutMidRun, "cut", Learns::Failure("Cut")),
         with("stall", Behaviour::StallsMidStream, "idle", Learns::Failure("Stall")),
         slow("hang", Behaviour::Hang),
         slow("silent", Behaviour::Silent),
@@ -341,4 +341,42 @@ async fn the_language_is_a_setting() {
         assert_eq!(run["welcome"]["text"] == english, rung == "agent", "{run}");
         assert_eq!(run["welcome"]["reason"].as_str().unwrap().contains("welcome.language"), rung == "static", "{run}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_dify_finished_behind_a_cut_stream_is_found_and_nobody_is_asked_again() {
+    for (n, behaviour) in [Behaviour::CutMidStream, Behaviour::EndsEarly].into_iter().enumerate() {
+        let app = app().await;
+        let name = format!("{behaviour:?}");
+        let dify = meet(&app, &fails("found", Fault::Dify(behaviour), ("answered", "cut"), Learns::Failure("Cut"))).await.unwrap();
+        let run = welcomed(&app, &name, n).await;
+        assert_eq!((run["state"].as_str(), run["welcome"]["rung"].as_str()), (Some("done"), Some("agent")), "{name}: {run}");
+        let runs = dify.ledger.runs();
+        assert_eq!(runs.len(), 1, "{name}: asked once");
+        assert!(!runs[0].stopped, "{name}: what has ended is not stopped");
+        assert_eq!(run["welcome"]["text"].as_str(), runs[0].answer.as_deref(), "{name}: {run}");
+        let call = &run["agent_calls"][0];
+        assert_eq!((call["state"].as_str(), call["error_kind"].as_str()), (Some("answered"), Some("cut")), "{name}: {run}");
+        assert_eq!(call["dify_message_id"].as_str(), Some(runs[0].message_id.as_str()), "{name}: {run}");
+        assert_eq!(why_opened(&app, "found"), None, "{name}: one cut opens no breaker");
+        let again = welcomed(&app, &name, n + 10).await;
+        assert_eq!(again["welcome"]["rung"], "agent", "{name}: {again}");
+        assert_eq!(why_opened(&app, "found").as_deref(), Some("2 failures in a row, the last: Cut"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_behind_a_cut_stream_without_an_answer_is_stopped_before_the_agent_is_asked_again() {
+    let app = app().await;
+    let mode = fails("goes on", Fault::Dify(Behaviour::CutMidRun), ("failed", "cut"), Learns::Failure("Cut"));
+    let dify = meet(&app, &mode).await.unwrap();
+    dify.behave_once(Behaviour::CutMidRun);
+    dify.behave(Behaviour::default());
+    let run = welcomed(&app, mode.name, 1).await;
+    assert_eq!((run["state"].as_str(), run["welcome"]["rung"].as_str()), (Some("done"), Some("agent")), "{run}");
+    let calls: Vec<_> = run["agent_calls"].as_array().unwrap().iter().map(|call| call["state"].as_str().unwrap()).collect();
+    assert_eq!(calls, ["failed", "answered"], "{run}");
+    let runs = dify.ledger.runs();
+    assert_eq!(runs.iter().map(|run| run.stopped).collect::<Vec<_>>(), [true, false], "{runs:?}");
+    assert_eq!(run["welcome"]["text"].as_str(), runs[1].answer.as_deref(), "{run}");
 }

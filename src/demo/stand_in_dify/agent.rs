@@ -121,15 +121,7 @@ impl Run {
         let pieces: Vec<String> = letters.chunks(8).map(|piece| piece.iter().collect()).collect();
         let half = pieces.len() / 2;
         for (at, piece) in pieces.iter().enumerate() {
-            let breaks_off = matches!(self.behaviour, Behaviour::CutMidStream | Behaviour::EndsEarly | Behaviour::StallsMidStream);
-            if breaks_off && at == half {
-                // The run itself goes on to its end, which nobody sees.
-                self.shared.ledger.change(&self.task_id, |run| run.answer = Some(text.to_owned()));
-                match self.behaviour {
-                    Behaviour::CutMidStream => self.out.cut().await,
-                    Behaviour::StallsMidStream => self.shared.shutdown.cancelled().await,
-                    _ => {}
-                }
+            if at == half && self.breaks_off(text).await {
                 return;
             }
             self.say(piece).await;
@@ -139,6 +131,26 @@ impl Run {
             self.out.event("message_replace", json!({ "answer": text })).await;
         }
         self.end(text).await;
+    }
+
+    /// In the midst of the answer: whether nothing more is said.
+    async fn breaks_off(&self, text: &str) -> bool {
+        // The run itself goes on: to its end, which nobody sees, or without one.
+        let unseen = || self.shared.ledger.change(&self.task_id, |run| run.answer = Some(text.to_owned()));
+        match self.behaviour {
+            Behaviour::EndsEarly => unseen(),
+            Behaviour::CutMidStream => {
+                unseen();
+                self.out.cut().await;
+            }
+            Behaviour::CutMidRun => {
+                self.out.cut().await;
+                self.shared.shutdown.cancelled().await;
+            }
+            Behaviour::StallsMidStream => self.shared.shutdown.cancelled().await,
+            _ => return false,
+        }
+        true
     }
 
     async fn begin(&self) {

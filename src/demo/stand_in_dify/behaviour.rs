@@ -39,7 +39,11 @@ pub enum Behaviour {
     CutMidStream,
     /// As `CutMidStream`, but the stream ends in good order, without `message_end`.
     EndsEarly,
-    /// Calls its tools, says half of the welcome, and then nothing more, while the connection stays open.
+    /// Calls its tools, says half of the welcome, and breaks the connection; the run goes on until it is stopped, and
+    /// `GET /messages` has no answer.
+    CutMidRun,
+    /// Calls its tools, says half of the welcome, and then nothing more, while the connection stays open. The run never
+    /// ends.
     StallsMidStream,
     /// Answers 429 in Dify's words, and asks to be left alone for so many seconds.
     Busy {

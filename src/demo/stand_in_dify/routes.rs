@@ -118,7 +118,9 @@ async fn begin(shared: Arc<Shared>, headers: &HeaderMap, question: Question) -> 
     let Some(subject) = inputs.get("user_id").and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned) else {
         return error(400, "invalid_param", "user_id is required in input form");
     };
-    let behaviour = held(&shared.behaviour).at(shared.asked.fetch_add(1, Ordering::Relaxed));
+    let asked = shared.asked.fetch_add(1, Ordering::Relaxed);
+    let once = held(&shared.before).pop_front();
+    let behaviour = once.unwrap_or_else(|| held(&shared.behaviour).at(asked));
     let entry = entry_for(&shared, headers, inputs, question.query, user);
     if let Some(failure) = failure_of(&behaviour).await {
         shared.ledger.begin(entry);

@@ -6,7 +6,10 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answered, Desk, NoAnswer, Question};
+use super::{
+    Answered, Desk, NoAnswer, Question,
+    recover::{look, look_until},
+};
 use crate::{
     drill,
     ids::new_id,
@@ -86,10 +89,14 @@ impl Desk {
         loop {
             tokio::select! {
                 biased;
-                result = &mut asking => return (result, ids, slow_start),
-                event = progress.recv() => if let Some(Progress::Started { task_id, conversation_id, message_id }) = event {
+                result = &mut asking => {
+                    // A short stream may be over before its first event was looked at.
+                    let unheard = std::iter::from_fn(|| progress.try_recv().ok()).find_map(ids_of);
+                    return (result, unheard.unwrap_or(ids), slow_start);
+                }
+                event = progress.recv() => if let Some(told) = event.and_then(ids_of) {
                     begun = true;
-                    ids = DifyIds { task_id: Some(task_id), conversation_id, message_id };
+                    ids = told;
                     let first = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
                     if let Err(error) = job.runner.store.note_agent_ids(call_id, first, ids.clone()).await {
                         tracing::warn!(registration.id = run.id, %error, "Dify's ids of a run could not be written down");
@@ -103,38 +110,65 @@ impl Desk {
         }
     }
 
-    /// Ends the question's row, stops a run nobody waits for, and makes of an answer what may be shown.
+    /// Ends the question's row, and makes of an answer what may be shown. An answer that Dify finished behind a broken
+    /// stream is looked for first; a run that has none is stopped, and only then may anybody be asked again.
     async fn close(&self, job: &Job<'_>, question: &Question<'_>, closing: Closing<'_>) -> Result<Answered, NoAnswer> {
         let Closing { call_id, client, asked, ids, result, slow_start } = closing;
-        let duration_ms = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let late = Instant::now() > question.times.deadline;
         let (end, outcome) = match result {
-            Ok(answer) => judged(job, &answer, question.rung, late),
+            Ok(answer) => judged(job, &answer, question.rung, is_late(question)),
             Err(error) => {
-                if error.may_have_answered()
-                    && let Some(task) = &ids.task_id
-                {
-                    stop(client, task, &dify_user(&question.run.id)).await;
-                }
-                let reason = if slow_start {
-                    format!("nothing came within {} ms (time to first byte)", question.agent.first_byte_ms)
+                let found = if error.may_have_answered() {
+                    look(client, &ids, &dify_user(&question.run.id), look_until(question.times.deadline)).await
                 } else {
-                    error.to_string()
+                    None
                 };
-                let state = if matches!(error, DifyError::Cancelled | DifyError::Deadline { .. }) { "stopped" } else { "failed" };
-                let kind = if slow_start { "first_byte" } else { error.kind() };
-                let end =
-                    AgentCallEnd { state, ids, error_kind: Some(kind.to_owned()), error: Some(reason.clone()), ..AgentCallEnd::default() };
-                let may_pass = slow_start || matches!(error.class(), Class::Retry | Class::RetryOnce);
-                let again_at = may_pass.then(|| Instant::now() + error.retry_after().unwrap_or_default());
-                (end, Err(NoAnswer { reason, again_at }))
+                let (broken, outcome) = failed(question, ids, &error, slow_start);
+                match found {
+                    None => (broken, outcome),
+                    Some(answer) => {
+                        let (end, outcome) = judged(job, &answer, question.rung, is_late(question));
+                        let ids = DifyIds { task_id: broken.ids.task_id, ..end.ids };
+                        // That its stream broke stays on record beside the answer.
+                        let (error_kind, error) = (end.error_kind.or(broken.error_kind), end.error.or(broken.error));
+                        (AgentCallEnd { ids, error_kind, error, ..end }, outcome)
+                    }
+                }
             }
         };
+        let duration_ms = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
         if let Err(error) = job.runner.store.end_agent_call(&call_id, AgentCallEnd { duration_ms, ..end }).await {
             tracing::warn!(registration.id = question.run.id, %error, "the end of a question could not be written down");
         }
         outcome
     }
+}
+
+/// What Dify calls the run, when the event tells.
+fn ids_of(event: Progress) -> Option<DifyIds> {
+    match event {
+        Progress::Started { task_id, conversation_id, message_id } => Some(DifyIds { task_id: Some(task_id), conversation_id, message_id }),
+        Progress::Thought { .. } => None,
+    }
+}
+
+/// Whether the welcome had to be made without it.
+fn is_late(question: &Question<'_>) -> bool {
+    Instant::now() > question.times.deadline
+}
+
+/// A question without an answer: its row's end, and whether asking again may help.
+fn failed(question: &Question<'_>, ids: DifyIds, error: &DifyError, slow_start: bool) -> (AgentCallEnd, Result<Answered, NoAnswer>) {
+    let reason = if slow_start {
+        format!("nothing came within {} ms (time to first byte)", question.agent.first_byte_ms)
+    } else {
+        error.to_string()
+    };
+    let state = if matches!(error, DifyError::Cancelled | DifyError::Deadline { .. }) { "stopped" } else { "failed" };
+    let kind = if slow_start { "first_byte" } else { error.kind() };
+    let end = AgentCallEnd { state, ids, error_kind: Some(kind.to_owned()), error: Some(reason.clone()), ..AgentCallEnd::default() };
+    let may_pass = slow_start || matches!(error.class(), Class::Retry | Class::RetryOnce);
+    let again_at = may_pass.then(|| Instant::now() + error.retry_after().unwrap_or_default());
+    (end, Err(NoAnswer { reason, again_at }))
 }
 
 /// How a question ended, before it is written down.

@@ -1,4 +1,4 @@
-//! The answer to a question whose process ended: Dify may have it.
+//! The answer to a question whose process ended or whose stream broke: Dify may have it.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::{
     question::{dify_user, judged, stop},
 };
 use crate::{
-    outbound::dify::{Answer, Lost},
+    outbound::dify::{Answer, DifyClient, Lost},
     queue::JobError,
     registration::run::Job,
     store::{
-        agent_calls::{AgentCall, AgentCallEnd},
+        agent_calls::{AgentCall, AgentCallEnd, DifyIds},
         agents::Agent,
         registrations::Registration,
     },
@@ -21,6 +21,8 @@ use crate::{
 
 /// How long the look for a lost answer may take when there is no deadline to keep.
 const LOOK: Duration = Duration::from_secs(2);
+/// And while a customer waits: whoever has no answer must still be asked again.
+const QUICK_LOOK: Duration = Duration::from_millis(500);
 
 /// The answer to a question that was cut off with its process, if Dify has it. Every open question is closed.
 pub(in crate::registration) async fn recover(job: &Job<'_>, run: &Registration, until: Instant) -> Result<Option<Answered>, JobError> {
@@ -35,7 +37,7 @@ pub(in crate::registration) async fn recover(job: &Job<'_>, run: &Registration, 
     for call in open {
         let agent = agents.iter().find(|agent| agent.id == call.agent_id);
         let answer = match agent {
-            Some(agent) if found.is_none() => look(job, run, agent, &call, until).await,
+            Some(agent) if found.is_none() => look_for(job, run, agent, &call, until).await,
             _ => None,
         };
         let rung = if call.rung == "agent" { "agent" } else { "fallback_agent" };
@@ -50,17 +52,38 @@ pub(in crate::registration) async fn recover(job: &Job<'_>, run: &Registration, 
     Ok(found)
 }
 
-/// Looks once; then asks Dify to stop a run that is still going on, since another one will take its place.
-async fn look(job: &Job<'_>, run: &Registration, agent: &Agent, call: &AgentCall, until: Instant) -> Option<Answer> {
+async fn look_for(job: &Job<'_>, run: &Registration, agent: &Agent, call: &AgentCall, until: Instant) -> Option<Answer> {
     let client = job.runner.desk.agents().client(agent).ok()?;
-    let user = dify_user(&run.id);
-    let lost = Lost { conversation_id: call.dify_conversation_id.as_deref(), message_id: call.dify_message_id.as_deref(), user: &user };
+    let ids = DifyIds {
+        task_id: call.task_id.clone(),
+        conversation_id: call.dify_conversation_id.clone(),
+        message_id: call.dify_message_id.clone(),
+    };
     let limit = if until > Instant::now() { until } else { Instant::now() + LOOK };
-    let found = tokio::time::timeout_at(limit, client.find_answer(lost)).await.ok()?.ok()?;
+    look(&client, &ids, &dify_user(&run.id), limit).await
+}
+
+/// Until when to look for the answer of a question of this process.
+pub(super) fn look_until(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    if now < deadline { deadline.min(now + QUICK_LOOK) } else { now + LOOK }
+}
+
+/// Looks once; then asks Dify to stop a run that is still going on, since another one will take its place.
+pub(super) async fn look(client: &DifyClient, ids: &DifyIds, user: &str, limit: Instant) -> Option<Answer> {
+    let lost = Lost { conversation_id: ids.conversation_id.as_deref(), message_id: ids.message_id.as_deref(), user };
+    let found = match tokio::time::timeout_at(limit, client.find_answer(lost)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the answer of a broken question could not be looked for");
+            None
+        }
+        Err(_) => None,
+    };
     if found.is_none()
-        && let Some(task) = &call.task_id
+        && let Some(task) = &ids.task_id
     {
-        stop(&client, task, &user).await;
+        stop(client, task, user).await;
     }
     found
 }
