@@ -149,7 +149,7 @@ impl Records for Memory {
         Ok(found)
     }
 
-    async fn services(&self) -> Result<Vec<Service>, RecordsError> {
+    async fn services(&self, _now: DateTime<Utc>) -> Result<Vec<Service>, RecordsError> {
         self.asked()?;
         let mut found = self.services.clone();
         found.sort_by(|a, b| (&a.category, &a.code).cmp(&(&b.category, &b.code)));

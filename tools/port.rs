@@ -252,6 +252,8 @@ pub struct NewPlan {
     pub parent_id: Option<String>,
     /// The plan itself.
     pub body: Value,
+    /// The time.
+    pub now: DateTime<Utc>,
 }
 
 /// A consultation summary to be stored.
@@ -267,6 +269,8 @@ pub struct NewSummary {
     pub key_points: Vec<String>,
     /// The data the summary was made from.
     pub source: Value,
+    /// The time.
+    pub now: DateTime<Utc>,
 }
 
 /// What the store gave a new row.
@@ -371,8 +375,8 @@ pub trait Records: Send + Sync {
     async fn messages(&self, conversation_id: &str, limit: u32) -> Result<Vec<Message>, RecordsError>;
     /// Who takes part in a conversation: its customer, and everybody who wrote.
     async fn participants(&self, conversation_id: &str) -> Result<Vec<Participant>, RecordsError>;
-    /// The whole service catalogue, ordered by category and code.
-    async fn services(&self) -> Result<Vec<Service>, RecordsError>;
+    /// The whole service catalogue, ordered by category and code; bookings are those of the year before `now`.
+    async fn services(&self, now: DateTime<Utc>) -> Result<Vec<Service>, RecordsError>;
     /// One plan.
     async fn plan(&self, id: &str) -> Result<Option<Plan>, RecordsError>;
     /// Stores a plan, always as `pending_physician_review`.

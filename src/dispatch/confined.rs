@@ -101,8 +101,8 @@ impl Records for Confined<'_> {
         self.records.participants(conversation_id).await
     }
 
-    async fn services(&self) -> Answer<Vec<Service>> {
-        self.records.services().await
+    async fn services(&self, now: DateTime<Utc>) -> Answer<Vec<Service>> {
+        self.records.services(now).await
     }
 
     async fn plan(&self, id: &str) -> Answer<Option<Plan>> {

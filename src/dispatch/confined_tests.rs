@@ -71,8 +71,9 @@ async fn found(records: &dyn Records, user_id: &str) -> Vec<&'static str> {
         consultation_type: "skin".into(),
         key_points: Vec::new(),
         source: json!({}),
+        now: from_ms(NOW),
     };
-    let plan = NewPlan { customer_id: Some(user_id.into()), parent_id: None, body: json!({}) };
+    let plan = NewPlan { customer_id: Some(user_id.into()), parent_id: None, body: json!({}), now: from_ms(NOW) };
     let some = |items: Result<usize, RecordsError>| items.is_ok_and(|count| count > 0);
     let asked = [
         ("user", records.user(user_id).await.unwrap().is_some()),
@@ -107,7 +108,7 @@ async fn searching_is_refused_and_what_is_no_person_is_open() {
     let (_dir, store) = clinic().await;
     let confined = Confined { records: &store, user_id: Some("me") };
     assert!(matches!(confined.search_users("张", 5).await, Err(RecordsError::OutOfScope)));
-    assert_eq!(confined.services().await.unwrap().len(), 0);
-    let nobodys = NewPlan { customer_id: None, parent_id: None, body: json!({}) };
+    assert_eq!(confined.services(from_ms(NOW)).await.unwrap().len(), 0);
+    let nobodys = NewPlan { customer_id: None, parent_id: None, body: json!({}), now: from_ms(NOW) };
     assert!(matches!(confined.save_plan(nobodys).await, Err(RecordsError::OutOfScope)));
 }

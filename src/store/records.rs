@@ -2,9 +2,6 @@
 //!
 //! Point reads run on the calling thread, everything that may take longer on a blocking one. Nothing here decides
 //! anything: a rule of the domain belongs to the tools, a query to its aggregate's file.
-//!
-//! The port asks for `created_at` of what it stores, and for bookings of the last year, without naming a time: the
-//! machine's clock is their stated source, and this is the only file of the store that asks it.
 
 use anmei_mcp_tools::{
     Records,
@@ -17,10 +14,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Store, claims, consultations, conversations, messages, plans, search, services, users};
-use crate::{
-    clock::{Clock, SystemClock, from_ms},
-    ids::new_id_at,
-};
+use crate::{clock::from_ms, ids::new_id_at};
 
 type Answer<T> = Result<T, RecordsError>;
 
@@ -58,7 +52,7 @@ impl Records for Store {
     }
 
     async fn save_summary(&self, summary: NewSummary) -> Answer<Stored> {
-        let stored = stored();
+        let stored = stored(summary.now);
         let (id, now_ms) = (stored.id.clone(), stored.created_at.timestamp_millis());
         self.write(move |db| Ok(consultations::save_summary(db, &id, &summary, now_ms)?)).await?;
         Ok(stored)
@@ -82,8 +76,8 @@ impl Records for Store {
         Ok(self.scan(move |db| conversations::participants(db, &id)).await?)
     }
 
-    async fn services(&self) -> Answer<Vec<Service>> {
-        Ok(self.scan(|db| services::all(db, SystemClock.now_ms())).await?)
+    async fn services(&self, now: DateTime<Utc>) -> Answer<Vec<Service>> {
+        Ok(self.scan(move |db| services::all(db, now.timestamp_millis())).await?)
     }
 
     async fn plan(&self, id: &str) -> Answer<Option<Plan>> {
@@ -91,7 +85,7 @@ impl Records for Store {
     }
 
     async fn save_plan(&self, plan: NewPlan) -> Answer<Stored> {
-        let stored = stored();
+        let stored = stored(plan.now);
         let (id, now_ms) = (stored.id.clone(), stored.created_at.timestamp_millis());
         self.write(move |db| Ok(plans::save(db, &id, &plan, now_ms)?)).await?;
         Ok(stored)
@@ -139,8 +133,8 @@ impl From<claims::Claim> for Claim {
 }
 
 /// Id and time of a new row. The time is cut to what the database keeps, so that a later read says the same.
-fn stored() -> Stored {
-    let now_ms = SystemClock.now_ms();
+fn stored(now: DateTime<Utc>) -> Stored {
+    let now_ms = now.timestamp_millis();
     Stored { id: new_id_at(now_ms), created_at: from_ms(now_ms) }
 }
 

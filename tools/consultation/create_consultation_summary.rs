@@ -102,6 +102,7 @@ impl NativeTool for CreateConsultationSummary {
             consultation_type: consultation_type.clone(),
             key_points: key_points.clone(),
             source: serde_json::to_value(&given).map_err(|error| ToolError::Internal(format!("the data cannot be stored: {error}")))?,
+            now: ctx.now,
         });
         let stored = stored.await?;
         let (status, note) = status(&missing_fields);
@@ -157,7 +158,7 @@ async fn consultation_type(ctx: &Context<'_>, given: &Given, consultation: Optio
             return Ok(consultation.kind.clone());
         }
         if let Some(code) = &consultation.service_code {
-            let services = ctx.records.services().await?;
+            let services = ctx.records.services(ctx.now).await?;
             if let Some(service) = services.into_iter().find(|service| &service.code == code) {
                 return Ok(service.category);
             }

@@ -74,7 +74,7 @@ impl NativeTool for AnalyzeCustomer {
         let activity = ctx.records.activity(id, ctx.now).await?;
         let customer = ctx.records.customer(id).await?.unwrap_or_default();
         let preferences = ctx.records.preferences(id).await?.unwrap_or_default();
-        let services = ctx.records.services().await?;
+        let services = ctx.records.services(ctx.now).await?;
         let facts = Facts { activity: &activity, registered_at: user.registered_at, now: ctx.now };
         let picture = Picture {
             is_active: user.is_active,

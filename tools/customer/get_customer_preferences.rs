@@ -111,7 +111,7 @@ impl NativeTool for GetCustomerPreferences {
         }
         let stored = ctx.records.preferences(id).await?;
         let activity = ctx.records.activity(id, ctx.now).await?;
-        let services = if activity.services.is_empty() { Vec::new() } else { ctx.records.services().await? };
+        let services = if activity.services.is_empty() { Vec::new() } else { ctx.records.services(ctx.now).await? };
         Ok(told(user.id, stored, &activity, &services))
     }
 }

@@ -161,7 +161,7 @@ impl NativeTool for GetServiceInfo {
     }
 
     async fn run(self, ctx: &Context<'_>) -> Result<ServiceInfo, ToolError> {
-        let services = ctx.records.services().await?;
+        let services = ctx.records.services(ctx.now).await?;
         Ok(answer(&catalogue::on_offer(&services), self.service_type.trim()))
     }
 }

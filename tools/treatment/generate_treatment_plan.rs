@@ -62,7 +62,7 @@ impl NativeTool for GenerateTreatmentPlan {
     }
 
     async fn run(self, ctx: &Context<'_>) -> Result<StoredPlan, ToolError> {
-        let services = ctx.records.services().await?;
+        let services = ctx.records.services(ctx.now).await?;
         let brief = constraints::gather(self.customer_profile, self.requirements, &services, ctx).await?;
         let body = make::make(&brief, &services, ctx.now)?;
         let kept = Kept { body, constraints: brief.constraints };
@@ -78,7 +78,7 @@ pub(crate) async fn store(
     ctx: &Context<'_>,
 ) -> Result<StoredPlan, ToolError> {
     let body = serde_json::to_value(&kept).map_err(|error| ToolError::Internal(format!("the plan cannot be written as JSON: {error}")))?;
-    let stored = ctx.records.save_plan(NewPlan { customer_id, parent_id, body }).await?;
+    let stored = ctx.records.save_plan(NewPlan { customer_id, parent_id, body, now: ctx.now }).await?;
     Ok(StoredPlan { plan_id: stored.id, body: kept.body })
 }
 

@@ -94,7 +94,7 @@ impl NativeTool for OptimizePlan {
 
     async fn run(self, ctx: &Context<'_>) -> Result<Revision, ToolError> {
         let original = load(&self.plan_id, ctx).await?;
-        let services = ctx.records.services().await?;
+        let services = ctx.records.services(ctx.now).await?;
         let heard = understand(&self.feedback, &original.kept.body, &services)?;
         let brief = brief(&original, &heard, &services, ctx).await.map_err(about_feedback)?;
         let body = make::make(&brief, &services, ctx.now).map_err(about_feedback)?;

@@ -126,7 +126,10 @@ async fn impossible_and_unintelligible_feedback_is_refused_with_what_would_help(
     assert!(minor.contains("guardian"));
     let unknown = call(&tool(), &records, json!({"plan_id": "nope", "feedback": "太贵"})).await.unwrap_err();
     assert!(matches!(unknown, ToolError::NotFound(_)));
-    let foreign = records.save_plan(NewPlan { customer_id: None, parent_id: None, body: json!({"note": "by hand"}) }).await.unwrap();
+    let foreign = records
+        .save_plan(NewPlan { customer_id: None, parent_id: None, body: json!({"note": "by hand"}), now: crate::memory::now() })
+        .await
+        .unwrap();
     let error = call(&tool(), &records, json!({"plan_id": foreign.id, "feedback": "太贵"})).await.unwrap_err();
     assert!(matches!(error, ToolError::Argument { .. }));
     let forbidden = revise(&records, &plan, "我怀孕了，想加一个光子嫩肤").await.unwrap_err();

@@ -88,7 +88,7 @@ async fn every_kind_is_stored_and_an_import_can_be_repeated() {
     assert_eq!(store.import(clinic(), NOW).await.unwrap(), ImportSummary { added: 10, changed: 0, unchanged: 0 });
     assert_eq!(store.import(clinic(), NOW + 1000).await.unwrap(), ImportSummary { added: 0, changed: 0, unchanged: 10 });
     assert_eq!(store.plan("pln_2").await.unwrap().unwrap().status, "pending_physician_review");
-    assert_eq!(store.services().await.unwrap().len(), 1);
+    assert_eq!(store.services(from_ms(NOW)).await.unwrap().len(), 1);
     // The customer's message counts as the customer's although the file does not say who sent it.
     assert_eq!(store.messages("cnv_1", 10).await.unwrap()[0].sender_id.as_deref(), Some("usr_1"));
     // And it moved its conversation forward.

@@ -7,7 +7,7 @@ use anmei_mcp_tools::{
 use serde_json::json;
 
 use crate::{
-    clock::{Clock, SystemClock, from_ms},
+    clock::from_ms,
     store::{
         Store,
         import::{ConsultationRecord, ConversationRecord, MessageRecord, Record, ServiceRecord, UserRecord},
@@ -169,18 +169,17 @@ async fn services_are_ordered_and_count_bookings_of_a_year() {
             ..ServiceRecord::default()
         })
     };
-    let now = SystemClock.now_ms();
     let (_dir, store) = clinic(vec![
         service("peel", "skin"),
         service("botox", "injection"),
         service("aqua", "skin"),
-        visit("1", "treatment", "completed", now - 10 * DAY, 0),
-        visit("2", "treatment", "completed", now - 366 * DAY, 0),
-        visit("3", "treatment", "cancelled", now - 10 * DAY, 0),
-        visit("4", "treatment", "completed", now + 10 * DAY, 0),
+        visit("1", "treatment", "completed", NOW - 10 * DAY, 0),
+        visit("2", "treatment", "completed", NOW - 366 * DAY, 0),
+        visit("3", "treatment", "cancelled", NOW - 10 * DAY, 0),
+        visit("4", "treatment", "completed", NOW + 10 * DAY, 0),
     ])
     .await;
-    let found = store.services().await.unwrap();
+    let found = store.services(from_ms(NOW)).await.unwrap();
     assert_eq!(
         found.iter().map(|one| (one.code.as_str(), one.bookings_year)).collect::<Vec<_>>(),
         [("botox", 0), ("aqua", 0), ("peel", 1)]
@@ -192,12 +191,12 @@ async fn services_are_ordered_and_count_bookings_of_a_year() {
 #[tokio::test]
 async fn a_plan_waits_for_a_physician_and_a_summary_is_kept() {
     let (_dir, store) = clinic(vec![]).await;
-    let plan = NewPlan { customer_id: Some("usr_1".into()), parent_id: None, body: json!({"status": "approved"}) };
+    let plan = NewPlan { customer_id: Some("usr_1".into()), parent_id: None, body: json!({"status": "approved"}), now: from_ms(NOW) };
     let stored = store.save_plan(plan).await.unwrap();
     let read = store.plan(&stored.id).await.unwrap().unwrap();
-    assert_eq!((read.status.as_str(), read.created_at), ("pending_physician_review", stored.created_at));
+    assert_eq!((read.status.as_str(), read.created_at), ("pending_physician_review", from_ms(NOW)));
     assert_eq!(read.body, json!({"status": "approved"}));
-    let orphan = NewPlan { customer_id: None, parent_id: Some("nothing".into()), body: json!({}) };
+    let orphan = NewPlan { customer_id: None, parent_id: Some("nothing".into()), body: json!({}), now: from_ms(NOW) };
     assert!(store.save_plan(orphan).await.is_err());
     let summary = NewSummary {
         consultation_id: None,
@@ -205,6 +204,7 @@ async fn a_plan_waits_for_a_physician_and_a_summary_is_kept() {
         consultation_type: "skin".into(),
         key_points: vec!["色斑".into()],
         source: json!({"concern": "色斑"}),
+        now: from_ms(NOW),
     };
     let stored = store.save_summary(summary).await.unwrap();
     let kept: String = store
