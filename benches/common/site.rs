@@ -40,6 +40,7 @@ pub(crate) struct Daemon {
     pub(crate) process: Process,
     pub(crate) mcp: SocketAddr,
     pub(crate) hook: SocketAddr,
+    pub(crate) live: SocketAddr,
 }
 
 impl Site {
@@ -91,11 +92,15 @@ impl Site {
         command.arg("serve").arg("--data-dir").arg(&self.data).arg("--config").arg(&self.config);
         let mut process = Process::spawn(&mut command, &self.log(), &self.log())?;
         let id = process.id();
-        let (mcp, hook) = process.wait_for(&self.log(), Duration::from_micros(200), || {
+        let (mcp, hook, live) = process.wait_for(&self.log(), Duration::from_micros(200), || {
             let said: Value = serde_json::from_slice(&fs::read(&ready).ok()?).ok()?;
-            (said.get("pid")?.as_u64()? == u64::from(id)).then_some((address(said.get("mcp")?)?, address(said.get("hook")?)?))
+            (said.get("pid")?.as_u64()? == u64::from(id)).then_some((
+                address(said.get("mcp")?)?,
+                address(said.get("hook")?)?,
+                address(said.get("live")?)?,
+            ))
         })?;
-        Ok(Daemon { process, mcp, hook })
+        Ok(Daemon { process, mcp, hook, live })
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -115,6 +120,23 @@ impl Site {
         count(&self.database()?, table)
     }
 
+    /// What `job verify` finds wrong in the database; the daemon must not run.
+    pub(crate) fn findings(&self) -> Result<u64> {
+        let ended = self.command(&["job", "verify", "--json"], "");
+        // Findings make the command fail, and are printed all the same.
+        let printed = fs::read_to_string(self.printed())?;
+        let said = serde_json::from_str::<Value>(&printed).ok().and_then(|said| said.get("findings")?.as_u64());
+        match (said, ended) {
+            (Some(findings), _) => Ok(findings),
+            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => anyhow::bail!("`job verify --json` printed: {printed}"),
+        }
+    }
+
+    fn printed(&self) -> PathBuf {
+        self.scratch.join("printed.txt")
+    }
+
     fn program(&self) -> Command {
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {
@@ -129,7 +151,7 @@ impl Site {
 
     /// Runs one of the other commands with this on its standard input, and gives what it printed.
     pub(crate) fn command(&self, arguments: &[&str], input: &str) -> Result<String> {
-        let printed = self.scratch.join("printed.txt");
+        let printed = self.printed();
         fs::write(&printed, "")?;
         let mut command = self.program();
         command.args(arguments).arg("--data-dir").arg(&self.data).arg("--config").arg(&self.config);

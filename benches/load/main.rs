@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports on the terminal")]
 
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "the other benchmark uses the rest")]
 mod common;
 mod measure;
 mod people;

@@ -1,15 +1,17 @@
 //! `cargo bench --bench registrations`: the whole automation under load, each figure beside its goal.
 //!
 //! The daemon is the one that ships, on a data directory of its own under `target/bench`, on a real disk. The agents
-//! (stand-ins for Dify that think for 2 s, fail and stall, and really call our tools) and the receiver of events live
-//! in this process, on the same cores. What counts is what the rows say after an orderly stop; only the time an intake
-//! takes is the client's own.
+//! (stand-ins for Dify that think for 2 s, fail and stall, and really call our tools), the consultants on their live
+//! connections and the receiver of events live in this process, on the same cores. What counts is what the rows say
+//! after an orderly stop, and what `job verify` says of them; only the time an intake takes and the moment at which a
+//! notice arrives are the clients' own.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports on the terminal")]
 
 mod agents;
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "the other benchmark uses the rest")]
 mod common;
+mod consultants;
 mod receiver;
 mod report;
 mod rows;
@@ -22,7 +24,6 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use serde_json::json;
 
 use self::{
     agents::Agents,
@@ -31,9 +32,6 @@ use self::{
     report::Report,
     scenario::{Outside, Scenario},
 };
-
-/// Consultants who are told of every customer.
-const CONSULTANTS: i64 = 5;
 
 /// Measures the registration automation.
 #[derive(Parser)]
@@ -78,13 +76,16 @@ fn measure(arguments: &Arguments) -> Result<bool> {
     let receiver = runtime.block_on(Receiver::start())?;
     let agents = runtime.block_on(Agents::start())?;
     let settings = receiver.settings();
-    let site =
-        Site::prepare(&arguments.binary, scratch.path(), &Beginning { group: agents::GROUP, users: &consultants(), settings: &settings })
-            .context("preparing an installation")?;
+    let site = Site::prepare(
+        &arguments.binary,
+        scratch.path(),
+        &Beginning { group: agents::GROUP, users: &consultants::accounts(), settings: &settings },
+    )
+    .context("preparing an installation")?;
     agents.add_to(&site).context("adding the agents")?;
 
     let mut report = Report::new(&site, &agents)?;
-    let outside = Outside { agents, receiver };
+    let outside = Outside { agents, receiver, runtime: runtime.handle().clone() };
     for scenario in Scenario::all(arguments.quick) {
         if arguments.only.is_empty() || arguments.only.iter().any(|name| name == scenario.name) {
             eprintln!("{}", scenario.what());
@@ -98,10 +99,4 @@ fn measure(arguments: &Arguments) -> Result<bool> {
     println!("written to {}", summary.display());
     runtime.block_on(outside.stop());
     Ok(report.met())
-}
-
-/// The consultants as JSON lines.
-fn consultants() -> String {
-    let consultant = |n| json!({"id": format!("usr_consultant_{n}"), "username": format!("顾问{n}"), "roles": ["consultant"]});
-    (1..=CONSULTANTS).map(|n| consultant(n).to_string()).collect::<Vec<_>>().join("\n")
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, OpenFlags, Row};
 use serde::Serialize;
 
-use crate::CONSULTANTS;
+use crate::consultants::{Arrivals, CONSULTANTS};
 
 /// A welcome is due so long after acceptance.
 pub(crate) const DEADLINE_MS: f64 = 3_000.0;
@@ -25,8 +25,11 @@ pub(crate) struct Rows {
     pub(crate) welcome_p99_ms: f64,
     pub(crate) conversation_p50_ms: f64,
     pub(crate) conversation_p99_ms: f64,
+    /// Until the notice had arrived at every consultant.
     pub(crate) notice_p50_ms: f64,
     pub(crate) notice_p99_ms: f64,
+    /// Until the notices of all consultants were stored.
+    pub(crate) notice_stored_p99_ms: f64,
     /// An agent wrote the welcome, or the message that followed it.
     pub(crate) agent_success_pct: f64,
     /// An agent wrote the welcome itself.
@@ -51,7 +54,8 @@ const RUNS: &str = "
            (SELECT max(started_at + duration_ms) FROM registration_steps
              WHERE registration_id = r.id AND step = 'open_conversation' AND state = 'done') - r.accepted_at,
            (SELECT max(started_at + duration_ms) FROM registration_steps
-             WHERE registration_id = r.id AND step = 'notify_consultants' AND state = 'done') - r.accepted_at
+             WHERE registration_id = r.id AND step = 'notify_consultants' AND state = 'done') - r.accepted_at,
+           r.id, r.accepted_at
       FROM registrations r WHERE r.accepted_at >= ?1";
 const AGENT_CALLS: &str = "SELECT state || coalesce(': ' || error_kind, ''), count(*) FROM agent_calls
      WHERE registration_id IN (SELECT id FROM registrations WHERE accepted_at >= ?1) GROUP BY 1";
@@ -69,11 +73,15 @@ struct Run {
     /// Milliseconds from acceptance.
     welcome: Option<f64>,
     conversation: Option<f64>,
+    notice_stored: Option<f64>,
+    /// At every consultant.
     notice: Option<f64>,
 }
 
 impl Run {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn of(row: &Row<'_>, arrivals: &Arrivals) -> rusqlite::Result<Self> {
+        let (id, accepted_at): (String, i64) = (row.get(9)?, row.get(10)?);
+        let at_all = arrivals.get(&id).filter(|at| at.len() as i64 == CONSULTANTS);
         Ok(Self {
             conversations: row.get(0)?,
             welcomes: row.get(1)?,
@@ -83,7 +91,8 @@ impl Run {
             followed: row.get(5)?,
             welcome: row.get(6)?,
             conversation: row.get(7)?,
-            notice: row.get(8)?,
+            notice_stored: row.get(8)?,
+            notice: at_all.and_then(|at| at.values().max()).map(|last| (last - accepted_at) as f64),
         })
     }
 
@@ -97,9 +106,9 @@ impl Run {
 }
 
 /// Reads what registrations accepted since then became; the daemon must not run.
-pub(crate) fn read(database: &Path, since: i64) -> Result<Rows> {
+pub(crate) fn read(database: &Path, since: i64, arrivals: &Arrivals) -> Result<Rows> {
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let runs = all(&db, RUNS, since, Run::of)?;
+    let runs = all(&db, RUNS, since, |row| Run::of(row, arrivals))?;
     let events = all(&db, EVENTS, since, |row| row.get::<_, Option<f64>>(0))?;
     let agent_calls = all(&db, AGENT_CALLS, since, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let share = |wanted: &dyn Fn(&Run) -> bool| runs.iter().filter(|run| wanted(run)).count() as f64 * 100.0 / runs.len().max(1) as f64;
@@ -117,6 +126,7 @@ pub(crate) fn read(database: &Path, since: i64) -> Result<Rows> {
         conversation_p99_ms: time(|run| run.conversation, 0.99),
         notice_p50_ms: time(|run| run.notice, 0.5),
         notice_p99_ms: time(|run| run.notice, 0.99),
+        notice_stored_p99_ms: time(|run| run.notice_stored, 0.99),
         agent_success_pct: share(&|run| run.by_agent() || run.followed),
         agent_in_time_pct: share(&Run::by_agent),
         rungs,

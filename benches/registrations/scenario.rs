@@ -17,6 +17,7 @@ use crate::{
         request::Request,
         site::Site,
     },
+    consultants::{self, Consultants},
     receiver::Receiver,
     rows::{self, Rows},
 };
@@ -30,6 +31,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Outside {
     pub(crate) agents: Agents,
     pub(crate) receiver: Receiver,
+    /// Where all of them run; the load itself runs on the calling thread.
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Outside {
@@ -66,6 +69,8 @@ pub(crate) struct Measured {
     pub(crate) events_refused: u64,
     pub(crate) tool_calls: usize,
     pub(crate) tool_calls_failed: usize,
+    /// What `job verify` found wrong.
+    pub(crate) findings: u64,
     pub(crate) daemon_cpu_s: f64,
     pub(crate) rss_mib: f64,
 }
@@ -100,6 +105,8 @@ impl Scenario {
         let site = site.copy(self.name)?;
         let daemon = site.serve()?;
         outside.agents.connect(&daemon, &site.key);
+        let tokens = consultants::tokens(&site)?;
+        let consultants = outside.runtime.block_on(Consultants::connect(daemon.live, tokens))?;
         let users = Arc::new(AtomicU64::new(0));
         let request = Request::registration(daemon.hook, &users)?;
         // The first one opens what stays open, and lets the agents learn which tools there are.
@@ -114,8 +121,10 @@ impl Scenario {
         let drained_s = began.elapsed().as_secs_f64();
         let daemon_cpu_s = daemon.process.cpu()?.saturating_sub(cpu).as_secs_f64();
         let rss_mib = daemon.process.resident_mib()?;
+        let arrivals = outside.runtime.block_on(consultants.leave());
         daemon.process.terminate(&site.log())?;
-        let rows = rows::read(&site.database()?, since)?;
+        let findings = site.findings()?;
+        let rows = rows::read(&site.database()?, since, &arrivals)?;
         site.remove()?;
         let (tools_after, events_after) = (outside.agents.tool_calls(), outside.receiver.events());
         Ok(Measured {
@@ -130,6 +139,7 @@ impl Scenario {
             events_refused: events_after.refused - events.refused,
             tool_calls: tools_after.made - tools.made,
             tool_calls_failed: tools_after.failed - tools.failed,
+            findings,
             daemon_cpu_s,
             rss_mib,
         })
