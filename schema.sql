@@ -365,6 +365,14 @@ CREATE TABLE notifications (
 ) STRICT;
 CREATE INDEX notifications_waiting ON notifications (recipient_id, id) WHERE acked_at IS NULL;
 
+CREATE TABLE live_revocations (
+    seq         INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,                          -- rises with every revocation; open connections are told of those after the last they saw
+    token_id    TEXT UNIQUE,                                                         -- the live token that was taken back; or
+    user_id     TEXT UNIQUE,                                                         -- the app's user whose tokens were, all that were made by then
+    revoked_at  INTEGER NOT NULL,                                                    -- when
+    CHECK ((token_id IS NULL) <> (user_id IS NULL))
+) STRICT;
+
 CREATE TABLE pushes (
     id              TEXT    NOT NULL PRIMARY KEY,                                    -- UUID v7; the id receivers drop repetitions by
     channel         TEXT    NOT NULL,                                                -- name of the channel in the settings

@@ -202,7 +202,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Report(args) => report::run(&args, core).await,
         Command::Job(command) => job::run(command, core).await,
         Command::Event(command) => event::run(command, core).await,
-        Command::Live(command) => live::run(command, core),
+        Command::Live(command) => live::run(command, core).await,
         Command::Settings(command) => settings::run(command, core).await,
         Command::Claim(command) => claim::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,

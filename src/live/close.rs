@@ -90,6 +90,7 @@ mod tests {
             T::Algorithm,
             T::UnknownKey,
             T::KeysUnavailable,
+            T::Revoked,
             T::Expired,
             T::NotYet,
             T::Issuer,

@@ -24,6 +24,7 @@ use super::{
     frames::{self, Command, Heard, MAX_MESSAGE},
     hub::Seat,
     outbox::Outbox,
+    token::TokenError,
     who::Who,
 };
 use crate::{secret::SecretText, settings::Settings, store::StoreError};
@@ -145,6 +146,10 @@ fn seat(live: &Shared, who: Who) -> Result<(Seat, Arc<Settings>), Close> {
     let settings = live.book.current().map_err(|error| unavailable(&error))?;
     let cap = settings.live.connections_per_user as usize;
     let seat = live.hub.join(who, live.clock.now_ms(), cap).ok_or(Close::TooMany)?;
+    // Asked once it has its place: whatever is revoked from here on finds it there.
+    if live.is_revoked(seat.who()).map_err(|error| unavailable(&error))? {
+        return Err(Close::Refused(TokenError::Revoked));
+    }
     Ok((seat, settings))
 }
 
@@ -184,7 +189,7 @@ impl Client {
             let expiry = Instant::now() + self.time_left().min(LONGEST_SLEEP);
             let step = tokio::select! {
                 message = incoming.next() => self.hear(message).await,
-                () = self.seat.poked() => { self.outbox.look(); Ok(()) }
+                () = self.seat.poked() => self.look(),
                 // Only as many rows are read as the queue has room for.
                 () = room(&self.out), if self.outbox.has_room() => self.send_rows().await,
                 () = sleep_until(due.unwrap_or(expiry)), if due.is_some() => { self.outbox.overdue(Instant::now(), patience); Ok(()) }
@@ -196,6 +201,14 @@ impl Client {
                 return close;
             }
         }
+    }
+
+    fn look(&mut self) -> Result<(), Close> {
+        if self.seat.is_revoked() {
+            return Err(Close::Refused(TokenError::Revoked));
+        }
+        self.outbox.look();
+        Ok(())
     }
 
     async fn greet(&mut self) -> Result<(), Close> {

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -15,7 +15,10 @@ use serde::{Serialize, Serializer};
 use tokio::sync::Notify;
 
 use super::who::{Role, Who};
-use crate::{clock::rfc3339, store::notifications::EVERY_CONSULTANT};
+use crate::{
+    clock::rfc3339,
+    store::{live_revocations::Revocation, notifications::EVERY_CONSULTANT},
+};
 
 /// Everybody who is connected. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +30,7 @@ struct Link {
     who: Who,
     since: i64,
     seen: AtomicI64,
+    revoked: AtomicBool,
     wake: Notify,
 }
 
@@ -73,6 +77,17 @@ impl Hub {
         poked
     }
 
+    /// Ends the connections whose tokens these revocations are about.
+    pub(super) fn revoke(&self, revocations: &[Revocation]) {
+        if revocations.is_empty() {
+            return;
+        }
+        for link in self.lock().values().flatten().filter(|link| revocations.iter().any(|one| link.who.is_revoked_by(one))) {
+            link.revoked.store(true, Ordering::Relaxed);
+            link.wake.notify_one();
+        }
+    }
+
     /// Everybody who is connected and plays this part, by user id.
     pub fn online(&self, role: Role) -> Vec<Presence> {
         let mut found: Vec<Presence> =
@@ -92,7 +107,7 @@ impl Hub {
         if all.get(&who.user_id).map_or(0, Vec::len) >= cap {
             return None;
         }
-        let link = Arc::new(Link { who, since: now, seen: now.into(), wake: Notify::new() });
+        let link = Arc::new(Link { who, since: now, seen: now.into(), revoked: AtomicBool::new(false), wake: Notify::new() });
         all.entry(link.who.user_id.clone()).or_default().push(Arc::clone(&link));
         Some(Seat { hub: self.clone(), link })
     }
@@ -132,6 +147,11 @@ impl Seat {
     /// The client was heard of.
     pub(super) fn seen(&self, now: i64) {
         self.link.seen.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether the token was taken back.
+    pub(super) fn is_revoked(&self) -> bool {
+        self.link.revoked.load(Ordering::Relaxed)
     }
 
     /// Waits for a poke; one that came before is not lost.

@@ -33,7 +33,7 @@ pub use self::{
     hub::{Hub, Presence},
     inbound::{Door, Feedback, Inbound, Refusal, RefusalCode, Target},
     routes::router,
-    token::{JwtSettings, PREFIX as TOKEN_PREFIX, TokenError, Tokens, mint},
+    token::{JwtSettings, Minted, NewToken, PREFIX as TOKEN_PREFIX, TokenError, Tokens, mint},
     who::{Role, Who},
 };
 use crate::{clock::SharedClock, gate::origins::Origins, settings::Book, store::Store};

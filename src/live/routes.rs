@@ -22,7 +22,7 @@ use super::{
     token::TokenError,
     who::Who,
 };
-use crate::{problem::Problem, secret::SecretText};
+use crate::{problem::Problem, secret::SecretText, store::StoreError};
 
 /// Marks the token in the list of protocols.
 const BEARER: &str = "bearer.";
@@ -125,15 +125,30 @@ impl Shared {
         let Some(token) = authorization(headers) else {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Send `Authorization: Bearer <token>`."));
         };
-        self.tokens.verify(token.expose()).await.map_err(|error| {
-            let (status, name) = match error {
-                TokenError::NoRole => (StatusCode::FORBIDDEN, "forbidden"),
-                TokenError::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-                _ => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            };
-            Problem::new(status, name, error.to_string())
-        })
+        let who = self.tokens.verify(token.expose()).await.map_err(problem)?;
+        match self.is_revoked(&who) {
+            Ok(false) => Ok(who),
+            Ok(true) => Err(problem(TokenError::Revoked)),
+            Err(error) => {
+                tracing::error!(%error, "whether a live token was revoked could not be read");
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", Close::Unavailable.reason()))
+            }
+        }
     }
+
+    /// Whether the token somebody came with was taken back.
+    pub(super) fn is_revoked(&self, who: &Who) -> Result<bool, StoreError> {
+        self.store.live_token_is_revoked(who.token_id.as_deref(), &who.user_id, who.issued_at)
+    }
+}
+
+fn problem(error: TokenError) -> Problem {
+    let (status, name) = match error {
+        TokenError::NoRole => (StatusCode::FORBIDDEN, "forbidden"),
+        TokenError::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        _ => (StatusCode::UNAUTHORIZED, "unauthorized"),
+    };
+    Problem::new(status, name, error.to_string())
 }
 
 /// A refusal as a response.

@@ -120,7 +120,7 @@ impl Site {
 
     fn token(&self, user: &str, role: Role) -> String {
         let user = AppId::try_from(user.to_owned()).unwrap();
-        mint(&self.master, &user, role, NOW + HOUR).unwrap().expose().to_owned()
+        mint(&self.master, &NewToken { user: &user, role, now: NOW, expires_at: NOW + HOUR }).unwrap().text.expose().to_owned()
     }
 
     async fn dial(&self, path: &str, headers: &[(&str, &str)]) -> Result<Client, tungstenite::Error> {
@@ -261,7 +261,7 @@ async fn who_is_refused_is_told_why() {
     let (code, reason) = with_protocol("eyJhbGciOiJIUzI1NiJ9.e30.x").await;
     assert!(code == 4401 && reason.contains("live.jwt_secret"), "{code} {reason}");
     let user = AppId::try_from("c1".to_owned()).unwrap();
-    let expired = mint(&site.master, &user, Role::Consultant, NOW).unwrap();
+    let expired = mint(&site.master, &NewToken { user: &user, role: Role::Consultant, now: NOW - 1, expires_at: NOW }).unwrap().text;
     let (code, reason) = with_protocol(expired.expose()).await;
     assert!(code == 4401 && reason.contains("令牌已过期") && reason.contains("token expired"), "{code} {reason}");
     for address in [format!("/live/ws?token={good}"), format!("/live/ws?x=1&Access_Token={good}")] {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::who::{Role, Who};
 use crate::{
     clock::{Clock, SharedClock},
-    ids::AppId,
+    ids::{AppId, new_id_at},
     outbound::jwks::{Jwks, JwksError},
     secret::{MasterKey, SealError, SecretText},
 };
@@ -45,6 +45,9 @@ pub enum TokenError {
     /// The public keys cannot be had.
     #[error("暂时无法验证 keys unavailable: try again in a moment")]
     KeysUnavailable,
+    /// Taken back before its end.
+    #[error("令牌已撤销 token revoked: sign in again")]
+    Revoked,
     /// Past its end.
     #[error("令牌已过期 token expired: connect again with a new one")]
     Expired,
@@ -92,14 +95,43 @@ struct Sealed {
     user: AppId,
     role: Role,
     expires_at: i64,
+    /// Tokens that were made before they had one can be revoked with their person only.
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    issued_at: Option<i64>,
 }
 
-/// Makes a token for one user in one role, good until `expires_at` (milliseconds).
-pub fn mint(master: &MasterKey, user: &AppId, role: Role, expires_at: i64) -> Result<SecretText, SealError> {
-    let sealed = Sealed { user: user.clone(), role, expires_at };
+/// A token to be made.
+#[derive(Debug)]
+pub struct NewToken<'a> {
+    /// Whom it is for.
+    pub user: &'a AppId,
+    /// In which role.
+    pub role: Role,
+    /// The time, in milliseconds.
+    pub now: i64,
+    /// Until when it is good, in milliseconds.
+    pub expires_at: i64,
+}
+
+/// A token that was made.
+#[derive(Debug)]
+pub struct Minted {
+    /// What it is revoked by; no secret.
+    pub id: String,
+    /// The token.
+    pub text: SecretText,
+}
+
+/// Makes a token for one user in one role.
+pub fn mint(master: &MasterKey, new: &NewToken<'_>) -> Result<Minted, SealError> {
+    let id = new_id_at(new.now);
+    let sealed =
+        Sealed { user: new.user.clone(), role: new.role, expires_at: new.expires_at, id: Some(id.clone()), issued_at: Some(new.now) };
     let plain = serde_json::to_vec(&sealed).unwrap_or_default();
     let blob = master.seal(PURPOSE, &plain)?;
-    Ok(SecretText::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(blob))))
+    Ok(Minted { id, text: SecretText::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(blob))) })
 }
 
 impl Tokens {
@@ -122,11 +154,12 @@ impl Tokens {
     fn open(&self, sealed: &str) -> Result<Who, TokenError> {
         let blob = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| TokenError::Invalid)?;
         let plain = self.master.open(PURPOSE, &blob).map_err(|_| TokenError::Invalid)?;
-        let Sealed { user, role, expires_at } = serde_json::from_slice(&plain).map_err(|_| TokenError::Invalid)?;
+        let Sealed { user, role, expires_at, id, issued_at } = serde_json::from_slice(&plain).map_err(|_| TokenError::Invalid)?;
         if expires_at <= self.clock.now_ms() {
             return Err(TokenError::Expired);
         }
-        Who::new(user.as_str().to_owned(), vec![role], expires_at).ok_or(TokenError::NoRole)
+        let who = Who::new(user.as_str().to_owned(), vec![role], expires_at).ok_or(TokenError::NoRole)?;
+        Ok(who.by(id, issued_at))
     }
 
     async fn jwt(&self, token: &str) -> Result<Who, TokenError> {
@@ -192,6 +225,8 @@ struct Claims {
     /// Seconds since 1970, perhaps with a fraction (RFC 7519, NumericDate).
     exp: f64,
     nbf: Option<f64>,
+    iat: Option<f64>,
+    jti: Option<String>,
     iss: Option<String>,
     aud: Option<OneOrMore>,
     role: Option<OneOrMore>,
@@ -218,7 +253,8 @@ impl Claims {
         }
         let named = [&self.role, &self.roles].into_iter().flatten().flat_map(OneOrMore::as_slice);
         let roles = named.filter_map(|name| Role::parse(name)).collect();
-        Who::new(self.sub.as_str().to_owned(), roles, expires_at).ok_or(TokenError::NoRole)
+        let who = Who::new(self.sub.as_str().to_owned(), roles, expires_at).ok_or(TokenError::NoRole)?;
+        Ok(who.by(self.jti, self.iat.map(|iat| (iat * 1000.0) as i64)))
     }
 }
 

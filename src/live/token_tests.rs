@@ -143,10 +143,13 @@ async fn tokens_of_ours_open_for_their_time_and_under_their_key_only() {
     let world = World::new();
     let tokens = world.tokens(JwtSettings::default());
     let user = AppId::try_from("usr_1".to_owned()).unwrap();
-    let minted = mint(&world.master, &user, Role::Consultant, (NOW + 1) * 1000).unwrap();
+    let minted =
+        mint(&world.master, &NewToken { user: &user, role: Role::Consultant, now: NOW * 1000, expires_at: (NOW + 1) * 1000 }).unwrap();
+    let (id, minted) = (minted.id, minted.text);
     assert!(minted.expose().starts_with("live_") && minted.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
     let who = tokens.verify(minted.expose()).await.unwrap();
     assert_eq!((who.user_id.as_str(), who.role, who.expires_at), ("usr_1", Role::Consultant, (NOW + 1) * 1000));
+    assert_eq!((who.token_id, who.issued_at), (Some(id), Some(NOW * 1000)));
     for altered in [format!("{}A", minted.expose()), minted.expose().replace("live_", "live_A"), "live_".into(), "live_!".into()] {
         assert_eq!(tokens.verify(&altered).await, Err(TokenError::Invalid), "{altered}");
     }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::notifications::Audience;
+use crate::store::{
+    live_revocations::{Revocation, RevokedTokens},
+    notifications::Audience,
+};
 
 /// The part a person plays; the later one counts for more when a person plays several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +48,10 @@ pub struct Who {
     pub roles: Vec<Role>,
     /// When the token ends, in milliseconds.
     pub expires_at: i64,
+    /// The token's own id, where it has one.
+    pub token_id: Option<String>,
+    /// When the token was made, in milliseconds, where it says so.
+    pub issued_at: Option<i64>,
 }
 
 impl Who {
@@ -52,7 +59,21 @@ impl Who {
     pub(super) fn new(user_id: String, mut roles: Vec<Role>, expires_at: i64) -> Option<Self> {
         roles.sort_unstable_by(|a, b| b.cmp(a));
         roles.dedup();
-        Some(Self { user_id, role: *roles.first()?, roles, expires_at })
+        Some(Self { user_id, role: *roles.first()?, roles, expires_at, token_id: None, issued_at: None })
+    }
+
+    /// The same person, by this token.
+    pub(super) fn by(self, token_id: Option<String>, issued_at: Option<i64>) -> Self {
+        Self { token_id, issued_at, ..self }
+    }
+
+    /// Whether this revocation is about the token the person came with. A token that does not say when it was made
+    /// counts as made before.
+    pub(super) fn is_revoked_by(&self, revocation: &Revocation) -> bool {
+        match &revocation.target {
+            RevokedTokens::One(id) => self.token_id.as_ref() == Some(id),
+            RevokedTokens::OfUser(id) => self.user_id == *id && self.issued_at.is_none_or(|at| at <= revocation.revoked_at),
+        }
     }
 
     /// Whether the person plays this part, among others.

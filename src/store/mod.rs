@@ -29,6 +29,7 @@ pub mod import;
 pub mod intake;
 pub mod job_admin;
 pub mod jobs;
+pub mod live_revocations;
 pub mod messages;
 pub mod notices;
 pub mod notifications;

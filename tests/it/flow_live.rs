@@ -220,3 +220,76 @@ async fn an_alert_is_opened_for_a_dead_letter_and_resolved_by_a_retry() {
     assert_eq!(app.ok_json(&["event", "show", &id])["attempts"][0]["status"], 400);
     app.ok(&["event", "replay", &id]);
 }
+
+/// The close code and its text.
+async fn end(peer: &mut Peer) -> (u16, String) {
+    loop {
+        match tokio::time::timeout(Duration::from_secs(5), peer.0.next()).await.unwrap() {
+            Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
+            Some(Ok(_)) => {}
+            other => panic!("no close frame: {other:?}"),
+        }
+    }
+}
+
+/// How somebody with this token is received over REST.
+async fn received(app: &App, token: &str) -> u16 {
+    let url = format!("{}/live/notifications", app.live_root());
+    app.send("GET", &url, &[("authorization", &format!("Bearer {token}"))], "").await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_its_open_connection_within_a_second_and_opens_no_other() {
+    let app = App::with_records(&[]).await;
+    let mint = |user: &str| {
+        let minted = app.ok_json(&["live", "token", user]);
+        (minted["token"].as_str().unwrap().to_owned(), minted["token_id"].as_str().unwrap().to_owned())
+    };
+    let ((one, id), (other, _), (others, _)) = (mint("usr_c1"), mint("usr_c1"), mint("usr_c2"));
+    let mut first = Peer::with_token(&app, &one).await;
+    let mut second = Peer::with_token(&app, &other).await;
+    let mut bystander = Peer::with_token(&app, &others).await;
+    app.ok(&["live", "revoke", "--token-id", &id]);
+    let began = Instant::now();
+    let (code, reason) = end(&mut first).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(code == 4401 && reason.contains("令牌已撤销") && reason.contains("revoked"), "{code} {reason}");
+    assert_eq!((received(&app, &one).await, received(&app, &other).await), (401, 200));
+
+    app.ok(&["live", "revoke", "--user", "usr_c1"]);
+    let began = Instant::now();
+    assert_eq!(end(&mut second).await.0, 4401);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!((received(&app, &other).await, received(&app, &others).await), (401, 200));
+    assert_eq!(bystander.ask(json!({"type": "read", "message_id": "m"})).await["ref"], "r1", "nobody else is cut off");
+    let (later, _) = mint("usr_c1");
+    assert_eq!(received(&app, &later).await, 200, "a token that is made later is good");
+
+    app.ok(&["live", "revoke", "--token-id", &id, "--undo"]);
+    assert_eq!(received(&app, &one).await, 401, "its person's revocation still holds");
+    app.ok(&["live", "revoke", "--user", "usr_c1", "--undo"]);
+    assert_eq!((received(&app, &one).await, received(&app, &other).await), (200, 200));
+    let nothing = app.cli(&["live", "revoke", "--user", "usr_c1", "--undo"]);
+    assert_eq!(nothing.status.code(), Some(4));
+}
+
+#[tokio::test]
+async fn the_app_takes_a_token_back_with_its_hook_key() {
+    let app = App::start(&[]).await;
+    let headers = [("authorization", format!("Bearer {HOOK_KEY}")), ("content-type", "application/json".into())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let url = format!("{}/hooks/live-tokens", app.hook_root());
+    let minted = app.send("POST", &url, &headers, json!({"user_id": "usr_1"}).to_string()).await.json();
+    let token = minted["token"].as_str().unwrap();
+    assert_eq!(received(&app, token).await, 200);
+    let revoke = format!("{url}/revoke");
+    for bad in [json!({}), json!({"token_id": "a", "user_id": "b"})] {
+        let refused = app.send("POST", &revoke, &headers, bad.to_string()).await;
+        assert!(refused.status == 422 && refused.body.contains("one of the two"), "{refused:?}");
+    }
+    assert_eq!(app.send("POST", &revoke, &headers[1..], json!({"user_id": "usr_1"}).to_string()).await.status, 401);
+    assert_eq!(received(&app, token).await, 200);
+    let revoked = app.send("POST", &revoke, &headers, json!({"token_id": minted["token_id"]}).to_string()).await;
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    assert_eq!(received(&app, token).await, 401);
+}

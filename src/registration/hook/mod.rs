@@ -8,7 +8,7 @@
 //! batch      POST /hooks/registrations: many
 //! records    PUT /hooks/records/{kind}/{id}, POST /hooks/records: what the tools answer from
 //! feedback   POST /hooks/feedback: what a customer says of the welcome
-//! live_token POST /hooks/live-tokens: a token with which one user may connect
+//! live_token POST /hooks/live-tokens: a token with which one user may connect; …/revoke takes it back
 //! show       GET /hooks/registration/{id}
 //! ```
 //!
@@ -106,6 +106,7 @@ pub fn router(state: HookState) -> Router {
         .route("/hooks/records/{kind}/{id}", put(records::put_one))
         .route("/hooks/feedback", post(feedback::rate))
         .route("/hooks/live-tokens", post(live_token::mint))
+        .route("/hooks/live-tokens/revoke", post(live_token::revoke))
         .with_state(state)
 }
 
