@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Arrows point down only: `cli → app → {http, mcp, registration, alerts} → {dispatch, live} → {gate, queue, outbound,
-//! settings} → store → {ids, clock, secret, problem, names, drill}`; `config` is read by `cli`, `app` and `settings`,
+//! settings} → store → {ids, clock, secret, problem, names, network, drill}`; `config` is read by `cli`, `app` and `settings`,
 //! `demo` stands beside `cli`. `tests/it/layers.rs` reads the `use` lines and fails on a breach. `ARCHITECTURE.md` walks
 //! through both flows.
 
@@ -28,6 +28,7 @@ pub mod lifecycle;
 pub mod live;
 pub mod mcp;
 pub mod names;
+pub mod network;
 pub mod outbound;
 pub mod problem;
 pub mod queue;

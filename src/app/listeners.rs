@@ -43,14 +43,18 @@ impl Listeners {
         let http = &core.config.http;
         let limits = ConnectionLimits {
             connections: http.max_connections,
+            per_address: http.max_connections_per_address,
+            // Checked when the configuration was loaded.
+            proxies: http.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect(),
             first_byte: http.first_byte_timeout.into(),
             head: http.header_timeout.into(),
+            write: http.write_timeout.into(),
             shutdown: http.shutdown_timeout.into(),
         };
         for (bound, sharing) in self.bound {
             let health = health_routes(Readiness { store: core.store.clone(), stop: stop.clone() });
             let mine = sharing.iter().filter_map(|section| routes.get(*section)).cloned();
-            tasks.spawn(bound.serve(guarded(mine.fold(health, Router::merge)), limits, stop.clone()));
+            tasks.spawn(bound.serve(guarded(mine.fold(health, Router::merge)), limits.clone(), stop.clone()));
         }
     }
 }

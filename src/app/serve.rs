@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     gate::origins::Origins,
     live::{self, Hub},
-    mcp::{self, EndpointSettings, McpState, ServerSettings},
+    mcp::{self, Endpoint, EndpointSettings, Product, ServerSettings},
     outbound::standard_webhooks::WebhookSecret,
     registration::{self, HookParts, HookSettings, HookState},
     secret::{SecretText, random_bytes},
@@ -59,7 +59,7 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     let tasks = TaskTracker::new();
     let shared = Shared { hub: Hub::new(), wake: Arc::new(Notify::new()) };
     let routes = [
-        mcp::router(mcp_state(&core, &stop)),
+        mcp::router(endpoint(&core, &stop, &tasks)),
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),
         live::router(super::live::state(&core, &shared, &stop, &tasks)?),
     ];
@@ -104,16 +104,18 @@ fn hook_key(core: &Core) -> Result<(SecretText, bool), StartError> {
     }
 }
 
-fn mcp_state(core: &Core, stop: &CancellationToken) -> McpState {
+fn endpoint(core: &Core, stop: &CancellationToken, tasks: &TaskTracker) -> Endpoint<Product> {
     let (mcp, http) = (&core.config.mcp, &core.config.http);
-    let endpoint = EndpointSettings {
-        server: server_settings(&core.config),
+    let settings = EndpointSettings {
         origins: Origins::new(&mcp.hosts(), &mcp.allowed_origins, "mcp"),
         max_body: mcp.max_body.as_usize(),
         body_timeout: http.request_timeout.into(),
         fast_lane: mcp.fast_lane,
+        public_path: mcp.public_path(),
     };
-    McpState::new(Arc::clone(&core.dispatch), Arc::clone(&core.gate), endpoint, stop.clone())
+    let gate = Arc::clone(&core.gate);
+    let product = Product::new(Arc::clone(&core.dispatch), Arc::clone(&gate), server_settings(&core.config), stop.clone(), tasks);
+    Endpoint::new(product, gate, settings)
 }
 
 /// What the server says of itself.

@@ -14,8 +14,9 @@ pub struct Mcp {
     /// Address and port on which MCP clients are served. Sections given the same address share one listener.
     #[schemars(extend("format" = "socket-address"))]
     pub listen: SocketAddr,
-    /// URL under which clients reach this listener, without a path: what `serve` prints when it is not this machine's
-    /// own. Its host is always allowed, whatever `allowed_hosts` says.
+    /// URL under which clients reach this listener: what `serve` prints when it is not this machine's own. Its host is
+    /// always allowed, whatever `allowed_hosts` says. A path is the prefix under which a proxy offers it
+    /// (`https://clinic.example.com/anmei` for `/anmei/mcp`); requests are answered with the prefix and without it.
     #[schemars(extend("format" = "http-url"))]
     pub public_url: String,
     /// Values of the `Host` header that are answered: a name or address (any port), or one with its port; anything
@@ -60,6 +61,17 @@ impl Default for Mcp {
 }
 
 impl Mcp {
+    /// The public address in front of every path of ours, without a slash at its end.
+    pub fn public_base(&self) -> String {
+        let origin = url::Url::parse(&self.public_url).map(|url| url.origin().ascii_serialization());
+        origin.map_or_else(|_| self.public_url.clone(), |origin| origin + &self.public_path())
+    }
+
+    /// The prefix that a proxy puts in front of our paths, such as `/anmei`; empty without one.
+    pub fn public_path(&self) -> String {
+        url::Url::parse(&self.public_url).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
+    }
+
     /// Every host that is answered: `allowed_hosts` and the host of `public_url`, in lower case.
     pub fn hosts(&self) -> Vec<String> {
         let mut hosts: Vec<String> = self.allowed_hosts.iter().map(|host| plain_host(host)).collect();

@@ -7,7 +7,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
 use super::{Config, Live, Mcp};
-use crate::secret::{MasterKey, SecretText};
+use crate::{
+    network::Network,
+    secret::{MasterKey, SecretText},
+};
 
 /// A key and what is wrong with its value.
 pub(super) type Finding = (&'static str, String);
@@ -25,6 +28,7 @@ pub fn web_url(text: &str) -> Result<Url, String> {
 pub(super) fn whole(config: &Config) -> Vec<Finding> {
     let mut findings = texts(config);
     findings.extend(mcp(&config.mcp));
+    findings.extend(proxies(&config.http.trusted_proxies));
     findings.extend(host_list("hook.allowed_hosts", &config.hook.allowed_hosts));
     findings.extend(live(&config.live));
     findings.extend(secrets(config));
@@ -43,14 +47,32 @@ fn texts(config: &Config) -> Vec<Finding> {
 
 fn mcp(mcp: &Mcp) -> Vec<Finding> {
     let mut findings = host_list("mcp.allowed_hosts", &mcp.allowed_hosts);
-    if let Ok(url) = Url::parse(&mcp.public_url)
-        && (url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty())
-    {
-        let origin = url.origin().ascii_serialization();
-        findings.push(("mcp.public_url", format!("must be scheme, host and port only; try \"{origin}\"")));
-    }
+    findings.extend(public_url(&mcp.public_url).map(|why| ("mcp.public_url", why)));
     findings.extend(origin_list("mcp.allowed_origins", &mcp.allowed_origins));
     findings
+}
+
+/// A prefix is what a proxy puts in front of our paths; it is also a route, so that its letters are limited.
+fn public_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let origin = url.origin().ascii_serialization();
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Some(format!("must be scheme, host, port and perhaps a path only; try \"{origin}\""));
+    }
+    let path = url.path().trim_end_matches('/');
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    if path.is_empty() || path.split('/').skip(1).all(plain) {
+        let taken = path.split('/').skip(1).any(|part| matches!(part, "mcp" | "sse" | "server"));
+        return taken.then(|| {
+            format!("is the address in front of /mcp, and holds a part that is this daemon's own (mcp, sse, server); try \"{origin}\"")
+        });
+    }
+    Some(format!("its path may hold letters, digits and -._~ only; try \"{origin}/anmei\""))
+}
+
+fn proxies(list: &[String]) -> Vec<Finding> {
+    let wrong = list.iter().filter_map(|text| text.parse::<Network>().err());
+    wrong.map(|error| ("http.trusted_proxies", error.to_string())).collect()
 }
 
 fn live(live: &Live) -> Vec<Finding> {
@@ -203,6 +225,32 @@ mod tests {
         let mut found = keys(&whole(&config));
         found.dedup();
         assert_eq!(found, ["mcp.allowed_hosts", "mcp.public_url", "mcp.allowed_origins"]);
+    }
+
+    #[test]
+    fn the_public_url_may_hold_a_prefix_and_nothing_else() {
+        let base = |url: &str| {
+            let mut config = Config::default();
+            config.mcp.public_url = url.to_owned();
+            whole(&config).is_empty().then(|| (config.mcp.public_base(), config.mcp.public_path()))
+        };
+        let pair = |base: &str, path: &str| Some((base.to_owned(), path.to_owned()));
+        assert_eq!(base("https://Mcp.clinic.cn"), pair("https://mcp.clinic.cn", ""));
+        assert_eq!(base("https://clinic.cn:8443/apps/anmei/"), pair("https://clinic.cn:8443/apps/anmei", "/apps/anmei"));
+        for bad in
+            ["https://clinic.cn/mcp", "https://clinic.cn/a//b", "https://clinic.cn/{x}", "https://clinic.cn/a?b", "https://u@clinic.cn/"]
+        {
+            assert_eq!(base(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_ranges() {
+        let mut config = Config::default();
+        config.http.trusted_proxies = ["127.0.0.1", "10.0.0.0/8", "::1"].map(str::to_owned).to_vec();
+        assert!(whole(&config).is_empty());
+        config.http.trusted_proxies = vec!["nginx".to_owned()];
+        assert_eq!(keys(&whole(&config)), ["http.trusted_proxies"]);
     }
 
     #[test]

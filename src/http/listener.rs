@@ -7,29 +7,42 @@
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    crowd::{Crowd, Place},
+    patience::Patient,
+    peer::PeerAddress,
+};
+use crate::network::Network;
 
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// What one connection, and all of them together, may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ConnectionLimits {
     /// Connections at once, on one listener.
     pub connections: usize,
+    /// Connections at once from one address that is not a trusted proxy; 0 for no limit of its own.
+    pub per_address: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Arc<[Network]>,
     /// Longest a new connection may stay silent.
     pub first_byte: Duration,
     /// Longest a request's head may take to arrive; also how long an idle connection is kept.
     pub head: Duration,
+    /// Longest a write may be stuck because the peer does not read.
+    pub write: Duration,
     /// How long running requests may take to finish after a stop.
     pub shutdown: Duration,
 }
@@ -62,18 +75,39 @@ pub async fn bind(section: &'static str, address: SocketAddr) -> Result<Bound, B
     Ok(Bound { listener, address })
 }
 
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            per_address: 0,
+            proxies: Arc::new([]),
+            first_byte: Duration::from_secs(5),
+            head: Duration::from_secs(5),
+            write: Duration::from_secs(30),
+            shutdown: Duration::from_secs(10),
+        }
+    }
+}
+
 impl Bound {
     /// Answers with `router` until `stop`; then finishes what runs, for at most the shutdown limit.
     pub async fn serve(self, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(limits.connections));
+        let crowd = Crowd::new(limits.connections, limits.per_address);
         let connections = TaskTracker::new();
-        let service = TowerToHyperService::new(router);
+        let (limits, service) = (Arc::new(limits), TowerToHyperService::new(router));
         loop {
-            let (stream, slot) = tokio::select! {
+            let (stream, address, slot) = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = accept(&self.listener, &slots) => accepted,
+                accepted = accept(&self.listener, &crowd) => accepted,
             };
-            connections.spawn(connect(stream, slot, service.clone(), limits, stop.clone()));
+            let peer = PeerAddress::new(address, Arc::clone(&limits.proxies));
+            match crowd.admit(slot, address.ip().to_canonical(), !peer.is_proxy()) {
+                Some(place) => {
+                    let connection = Connection { peer, place, limits: Arc::clone(&limits), stop: stop.clone() };
+                    connections.spawn(connection.run(stream, service.clone()));
+                }
+                None => turn_away(&stream),
+            }
         }
         drop(self.listener);
         connections.close();
@@ -83,50 +117,71 @@ impl Bound {
     }
 }
 
-async fn connect(
-    stream: TcpStream,
-    slot: OwnedSemaphorePermit,
-    service: TowerToHyperService<Router>,
-    limits: ConnectionLimits,
+/// What the peer hears whose address has all the connections that it may have.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: text/plain\r\nContent-Length: 93\r\n\r\nToo many connections from this address (http.max_connections_per_address): close some first.\n";
+
+/// Says why, if the socket takes it at once, and closes.
+fn turn_away(stream: &TcpStream) {
+    tracing::debug!("a connection was turned away: its address has as many as it may have");
+    if let Err(error) = stream.try_write(TOO_MANY) {
+        tracing::debug!(%error, "and could not be told why");
+    }
+}
+
+/// One connection and what it needs.
+struct Connection {
+    peer: PeerAddress,
+    place: Place,
+    limits: Arc<ConnectionLimits>,
     stop: CancellationToken,
-) {
-    // hyper's header timer starts with the first byte: a peer that sends none must be cut here.
-    let mut first = [0];
-    let spoke = tokio::select! {
-        () = stop.cancelled() => return,
-        peeked = tokio::time::timeout(limits.first_byte, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1..))),
-    };
-    if !spoke {
-        return;
-    }
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream, service: TowerToHyperService<Router>) {
+        let Self { peer, place, limits, stop } = self;
+        // hyper's header timer starts with the first byte: a peer that sends none must be cut here.
+        let mut first = [0];
+        let spoke = tokio::select! {
+            () = stop.cancelled() => return,
+            peeked = tokio::time::timeout(limits.first_byte, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1..))),
+        };
+        if !spoke {
+            return;
         }
-    };
-    // A peer that broke off is its own business; what matters was logged where it happened.
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+        let named = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            hyper::service::Service::call(&service, request)
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
+        let io = TokioIo::new(Patient::new(stream, limits.write));
+        let mut connection = pin!(http.serve_connection(io, named).with_upgrades());
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        // A peer that broke off is its own business; what matters was logged where it happened.
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+        drop(place);
     }
-    drop(slot);
 }
 
 /// The next connection, once there is room for it. The kernel's backlog holds the rest.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, crowd: &Crowd) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
-        let Ok(slot) = Arc::clone(slots).acquire_owned().await else { return std::future::pending().await };
+        let slot = crowd.room().await;
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 // Without it a small answer can wait 40 ms for the peer's acknowledgement.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection keeps Nagle's delay");
                 }
-                return (stream, slot);
+                return (stream, address, slot);
             }
             Err(error) => {
                 tracing::error!(%error, "a connection could not be accepted");

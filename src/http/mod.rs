@@ -1,7 +1,11 @@
 //! Listeners and what every one of them answers, whoever else is behind it: health, readiness, version.
 
+mod crowd;
 mod health;
 mod listener;
+mod patience;
+mod peer;
 
 pub use health::{Readiness, health_routes};
 pub use listener::{BindError, Bound, ConnectionLimits, bind};
+pub use peer::PeerAddress;

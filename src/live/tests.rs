@@ -113,7 +113,7 @@ impl Site {
         let bound = bind("live", "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = bound.address;
         let second = Duration::from_secs(1);
-        let http = ConnectionLimits { connections: 100, first_byte: second, head: second, shutdown: second };
+        let http = ConnectionLimits { connections: 100, first_byte: second, head: second, shutdown: second, ..ConnectionLimits::default() };
         TaskTracker::new().spawn(bound.serve(router(state), http, stop.clone()));
         Self { _dir: dir, store, hub, clock, master, desk, stop, tasks, address, run }
     }

@@ -129,15 +129,29 @@ pub(super) struct ListParams<'a> {
     pub(super) meta: Option<Meta<'a>>,
 }
 
-/// The members of `_meta` that decide the era (2026-07-28, basic/index).
+/// The members of `_meta` that matter before a request is understood (2026-07-28, basic/index).
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Meta<'a> {
+pub struct Meta<'a> {
     #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
     pub(super) version: Option<Cow<'a, str>>,
     #[serde(default, rename = "io.modelcontextprotocol/clientCapabilities")]
     pub(super) capabilities: Option<Map<String, Value>>,
     #[serde(default, rename = "io.modelcontextprotocol/clientInfo")]
     pub(super) client: Option<ClientInfo>,
+    #[serde(borrow, default, rename = "progressToken")]
+    pub(super) progress_token: Option<&'a RawValue>,
+}
+
+impl Meta<'_> {
+    /// What the client can do, if it says so in this request (2026-07-28).
+    pub fn capabilities(&self) -> Option<&Map<String, Value>> {
+        self.capabilities.as_ref()
+    }
+
+    /// Whether the client wants to hear of progress.
+    pub fn wants_progress(&self) -> bool {
+        self.progress_token.is_some()
+    }
 }
 
 /// Who the client says it is.

@@ -9,12 +9,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    endpoint::McpState,
+    backend::{Asked, Backend, CallAnswer},
     envelope::{CallParams, Envelope, ListParams, Meta},
-    listing,
 };
 use crate::{
-    dispatch::{Call, Channel, Client, Outcome},
+    dispatch::{Channel, Client},
     gate::Caller,
 };
 
@@ -43,21 +42,24 @@ impl Era {
 }
 
 /// Answers the request, or steps aside.
-pub(super) async fn answer(state: &McpState, caller: &Caller, headers: &HeaderMap, message: &Envelope<'_>) -> Option<Answer> {
+pub(super) async fn answer<B: Backend>(backend: &B, caller: &Caller, headers: &HeaderMap, message: &Envelope<'_>) -> Option<Answer> {
     let id = message.id?;
     match message.method.as_deref()? {
         "tools/call" => {
             let params: CallParams<'_> = serde_json::from_str(message.params?.get()).ok()?;
             let era = era(headers, params.meta.as_ref(), "tools/call", Some(&params.name))?;
-            let client = client(headers, era, params.meta.as_ref());
+            let asked = Asked { caller, headers, protocol: era.version(), meta: params.meta.as_ref() };
+            if !backend.takes(&asked, &params.name) {
+                return None;
+            }
             let arguments = params.arguments.map(|object| object.0);
-            let call = Call { caller, tool: &params.name, arguments, client };
-            Some(call_answer(id, era, state, &state.dispatch.call(call).await))
+            Some(call_answer(id, era, backend, &backend.call(&asked, &params.name, arguments).await))
         }
         "tools/list" => {
             let params = message.params.map_or(Ok(ListParams::default()), |params| serde_json::from_str(params.get())).ok()?;
             let era = era(headers, params.meta.as_ref(), "tools/list", None)?;
-            Some(list_answer(id, era, state, caller))
+            let listing = backend.list(&Asked { caller, headers, protocol: era.version(), meta: params.meta.as_ref() })?;
+            Some(list_answer(id, era, backend, &listing.json))
         }
         _ => None,
     }
@@ -88,11 +90,6 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         (Some(value), None) => value.to_str().ok().map(str::trim),
         (Some(_), Some(_)) => None,
     }
-}
-
-fn client(headers: &HeaderMap, era: Era, meta: Option<&Meta<'_>>) -> Client {
-    let said = meta.and_then(|meta| meta.client.as_ref()).map(super::envelope::ClientInfo::text);
-    http_client(headers, era.version(), said)
 }
 
 /// The client of an HTTP request, as the call log keeps it.
@@ -155,33 +152,42 @@ struct ListResult<'a> {
     tools: &'a RawValue,
 }
 
-fn call_answer(id: &RawValue, era: Era, state: &McpState, outcome: &Outcome) -> Answer {
-    let (text, structured, is_error) = match outcome {
-        Outcome::Answer(json) => (json, serde_json::from_str::<&RawValue>(json).ok(), false),
-        Outcome::Failed(text) => (text, None, true),
-        Outcome::UnknownTool(text) => return error_answer(StatusCode::OK, Some(id), -32602, text),
-    };
+fn call_answer<B: Backend>(id: &RawValue, era: Era, backend: &B, answer: &CallAnswer) -> Answer {
     let modern = era == Era::Modern;
+    let (text, structured, is_error) = match answer {
+        CallAnswer::Json(json) => (json, serde_json::from_str::<&RawValue>(json).ok(), false),
+        CallAnswer::Failed(text) => (text, None, true),
+        CallAnswer::UnknownTool(text) => return error_answer(StatusCode::OK, Some(id), -32602, text),
+        CallAnswer::Error { code, message } => return error_answer(StatusCode::OK, Some(id), *code, message),
+        CallAnswer::Result(result) if modern => return respond(id, completed(result, backend.server_meta())),
+        CallAnswer::Result(result) => return respond(id, result),
+    };
     let result = CallResult {
         result_type: modern.then_some("complete"),
         content: [TextBlock { kind: "text", text: Cow::Borrowed(text) }],
         structured_content: structured,
         is_error,
-        meta: modern.then_some(&*state.server_meta),
+        meta: modern.then_some(backend.server_meta()),
     };
     respond(id, result)
 }
 
-fn list_answer(id: &RawValue, era: Era, state: &McpState, caller: &Caller) -> Answer {
-    let listing = listing::of(&state.dispatch.catalogue().offers(caller));
+/// A result object with what 2026-07-28 wants in each.
+fn completed(result: &RawValue, meta: &RawValue) -> Option<Box<RawValue>> {
+    let members = result.get().trim().strip_prefix('{')?.trim_start();
+    let comma = if members.starts_with('}') { "" } else { "," };
+    RawValue::from_string(format!("{{\"resultType\":\"complete\",\"_meta\":{}{comma}{members}", meta.get())).ok()
+}
+
+fn list_answer<B: Backend>(id: &RawValue, era: Era, backend: &B, tools: &RawValue) -> Answer {
     let modern = era == Era::Modern;
     let result = ListResult {
         result_type: modern.then_some("complete"),
-        meta: modern.then_some(&*state.server_meta),
-        ttl_ms: modern.then_some(state.settings.list_ttl_ms),
+        meta: modern.then_some(backend.server_meta()),
+        ttl_ms: modern.then_some(backend.list_ttl_ms()),
         // A list is filtered by key: a shared cache must never hand it to another one.
         cache_scope: modern.then_some("private"),
-        tools: &listing.json,
+        tools,
     };
     respond(id, result)
 }
@@ -197,4 +203,18 @@ fn respond<R: Serialize>(id: &RawValue, result: R) -> Answer {
 pub(super) fn error_answer(status: StatusCode, id: Option<&RawValue>, code: i32, message: &str) -> Answer {
     let body = ErrorResponse { jsonrpc: "2.0", id, error: ErrorBody { code, message } };
     (status, serde_json::to_vec(&body).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_result_gets_the_members_of_the_modern_revision() {
+        let (meta, raw) = (RawValue::from_string("{\"m\":1}".into()).unwrap(), |text: &str| RawValue::from_string(text.into()).unwrap());
+        let made = completed(&raw("{\"content\":[]}"), &meta).unwrap();
+        assert_eq!(made.get(), "{\"resultType\":\"complete\",\"_meta\":{\"m\":1},\"content\":[]}");
+        assert_eq!(completed(&raw("{ }"), &meta).unwrap().get(), "{\"resultType\":\"complete\",\"_meta\":{\"m\":1}}");
+        assert!(completed(&raw("[]"), &meta).is_none());
+    }
 }

@@ -1,7 +1,8 @@
 //! The rmcp side: handshake, discovery, subscriptions, and both tool methods for whoever the fast lane does not serve.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use futures_util::StreamExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -15,14 +16,11 @@ use rmcp::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{envelope::client_text, fast, listing};
+use super::{envelope::client_text, fast, listing, watch::ListWatch};
 use crate::{
     dispatch::{Call, Channel, Client, Dispatch, Outcome},
     gate::{Caller, Gate},
 };
-
-/// How often an open subscription looks for a change made by another process.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// What the server says of itself (PRD 8.1.2).
 #[derive(Debug, Clone)]
@@ -74,11 +72,12 @@ pub(super) enum Scope {
 
 /// Answers requests. Cheap to clone: rmcp takes one per request.
 #[derive(Debug, Clone)]
-pub(super) struct Handler {
+pub struct Handler {
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) gate: Arc<Gate>,
     pub(super) settings: Arc<ServerSettings>,
     pub(super) scope: Scope,
+    pub(super) watch: ListWatch,
     pub(super) stop: CancellationToken,
 }
 
@@ -112,12 +111,6 @@ impl Handler {
 
     fn list(&self, caller: &Caller) -> Arc<listing::Listing> {
         listing::of(&self.dispatch.catalogue().offers(caller))
-    }
-
-    /// The caller's group as it stands now; nothing once the group is gone or disabled.
-    fn again(&self, caller: &Caller) -> Option<Caller> {
-        let local = self.gate.admit_local(&caller.group.group.server_code).ok()?;
-        Some(Caller { key_id: caller.key_id.clone(), ..local })
     }
 }
 
@@ -238,18 +231,17 @@ impl ServerHandler for Handler {
 
     /// Tells the client when its group's list is no longer the bytes it was; ends with the group or the process.
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut caller = self.caller(subscription.request_context())?;
+        let caller = self.caller(subscription.request_context())?;
         let wanted = subscription.accepted().tools_list_changed == Some(true);
+        let mut changes = self.watch.changes(caller);
         loop {
-            tokio::select! {
-                () = subscription.cancelled() => return Ok(()),
-                () = self.stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(LOOK) => {}
-            }
-            let Some(fresh) = self.again(&caller) else { return Ok(()) };
-            let changed = fresh.revision != caller.revision && self.list(&fresh).json.get() != self.list(&caller).json.get();
-            caller = fresh;
-            if wanted && changed && subscription.sink().notify_tool_list_changed().await.is_err() {
+            let changed = tokio::select! {
+                () = subscription.cancelled() => None,
+                () = self.stop.cancelled() => None,
+                changed = changes.next() => changed,
+            };
+            let Some(()) = changed else { return Ok(()) };
+            if wanted && subscription.sink().notify_tool_list_changed().await.is_err() {
                 return Ok(());
             }
         }

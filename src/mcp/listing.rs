@@ -4,17 +4,9 @@ use std::sync::Arc;
 
 use anmei_mcp_tools::{Definition, Effect};
 use rmcp::model::{Tool, ToolAnnotations};
-use serde_json::value::{RawValue, to_raw_value};
 
+pub(super) use super::backend::Listing;
 use crate::dispatch::{Offer, Offers};
-
-/// A group's tools in rmcp's model and as JSON text.
-#[derive(Debug)]
-pub(super) struct Listing {
-    pub(super) tools: Vec<Tool>,
-    /// The array of tools, serialised.
-    pub(super) json: Box<RawValue>,
-}
 
 /// The listing of `offers`. Kept with the offers, so that it lives exactly as long as they are in force.
 pub(super) fn of(offers: &Offers) -> Arc<Listing> {
@@ -24,9 +16,7 @@ pub(super) fn of(offers: &Offers) -> Arc<Listing> {
 }
 
 fn build(offers: &Offers) -> Listing {
-    let tools: Vec<Tool> = offers.iter().map(|offer| tool(offer)).collect();
-    let json = to_raw_value(&tools).unwrap_or_else(|_| RawValue::NULL.to_owned());
-    Listing { tools, json }
+    Listing::new(offers.iter().map(|offer| tool(offer)).collect())
 }
 
 fn tool(offer: &Offer) -> Tool {

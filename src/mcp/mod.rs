@@ -2,10 +2,15 @@
 //!
 //! ```text
 //! endpoint    one URL for every revision: checks, admission, body, then a lane
+//! intake      what a request must say of itself; its body
 //! envelope    the JSON-RPC message, read once and strictly
+//! lanes       from a body to an answer: the fast lane, or rmcp
 //! fast        the two hot methods of stateless clients, answered right here
+//! backend     what an endpoint serves: the seam between transports and tools
+//! product     the daemon's own backend: the tools of the dispatch
 //! handler     everything else, through rmcp; also the whole of stdio
 //! listing     tools/list of a group, serialised once per change of the group
+//! watch       who is told when a list changes
 //! ```
 //!
 //! Both lanes end in the same dispatch and give the same results (`tests/it` runs each protocol test on both). The fast
@@ -13,13 +18,21 @@
 //!
 //! Architecture invariant: rmcp is used in this folder only.
 
+mod backend;
 mod endpoint;
 mod envelope;
 mod fast;
 mod handler;
+mod intake;
+mod lanes;
 mod listing;
+mod product;
 mod stdio;
+mod watch;
 
-pub use endpoint::{EndpointSettings, McpState, router};
+pub use backend::{Asked, Backend, CallAnswer, ListChanges, Listing};
+pub use endpoint::{Endpoint, EndpointSettings, router};
+pub use envelope::Meta;
 pub use handler::ServerSettings;
+pub use product::Product;
 pub use stdio::serve_stdio;

@@ -5,9 +5,12 @@
 use std::sync::Arc;
 
 use rmcp::ServiceExt;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::handler::{Handler, Scope, ServerSettings};
+use super::{
+    handler::{Handler, Scope, ServerSettings},
+    watch::ListWatch,
+};
 use crate::{dispatch::Dispatch, gate::Gate};
 
 /// Why the session could not be held.
@@ -23,7 +26,8 @@ pub async fn serve_stdio(
     code: String,
     stop: CancellationToken,
 ) -> Result<(), StdioError> {
-    let handler = Handler { dispatch, gate, settings: Arc::new(settings), scope: Scope::Local(code), stop: stop.clone() };
+    let watch = ListWatch::start(Arc::clone(&dispatch), Arc::clone(&gate), stop.clone(), &TaskTracker::new());
+    let handler = Handler { dispatch, gate, settings: Arc::new(settings), scope: Scope::Local(code), watch, stop: stop.clone() };
     let (stdin, stdout) = rmcp::transport::stdio_pipes();
     let service = match handler.serve_with_ct((stdin, stdout), stop).await {
         Ok(service) => service,

@@ -1,0 +1,147 @@
+//! From the bytes of a body to an answer: the message is read strictly, then a lane is taken.
+
+use axum::{
+    body::{Body, Bytes},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use http_body_util::BodyExt;
+use serde_json::value::RawValue;
+
+use super::{
+    backend::Backend,
+    endpoint::Endpoint,
+    envelope::{Envelope, Kind, Object, RpcError},
+    fast::{self, Answer, error_answer},
+};
+use crate::gate::Caller;
+
+/// Most messages in a batch.
+const BATCH: usize = 50;
+
+/// Answers what a body holds: one message, or a batch.
+pub(super) async fn answer<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, parts: Parts, body: Bytes) -> Response {
+    let Ok(text) = std::str::from_utf8(&body) else {
+        return json(error_answer(StatusCode::BAD_REQUEST, None, -32700, "Parse error: the body is not UTF-8"));
+    };
+    if text.trim_start().starts_with('[') {
+        return batch(endpoint, caller, &parts, text).await;
+    }
+    one(endpoint, caller, parts, text, &body).await
+}
+
+/// One message: `text` is what `body` holds.
+async fn one<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, parts: Parts, text: &str, body: &Bytes) -> Response {
+    let (message, kind) = match Envelope::read(text) {
+        Ok(read) => read,
+        Err((error, id)) => return json(error_answer(StatusCode::BAD_REQUEST, id, error.code, &error.message)),
+    };
+    if endpoint.settings.fast_lane
+        && kind == Kind::Request
+        && let Some(answer) = fast::answer(&*endpoint.backend, caller, &parts.headers, &message).await
+    {
+        return json(answer);
+    }
+    if kind == Kind::Answer {
+        let why = RpcError::invalid_request("this server sent no request that could be answered");
+        return json(error_answer(StatusCode::BAD_REQUEST, None, why.code, &why.message));
+    }
+    if let Some(error) = misshapen(&message) {
+        return json(error_answer(StatusCode::BAD_REQUEST, message.id, error.code, &error.message));
+    }
+    let response = through_rmcp(endpoint, parts, body.clone()).await;
+    in_json_rpc(response, message.id).await
+}
+
+/// Parameters that rmcp would take for an unknown method.
+fn misshapen(message: &Envelope<'_>) -> Option<RpcError> {
+    #[derive(serde::Deserialize)]
+    #[expect(dead_code, reason = "only its shape matters")]
+    struct Shape {
+        name: String,
+        #[serde(default)]
+        arguments: Option<Object>,
+    }
+    if message.method.as_deref() != Some("tools/call") {
+        return None;
+    }
+    let params = message.params.map_or("{}", RawValue::get);
+    serde_json::from_str::<Shape>(params).err().map(|error| RpcError::invalid_params(format_args!("tools/call: {error}")))
+}
+
+async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, mut parts: Parts, body: Bytes) -> Response {
+    // rmcp insists on both types; a client that names fewer (or none) is answered all the same.
+    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    let request = http::Request::from_parts(parts, http_body_util::Full::new(body));
+    endpoint.service.handle(request).await.map(Body::new)
+}
+
+/// rmcp refuses some headers in plain text; a client reads JSON-RPC.
+async fn in_json_rpc(response: Response, id: Option<&RawValue>) -> Response {
+    let status = response.status();
+    if !status.is_client_error() || response.headers().contains_key(header::CONTENT_TYPE) {
+        return response;
+    }
+    let text = text_of(response).await.unwrap_or_default();
+    let why = RpcError::invalid_request(text.trim_start_matches("Bad Request: "));
+    json(error_answer(status, id, why.code, &why.message))
+}
+
+/// A JSON-RPC batch: part of 2025-03-26 and of no other revision.
+async fn batch<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, parts: &Parts, text: &str) -> Response {
+    let bad = |error: RpcError| json(error_answer(StatusCode::BAD_REQUEST, None, error.code, &error.message));
+    let version = parts.headers.get("mcp-protocol-version").map_or("2025-03-26", |value| value.to_str().unwrap_or_default());
+    let messages: Vec<&RawValue> = match serde_json::from_str(text) {
+        Ok(messages) => messages,
+        Err(error) => return bad(RpcError::parse(&error)),
+    };
+    if version != "2025-03-26" {
+        return bad(RpcError::invalid_request("one message per request; batches ended with revision 2025-03-26"));
+    }
+    if messages.is_empty() || messages.len() > BATCH {
+        return bad(RpcError::invalid_request(format_args!("a batch holds 1 to {BATCH} messages")));
+    }
+    let mut answers = Vec::new();
+    for message in messages {
+        let body = Bytes::copy_from_slice(message.get().as_bytes());
+        let response = Box::pin(one(endpoint, caller, parts.clone(), message.get(), &body)).await;
+        answers.extend(final_answer(response).await);
+    }
+    if answers.is_empty() {
+        return StatusCode::ACCEPTED.into_response();
+    }
+    json((StatusCode::OK, format!("[{}]", answers.join(",")).into_bytes()))
+}
+
+/// The one answer in a response, whether it is JSON or the last message of an event stream.
+pub(super) async fn final_answer(response: Response) -> Option<String> {
+    let streamed = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let text = text_of(response).await?;
+    if !streamed {
+        return Some(text);
+    }
+    let messages = text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
+    messages.filter(|text| matches!(Envelope::read(text), Ok((_, Kind::Answer)))).last().map(str::to_owned)
+}
+
+/// The text of a response, if it has one.
+async fn text_of(response: Response) -> Option<String> {
+    let body = response.into_body().collect().await.ok()?.to_bytes();
+    String::from_utf8(body.to_vec()).ok().filter(|text| !text.is_empty())
+}
+
+pub(super) fn json((status, body): Answer) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// The same answer as one event of a stream that then ends.
+pub(super) async fn as_event(response: Response) -> Response {
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !is_json {
+        return response;
+    }
+    let status = response.status();
+    let Some(text) = text_of(response).await else { return status.into_response() };
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    (status, headers, format!("event: message\ndata: {text}\n\n")).into_response()
+}

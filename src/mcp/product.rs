@@ -1,0 +1,91 @@
+//! What this daemon serves over HTTP: the dispatch's tools, on both lanes.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    backend::{Asked, Backend, CallAnswer, ListChanges, Listing},
+    envelope::ClientInfo,
+    fast::http_client,
+    handler::{Handler, Scope, ServerSettings},
+    listing,
+    watch::ListWatch,
+};
+use crate::{
+    dispatch::{Call, Dispatch, Outcome},
+    gate::{Caller, Gate, Refusal},
+};
+
+/// The tools of the dispatch.
+#[derive(Debug)]
+pub struct Product {
+    dispatch: Arc<Dispatch>,
+    server_meta: Box<RawValue>,
+    list_ttl_ms: u64,
+    watch: ListWatch,
+    handler: Handler,
+}
+
+impl Product {
+    /// Serves what `dispatch` offers. `stop` ends subscriptions; `tasks` runs what watches for changes.
+    pub fn new(dispatch: Arc<Dispatch>, gate: Arc<Gate>, settings: ServerSettings, stop: CancellationToken, tasks: &TaskTracker) -> Self {
+        let server_meta = to_raw_value(&settings.meta()).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        let watch = ListWatch::start(Arc::clone(&dispatch), Arc::clone(&gate), stop.clone(), tasks);
+        let list_ttl_ms = settings.list_ttl_ms;
+        let handler = Handler {
+            dispatch: Arc::clone(&dispatch),
+            gate,
+            settings: Arc::new(settings),
+            scope: Scope::Request,
+            watch: watch.clone(),
+            stop,
+        };
+        Self { dispatch, server_meta, list_ttl_ms, watch, handler }
+    }
+}
+
+impl Backend for Product {
+    type Handler = Handler;
+
+    fn handler(&self) -> Handler {
+        self.handler.clone()
+    }
+
+    fn server_meta(&self) -> &RawValue {
+        &self.server_meta
+    }
+
+    fn list_ttl_ms(&self) -> u64 {
+        self.list_ttl_ms
+    }
+
+    fn list(&self, asked: &Asked<'_>) -> Option<Arc<Listing>> {
+        Some(listing::of(&self.dispatch.catalogue().offers(asked.caller)))
+    }
+
+    async fn call(&self, asked: &Asked<'_>, tool: &str, arguments: Option<Map<String, Value>>) -> CallAnswer {
+        let said = asked.meta.and_then(|meta| meta.client.as_ref()).map(ClientInfo::text);
+        let client = http_client(asked.headers, asked.protocol, said);
+        match self.dispatch.call(Call { caller: asked.caller, tool, arguments, client }).await {
+            Outcome::Answer(json) => CallAnswer::Json(json),
+            Outcome::Failed(text) => CallAnswer::Failed(text),
+            Outcome::UnknownTool(text) => CallAnswer::UnknownTool(text),
+        }
+    }
+
+    async fn refused(&self, refusal: &Refusal, headers: &HeaderMap) {
+        let version = headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let client = http_client(headers, &version.chars().take(20).collect::<String>(), None);
+        self.dispatch.refused(refusal, "", client).await;
+    }
+
+    fn changes(&self, caller: &Caller) -> Option<ListChanges> {
+        Some(self.watch.changes(caller.clone()))
+    }
+}

@@ -1,0 +1,83 @@
+//! Who is told when a group's list of tools changes: everybody who waits, by one look for all of them.
+//!
+//! A change may be made by any process on the database, which nobody announces. One task asks for the policy's revision
+//! as long as somebody waits; each of those then compares its own list.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{backend::ListChanges, listing};
+use crate::{
+    dispatch::Dispatch,
+    gate::{Caller, Gate, Refusal},
+};
+
+/// How often somebody looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Tells of changes of the policy. One per process.
+#[derive(Debug, Clone)]
+pub(super) struct ListWatch {
+    revision: Arc<watch::Sender<i64>>,
+    dispatch: Arc<Dispatch>,
+    gate: Arc<Gate>,
+}
+
+impl ListWatch {
+    /// Watches until `stop`.
+    pub(super) fn start(dispatch: Arc<Dispatch>, gate: Arc<Gate>, stop: CancellationToken, tasks: &TaskTracker) -> Self {
+        let watch = Self { revision: Arc::new(watch::Sender::new(0)), dispatch, gate };
+        tasks.spawn(look(watch.clone(), stop));
+        watch
+    }
+
+    /// One item for each change of the bytes of the caller's list. Ends when its group is gone or switched off.
+    pub(super) fn changes(&self, caller: Caller) -> ListChanges {
+        let told = self.revision.subscribe();
+        let watch = self.clone();
+        stream::unfold((watch, told, caller), |(watch, mut told, mut caller)| async move {
+            loop {
+                told.changed().await.ok()?;
+                let Some(fresh) = watch.again(&caller)? else { continue };
+                let changed = fresh.revision != caller.revision && watch.list(&fresh).json.get() != watch.list(&caller).json.get();
+                caller = fresh;
+                if changed {
+                    return Some(((), (watch, told, caller)));
+                }
+            }
+        })
+        .boxed()
+    }
+
+    fn list(&self, caller: &Caller) -> Arc<listing::Listing> {
+        listing::of(&self.dispatch.catalogue().offers(caller))
+    }
+
+    /// The caller's group as it stands now; nothing once the group is gone or switched off, and nothing yet while the
+    /// database does not answer.
+    fn again(&self, caller: &Caller) -> Option<Option<Caller>> {
+        match self.gate.admit_local(&caller.group.group.server_code) {
+            Ok(local) => Some(Some(Caller { key_id: caller.key_id.clone(), ..local })),
+            Err(Refusal::Unavailable(_)) => Some(None),
+            Err(_) => None,
+        }
+    }
+}
+
+async fn look(watch: ListWatch, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if watch.revision.receiver_count() == 0 {
+            continue;
+        }
+        // A database that does not answer is said by whoever needs an answer.
+        let Ok(policy) = watch.gate.policy().current() else { continue };
+        watch.revision.send_if_modified(|held| std::mem::replace(held, policy.revision) != policy.revision);
+    }
+}
