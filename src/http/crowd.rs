@@ -8,20 +8,22 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Connections by address; only addresses with at least one, so that the map is never larger than the crowd.
+type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
 /// Counts connections.
 #[derive(Debug, Clone)]
 pub(super) struct Crowd {
     slots: Arc<Semaphore>,
     per_address: usize,
-    /// Addresses with at least one connection, so that the map is never larger than the crowd.
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    counts: Counts,
 }
 
 /// One connection's place; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     _slot: OwnedSemaphorePermit,
-    counted: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+    counted: Option<(IpAddr, Counts)>,
 }
 
 impl Crowd {

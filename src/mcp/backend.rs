@@ -90,8 +90,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether [`Self::call`] does calls of this tool for this caller. If not, the handler does: it must be so for tools
     /// that send messages of their own before the result, that may answer with a task or a question, or whose schema
     /// mirrors arguments in headers.
+    #[expect(unused_variables, reason = "this answer is the same for all")]
     fn takes(&self, asked: &Asked<'_>, tool: &str) -> bool {
-        let _any = (asked, tool);
         true
     }
 
@@ -99,14 +99,14 @@ pub trait Backend: Send + Sync + 'static {
     fn call(&self, asked: &Asked<'_>, tool: &str, arguments: Option<Map<String, Value>>) -> impl Future<Output = CallAnswer> + Send;
 
     /// Hears of a request that was not let in.
+    #[expect(unused_variables, reason = "nothing is kept of it")]
     fn refused(&self, refusal: &Refusal, headers: &HeaderMap) -> impl Future<Output = ()> + Send {
-        let _any = (refusal, headers);
         async {}
     }
 
     /// Tells when the caller's list changes, for clients that hold a stream open; nothing if it never does.
+    #[expect(unused_variables, reason = "this answer is the same for all")]
     fn changes(&self, caller: &Caller) -> Option<ListChanges> {
-        let _any = caller;
         None
     }
 }

@@ -40,7 +40,7 @@ impl Default for EndpointSettings {
         Self {
             origins: Origins::new(&["localhost", "127.0.0.1", "::1"].map(str::to_owned), &[], "mcp"),
             max_body: 1024 * 1024,
-            body_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_mins(1),
             fast_lane: true,
             public_path: String::new(),
         }

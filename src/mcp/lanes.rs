@@ -121,7 +121,7 @@ pub(super) async fn final_answer(response: Response) -> Option<String> {
         return Some(text);
     }
     let messages = text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
-    messages.filter(|text| matches!(Envelope::read(text), Ok((_, Kind::Answer)))).last().map(str::to_owned)
+    messages.rev().find(|text| matches!(Envelope::read(text), Ok((_, Kind::Answer)))).map(str::to_owned)
 }
 
 /// The text of a response, if it has one.

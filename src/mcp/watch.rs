@@ -41,7 +41,12 @@ impl ListWatch {
         stream::unfold((watch, told, caller), |(watch, mut told, mut caller)| async move {
             loop {
                 told.changed().await.ok()?;
-                let Some(fresh) = watch.again(&caller)? else { continue };
+                let fresh = match watch.again(&caller) {
+                    Ok(fresh) => fresh,
+                    // Nothing is known while the database does not answer.
+                    Err(Refusal::Unavailable(_)) => continue,
+                    Err(_) => return None,
+                };
                 let changed = fresh.revision != caller.revision && watch.list(&fresh).json.get() != watch.list(&caller).json.get();
                 caller = fresh;
                 if changed {
@@ -56,14 +61,10 @@ impl ListWatch {
         listing::of(&self.dispatch.catalogue().offers(caller))
     }
 
-    /// The caller's group as it stands now; nothing once the group is gone or switched off, and nothing yet while the
-    /// database does not answer.
-    fn again(&self, caller: &Caller) -> Option<Option<Caller>> {
-        match self.gate.admit_local(&caller.group.group.server_code) {
-            Ok(local) => Some(Some(Caller { key_id: caller.key_id.clone(), ..local })),
-            Err(Refusal::Unavailable(_)) => Some(None),
-            Err(_) => None,
-        }
+    /// The caller's group as it stands now.
+    fn again(&self, caller: &Caller) -> Result<Caller, Refusal> {
+        let local = self.gate.admit_local(&caller.group.group.server_code)?;
+        Ok(Caller { key_id: caller.key_id.clone(), ..local })
     }
 }
 
