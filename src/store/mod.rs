@@ -7,8 +7,10 @@
 //! Architecture invariant: no rusqlite type leaves this folder (`tests/it/layers.rs`).
 
 mod error;
+mod inbox;
 pub mod migrate;
 mod pool;
+mod revision;
 mod writer;
 
 pub mod agent_calls;
@@ -60,7 +62,7 @@ use std::{
 use rusqlite::Connection;
 
 pub use self::error::{OpenError, StoreError};
-use self::{pool::Readers, writer::Writer};
+use self::{pool::Readers, revision::Revision, writer::Writer};
 
 /// A handle on the database. Cheap to clone; the last one closes it.
 #[derive(Clone)]
@@ -73,6 +75,7 @@ struct Inner {
     path: PathBuf,
     readers: Readers,
     writer: Writer,
+    revision: Arc<Revision>,
 }
 
 impl std::fmt::Debug for Store {
@@ -85,7 +88,9 @@ impl Store {
     /// Opens the database at `path`, creating or migrating it first. Blocks: call it at start.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = migrate::open_writer(path)?;
-        let inner = Inner { path: path.to_owned(), readers: Readers::open(path)?, writer: Writer::start(connection)? };
+        let revision = Arc::new(Revision::default());
+        let writer = Writer::start(connection, Arc::clone(&revision))?;
+        let inner = Inner { path: path.to_owned(), readers: Readers::open(path)?, writer, revision };
         Ok(Self { inner: Arc::new(inner), events: false })
     }
 

@@ -125,7 +125,7 @@ pub struct NewGroup {
 impl Store {
     /// The count of policy changes. Cheap: asked on every request.
     pub fn policy_revision(&self) -> Result<i64, StoreError> {
-        self.point(revision)
+        self.inner.revision.get(|| self.point(revision))
     }
 
     /// All groups, keys and tools, at one point in time.

@@ -1,53 +1,62 @@
 //! The one writer: a thread that takes what waits, runs it in one transaction, and commits once for all.
 //!
 //! While a commit waits for the disk, the next writes gather; so the group grows with the load and a lone write never
-//! waits for company. Each write runs inside a savepoint: its error undoes it alone.
+//! waits for company. What goes into a group, and what steps back while many are being accepted, is said in `inbox.rs`.
+//! Each write runs inside a savepoint: its error undoes it alone.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::error::{IOERR_WRITE, OpenError, StoreError};
+use super::{
+    error::{IOERR_WRITE, OpenError, StoreError},
+    inbox::{GROUP, Inbox, Lane},
+    revision::Revision,
+};
 
-/// Writes that may wait; callers beyond it wait themselves.
-const QUEUE: usize = 4096;
-/// Writes of the ordinary kind that may wait at a time: few enough that one of the first kind is never far behind.
+/// Writes of the first lane that may wait; callers beyond it wait themselves.
+const FIRST: usize = 4096;
+/// Writes of the ordinary kind that may wait at a time.
 const ORDINARY: usize = 128;
-/// Most writes in one commit.
-const GROUP: usize = 512;
 
 pub(super) struct Writer {
-    ordinary: Arc<Semaphore>,
-    queue: Mutex<Option<mpsc::Sender<Box<dyn Work>>>>,
+    first: Semaphore,
+    ordinary: Semaphore,
+    inbox: Arc<Inbox<Box<dyn Work>>>,
     failure: watch::Receiver<Option<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
-    pub(super) fn start(db: Connection) -> Result<Self, OpenError> {
-        let (queue, waiting) = mpsc::channel(QUEUE);
+    /// Starts the thread. `revision` is told of every commit.
+    pub(super) fn start(db: Connection, revision: Arc<Revision>) -> Result<Self, OpenError> {
+        let inbox = Arc::new(Inbox::new());
         let (fail, failure) = watch::channel(None);
+        let work = Arc::clone(&inbox);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(&db, waiting, &fail))
+            .spawn(move || {
+                let _end = End(&work);
+                run(&db, &work, &fail, &revision);
+            })
             .map_err(|error| OpenError::Unusable { path: "writer thread".into(), why: error.to_string() })?;
-        let ordinary = Arc::new(Semaphore::new(ORDINARY));
-        Ok(Self { ordinary, queue: Mutex::new(Some(queue)), failure, thread: Mutex::new(Some(thread)) })
+        let (first, ordinary) = (Semaphore::new(FIRST), Semaphore::new(ORDINARY));
+        Ok(Self { first, ordinary, inbox, failure, thread: Mutex::new(Some(thread)) })
     }
 
-    /// A write that waits its turn: while the daemon works on thousands of runs, what it writes must not fill the queue
-    /// before those who are being accepted.
+    /// A write that waits its turn: while the daemon works on thousands of runs, what it writes must not be before
+    /// those who are being accepted.
     pub(super) async fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let _turn = self.ordinary.acquire().await;
-        self.submit_first(work).await
+        self.through(Lane::Ordinary, work).await
     }
 
     /// A write that somebody outside waits for.
@@ -55,11 +64,20 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let _turn = self.first.acquire().await;
+        self.through(Lane::First, work).await
+    }
+
+    async fn through<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let closed = || StoreError::Closed("it is shutting down".into());
-        let queue = lock(&self.queue).clone().ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
-        queue.send(Box::new(Task { work: Some(work), result: None, reply })).await.map_err(|_| closed())?;
-        drop(queue);
+        if !self.inbox.put(lane, Box::new(Task { work: Some(work), result: None, reply })) {
+            return Err(closed());
+        }
         answer.await.map_err(|_| closed())?
     }
 
@@ -73,8 +91,8 @@ impl Writer {
 
     /// Lets the thread finish what waits, then end.
     pub(super) async fn close(&self) {
-        drop(lock(&self.queue).take());
-        let thread = lock(&self.thread).take();
+        self.inbox.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // The thread reports its own failures; there is nothing left to say about how it ended.
             let _ended = tokio::task::spawn_blocking(move || thread.join()).await;
@@ -82,8 +100,21 @@ impl Writer {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
+/// Whatever ends the thread, nobody waits for it after that.
+struct End<'a>(&'a Inbox<Box<dyn Work>>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        // Callers hear that their write was not run when it is dropped.
+        while self.0.take(&mut Vec::new()) {}
+    }
 }
 
 /// One write with its caller's types erased.
@@ -121,19 +152,14 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Work for T
     }
 }
 
-fn run(db: &Connection, mut waiting: mpsc::Receiver<Box<dyn Work>>, fail: &watch::Sender<Option<String>>) {
+fn run(db: &Connection, inbox: &Inbox<Box<dyn Work>>, fail: &watch::Sender<Option<String>>, revision: &Revision) {
     let mut group = Vec::with_capacity(GROUP);
-    while let Some(first) = waiting.blocking_recv() {
-        group.push(first);
-        while group.len() < GROUP
-            && let Ok(next) = waiting.try_recv()
-        {
-            group.push(next);
-        }
+    while inbox.take(&mut group) {
         let commit = match fail.borrow().as_ref() {
             Some(why) => Err(StoreError::Closed(why.clone())),
             None => commit(db, &mut group),
         };
+        revision.forget();
         if let Err(StoreError::InDoubt(why)) = &commit {
             tracing::error!(error = %why, "a commit failed; writing stops until the daemon is started again");
             fail.send_replace(Some(why.clone()));
