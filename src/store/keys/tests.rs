@@ -1,7 +1,8 @@
 //! Keys as rows: replaced, quiet, forgotten, used; and what a database of the first release becomes.
 
-use super::*;
+use super::{uses::USES_PER_KEY, *};
 use crate::store::{
+    audit::By,
     policy::{Group, NewGroup},
     rows_for_tests::{Bench, DAY, HOUR, MINUTE, T0},
 };
