@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! admit      what a request shows in, a caller or a refusal out; asked again while something stays open
+//! caller     somebody who was let in, and by what
 //! keys       how keys are written, made and shown
 //! lifetime   how a key stands at a moment
 //! token      what is asked about a bearer that is no key
@@ -20,6 +21,7 @@
 
 mod admit;
 mod attempts;
+mod caller;
 pub mod keys;
 pub mod lifetime;
 pub mod origins;
@@ -28,7 +30,8 @@ mod refusal;
 mod token;
 mod uses;
 
-pub use admit::{Caller, Credential, Gate, Presented};
+pub use admit::{Gate, Presented};
+pub use caller::{Caller, Credential};
 pub use policy::{GroupPolicy, Policy, PolicyWatch};
 pub use refusal::{Ended, Refusal};
 pub use token::{Grant, TokenCheck, TokenRefusal};
