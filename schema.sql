@@ -12,6 +12,25 @@ CREATE TABLE meta (
 ) STRICT;
 
 -- ---------------------------------------------------------------------------------------------------------------
+-- Who changed what
+
+CREATE TABLE audit_log (
+    seq       INTEGER NOT NULL PRIMARY KEY,                     -- from 1 on, without gaps
+    at        INTEGER NOT NULL,                                 -- when
+    actor     TEXT    NOT NULL,                                 -- who: setup, daemon, cli:account, or an account
+    action    TEXT    NOT NULL,                                 -- what was done, such as key.revoke
+    object    TEXT    NOT NULL,                                 -- to what, such as key/system_tools/default
+    before    TEXT    CHECK (json_valid(before)),               -- what it was, without secrets
+    after     TEXT    CHECK (json_valid(after)),                -- what it is, without secrets
+    reason    TEXT,                                             -- why, in the words of whoever did it
+    address   TEXT,                                             -- from where, for what came over the network
+    prev_hash BLOB    NOT NULL CHECK (length(prev_hash) = 32),  -- hash of the row before; zeros for the first
+    hash      BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32) -- SHA-256 of prev_hash in hexadecimal, a line feed, and the other columns as a JSON array
+) STRICT;
+CREATE TRIGGER audit_log_unchanged BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_log_kept      BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
+-- ---------------------------------------------------------------------------------------------------------------
 -- Policy: who may call what (PRD 3.2.2, 5.2)
 
 CREATE TABLE policy_revision (
@@ -37,16 +56,36 @@ CREATE TABLE mcp_tool_groups (
 CREATE TABLE mcp_keys (
     id           TEXT    NOT NULL PRIMARY KEY,                                          -- UUID v7
     group_id     TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE,    -- the group it opens
-    name         TEXT    NOT NULL,                                                      -- name shown to people
-    hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),                     -- SHA-256 of the key; look-ups go through it
-    sealed       BLOB,                                                                  -- the key under the master key, for a later look; NULL with keys.reveal = never
+    name         TEXT    NOT NULL,                                                      -- name shown to people; unique among the current keys of a group
+    hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),                     -- SHA-256 of the key; look-ups go through it. Kept when the key ends, to tell its holder
+    sealed       BLOB,                                                                  -- the key under the master key, for a later look; NULL with keys.reveal = never, and once revoked
     hint         TEXT    NOT NULL,                                                      -- last four characters
     created_at   INTEGER NOT NULL,                                                      -- when it was made
-    expires_at   INTEGER,                                                               -- end of its grace after a rotation; NULL for the current key
+    expires_at   INTEGER,                                                               -- when it ends by itself; NULL for never
     revoked_at   INTEGER,                                                               -- when it was revoked
-    last_used_at INTEGER                                                                -- last accepted request, written behind by up to a minute
+    last_used_at INTEGER,                                                               -- last accepted request, or when something was last seen open with it; written behind by up to 30 s
+    created_by TEXT NOT NULL DEFAULT 'unknown',                                         -- who made it: setup, cli:account, or an account; unknown for those of the first release
+    rotated_at INTEGER,                                                                 -- when another key took its place; NULL for a current key
+    replaced_by TEXT,                                                                   -- id of the key that took its place
+    grace_until INTEGER,                                                                -- end of its grace, once another key took its place
+    retired_at INTEGER,                                                                 -- when it was retired before the end of its grace, because nobody used it any more
+    last_used_address TEXT,                                                             -- peer of the last accepted request, as far as known
+    last_used_client TEXT                                                               -- client of the last accepted request, as far as known
 ) STRICT;
 CREATE INDEX mcp_keys_by_group ON mcp_keys (group_id, created_at);
+CREATE UNIQUE INDEX mcp_keys_current ON mcp_keys (group_id, name) WHERE rotated_at IS NULL AND revoked_at IS NULL;
+
+CREATE TABLE mcp_key_uses (
+    key_id         TEXT    NOT NULL REFERENCES mcp_keys (id) ON DELETE CASCADE,         -- the key
+    address        TEXT    NOT NULL,                                                    -- peer; empty when not known
+    client         TEXT    NOT NULL,                                                    -- what the client calls itself; empty when not known
+    first_at       INTEGER NOT NULL,                                                    -- first request
+    last_at        INTEGER NOT NULL,                                                    -- latest request
+    calls          INTEGER NOT NULL,                                                    -- requests that were accepted
+    calls_in_grace INTEGER NOT NULL,                                                    -- those of them that came after the key had been replaced
+    refused        INTEGER NOT NULL,                                                    -- requests that were refused because the key had ended
+    PRIMARY KEY (key_id, address, client)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE mcp_tools (
     id              TEXT    NOT NULL PRIMARY KEY,                                       -- UUID v7
@@ -66,7 +105,7 @@ CREATE TRIGGER policy_group_added   AFTER INSERT ON mcp_tool_groups BEGIN UPDATE
 CREATE TRIGGER policy_group_changed AFTER UPDATE ON mcp_tool_groups BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_group_removed AFTER DELETE ON mcp_tool_groups BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_key_added     AFTER INSERT ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
-CREATE TRIGGER policy_key_changed   AFTER UPDATE OF group_id, hash, expires_at, revoked_at ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_key_changed   AFTER UPDATE OF group_id, name, hash, expires_at, rotated_at, grace_until, retired_at, revoked_at ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_key_removed   AFTER DELETE ON mcp_keys BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_tool_added    AFTER INSERT ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_tool_changed  AFTER UPDATE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
@@ -430,7 +469,7 @@ CREATE TABLE feedback (
 
 CREATE TABLE alerts (
     id          TEXT    NOT NULL PRIMARY KEY,                                        -- UUID v7
-    condition   TEXT    NOT NULL,                                                    -- dead_letter, breaker_open, success_rate, agent_success, no_success, disk_low, backlog_old, events_disabled, channel_failing, rolled_back
+    condition   TEXT    NOT NULL,                                                    -- dead_letter, breaker_open, success_rate, agent_success, no_success, disk_low, backlog_old, events_disabled, channel_failing, rolled_back, old_key_in_use
     subject     TEXT    NOT NULL DEFAULT '',                                         -- what it is about, when there can be several
     severity    TEXT    NOT NULL CHECK (severity IN ('warning', 'critical')),        -- how bad
     summary     TEXT    NOT NULL,                                                    -- one line for people

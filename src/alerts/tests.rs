@@ -278,6 +278,28 @@ async fn a_channel_fails_until_it_takes_a_push_again() {
     assert_eq!(stage.after(1).await, []);
 }
 
+#[tokio::test]
+async fn an_old_key_that_is_used_near_its_end_is_told_until_it_is_over() {
+    let stage = stage().await;
+    stage.sql(
+        "INSERT INTO mcp_tool_groups (id, server_code, name, created_by, created_at, updated_at) VALUES ('g', 'lab', 'lab', 'test', 1, 1)",
+        &[],
+    );
+    stage.sql(
+        "INSERT INTO mcp_keys (id, group_id, name, hash, hint, created_at, rotated_at, grace_until, last_used_at)
+         VALUES ('k', 'g', 'dify', zeroblob(32), 'abcd', 1, ?1, ?1 + ?2, ?1 + 1)",
+        &[&T0, &(10 * HOUR)],
+    );
+    assert_eq!(stage.after(9 * HOUR).await, [], "used at first, and not since");
+    stage.sql("UPDATE mcp_keys SET last_used_at = ?1", &[&stage.now()]);
+    let opened = stage.after(11_000).await;
+    assert_eq!(Stage::one(&opened), ("old_key_in_use", "k"));
+    assert!(opened[0].summary.contains("key usage lab") && opened[0].summary.contains(" / "), "{}", opened[0].summary);
+    stage.sql("UPDATE jobs SET state = 'done'", &[]);
+    assert_eq!(stage.after(HOUR).await, [], "its end has come");
+    assert_eq!(stage.resolved("old_key_in_use"), 1);
+}
+
 /// Panics, fails or finds something, as it is told.
 struct Fickle(&'static str, Arc<Mutex<&'static str>>);
 

@@ -82,7 +82,8 @@ impl Core {
         check_master_key(&store, &master).await?;
         let master = Arc::new(master);
         let settings = Book::new(store.clone(), Arc::clone(&master), Arc::clone(&clock));
-        let gate = Arc::new(Gate::new(store.clone(), Arc::clone(&clock)));
+        let gate = Gate::new(store.clone(), Arc::clone(&clock)).with_failed_attempts(config.keys.failed_attempts);
+        let gate = Arc::new(gate);
         let catalogue = Catalogue::new(anmei_mcp_tools::all())?;
         let recorder = Recorder::new(record_settings(&config));
         let limits = Limits { concurrent_calls: CONCURRENT_CALLS };

@@ -6,10 +6,14 @@ use super::core::{Core, StartError};
 use crate::{
     config,
     dispatch::defaults::{DefaultGroup, GROUPS},
-    gate::keys::{self, MintError, Reveal},
+    gate::keys::{self, MintError, Order, Reveal},
     ids::new_id,
     secret::SecretText,
-    store::policy::{Group, NewGroup, ToolPolicy},
+    store::{
+        audit::By,
+        keys::Key,
+        policy::{Group, NewGroup, ToolPolicy},
+    },
 };
 
 impl From<MintError> for StartError {
@@ -50,7 +54,7 @@ impl Core {
             keys.push(NewKey { server_code: group.group.server_code.clone(), key });
             groups.push(group);
         }
-        let made = self.store.seed_groups(groups).await?;
+        let made = self.store.seed_groups(groups, By::new("setup", self.clock.now_ms())).await?;
         Ok(if made { Setup { keys } } else { Setup::default() })
     }
 
@@ -71,7 +75,7 @@ impl Core {
             created_at: now,
             updated_at: now,
         };
-        let (key, text) = keys::mint(&group.id, "default", &self.master, self.reveal(), self.clock.as_ref())?;
+        let (key, text) = self.mint(Order { group_id: &group.id, name: "default", created_by, expires_at: None })?;
         let tools = from
             .tools
             .iter()
@@ -79,6 +83,11 @@ impl Core {
             .map(|known| self.new_tool(&group.id, &known.tool))
             .collect();
         Ok((NewGroup { group, key, tools }, text))
+    }
+
+    /// A key that is not stored yet, and its text.
+    pub fn mint(&self, order: Order<'_>) -> Result<(Key, SecretText), MintError> {
+        keys::mint(order, &self.master, self.reveal(), self.clock.as_ref())
     }
 
     /// A tool of a group, with the definition's defaults.

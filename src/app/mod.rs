@@ -8,6 +8,7 @@ mod core;
 mod data_dir;
 mod first_start;
 mod housekeeping;
+mod keys;
 mod listeners;
 mod live;
 mod serve;

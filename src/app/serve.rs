@@ -1,6 +1,6 @@
 //! The daemon: listeners, queue and automation around the core, until told to stop.
 
-use std::{fs::File, sync::Arc, time::Duration};
+use std::{fs::File, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use super::{
     automation::{self, Shared},
     core::{Core, StartError},
     data_dir::{DataDir, RunFile},
+    keys,
     listeners::Listeners,
 };
 use crate::{
@@ -21,9 +22,6 @@ use crate::{
     registration::{self, HookParts, HookSettings, HookState},
     secret::{SecretText, random_bytes},
 };
-
-/// How often the last uses of keys are written down.
-const USES: Duration = Duration::from_secs(30);
 
 /// A running daemon.
 #[derive(Debug)]
@@ -66,7 +64,7 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     core.start_recording();
     automation::start(&core, shared, &stop, &tasks)?;
     listeners.serve(&core, &routes, &stop, &tasks);
-    tasks.spawn(note_uses(core.clone(), stop.clone()));
+    tasks.spawn(keys::keep(core.clone(), stop.clone()));
     core.dir.write_run_file(&addresses)?;
     tracing::info!(mcp = addresses.mcp, hook = addresses.hook, live = addresses.live, database = %core.store.path().display(), "ready");
     Ok(Daemon { addresses, hook_key, hook_key_is_new, core, stop, tasks, _lock: lock })
@@ -152,16 +150,4 @@ pub(super) fn secrets(texts: &[SecretText], setting: &str) -> Result<Vec<Webhook
         .iter()
         .map(|text| WebhookSecret::parse(text.expose()).map_err(|error| StartError::Setting(format!("{setting}: {error}"))))
         .collect()
-}
-
-async fn note_uses(core: Core, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(USES) => {}
-        }
-        if let Err(error) = core.gate.flush_uses().await {
-            tracing::error!(%error, "the last uses of keys could not be written");
-        }
-    }
 }

@@ -9,7 +9,7 @@ use crate::{
     clock::rfc3339,
     dispatch::{Known, defaults::DefaultGroup},
     gate::GroupPolicy,
-    store::policy::Group,
+    store::{keys::Key, policy::Group},
 };
 
 #[derive(Debug, Subcommand)]
@@ -87,11 +87,11 @@ pub(super) async fn run(command: GroupCommand, core: &Core) -> anyhow::Result<u8
         GroupCommand::Create(args) => create(core, &args).await?,
         GroupCommand::Set { code, subject_scoped } => set_scope(core, &code, subject_scoped).await?,
         GroupCommand::Enable { code } => {
-            core.store.set_group_enabled(&code, true, core.clock.now_ms()).await?;
+            core.store.set_group_enabled(&code, true, super::by(core, None)).await?;
             output::say(format_args!("{code} is enabled; in force for the next request"))?;
         }
         GroupCommand::Disable { code } => {
-            core.store.set_group_enabled(&code, false, core.clock.now_ms()).await?;
+            core.store.set_group_enabled(&code, false, super::by(core, None)).await?;
             output::say(format_args!("{code} is disabled; in force for the next request"))?;
         }
         GroupCommand::Delete { code, yes } => delete(core, &code, yes).await?,
@@ -143,8 +143,7 @@ fn list(core: &Core, as_json: bool) -> anyhow::Result<()> {
 
 fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
     let group = find(core, code)?;
-    let rows = core.store.policy()?;
-    let keys: Vec<_> = rows.keys.iter().filter(|key| key.group_id == group.group.id).collect();
+    let keys = core.store.keys_of(&group.group.id)?;
     if as_json {
         let mut value = summary(core, &group);
         if let Some(object) = value.as_object_mut() {
@@ -159,7 +158,7 @@ fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
                 })
                 .collect();
             object.insert("tool_policies".into(), tools.into());
-            object.insert("keys".into(), keys.iter().map(|key| super::key::facts(key)).collect());
+            object.insert("keys".into(), keys.iter().map(Key::facts).collect());
         }
         return output::json(&value);
     }
@@ -183,18 +182,8 @@ fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
         }),
     )?;
     output::say("")?;
-    output::table(
-        &["KEY", "NAME", "STATE", "CREATED", "LAST USED"],
-        keys.iter().map(|key| {
-            vec![
-                format!("…{}", key.hint),
-                key.name.clone(),
-                super::key::state(key, core.clock.now_ms()),
-                rfc3339(key.created_at),
-                output::moment(key.last_used_at),
-            ]
-        }),
-    )
+    let now = core.clock.now_ms();
+    output::table(&super::key::HEADINGS, keys.iter().map(|key| super::key::line(key, now)))
 }
 
 async fn create(core: &Core, args: &CreateArgs) -> anyhow::Result<()> {
@@ -208,7 +197,8 @@ async fn create(core: &Core, args: &CreateArgs) -> anyhow::Result<()> {
         subject_scoped: args.subject_scoped,
         tools: &[],
     };
-    let (mut new, key) = core.new_group(&empty, "cli")?;
+    let by = super::by(core, None);
+    let (mut new, key) = core.new_group(&empty, &by.actor)?;
     new.group.server_code.clone_from(&args.code);
     new.group.name = args.name.clone().unwrap_or_else(|| args.code.clone());
     new.group.description.clone_from(&args.description);
@@ -217,7 +207,7 @@ async fn create(core: &Core, args: &CreateArgs) -> anyhow::Result<()> {
         must_fit(known, &new.group)?;
         new.tools.push(core.new_tool(&new.group.id, &known.tool));
     }
-    core.store.create_groups(vec![new]).await?;
+    core.store.create_groups(vec![new], by).await?;
     if args.json {
         return output::json(&json!({"server_code": args.code, "key": key.expose()}));
     }
@@ -240,7 +230,7 @@ pub(super) fn must_fit(known: &Known, group: &Group) -> anyhow::Result<()> {
 
 async fn set_scope(core: &Core, code: &str, subject_scoped: bool) -> anyhow::Result<()> {
     let before = find(core, code)?;
-    core.store.set_group_scope(code, subject_scoped, core.clock.now_ms()).await?;
+    core.store.set_group_scope(code, subject_scoped, super::by(core, None)).await?;
     let after = find(core, code)?;
     let (offered, hidden) = (offered(core, &after), offered(core, &before));
     let hidden: Vec<_> = hidden.into_iter().filter(|name| !offered.contains(name)).collect();
@@ -258,7 +248,7 @@ async fn delete(core: &Core, code: &str, yes: bool) -> anyhow::Result<()> {
         );
         return Err(Fault::new(exit::USAGE, text).into());
     }
-    core.store.delete_group(code).await?;
+    core.store.delete_group(code, super::by(core, None)).await?;
     output::say(format_args!("deleted the group {code}; its keys are refused from the next request on"))
 }
 

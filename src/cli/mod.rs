@@ -2,6 +2,7 @@
 
 mod agent;
 mod alert;
+mod audit;
 mod claim;
 pub mod config;
 mod demo;
@@ -30,6 +31,7 @@ use crate::{
     app::{Core, StartError},
     clock::{SharedClock, SystemClock},
     config::{Config, Loaded, LogFormat, Sources, environment},
+    store::audit::By,
     telemetry,
 };
 
@@ -94,6 +96,9 @@ enum Command {
     /// Keys that open groups
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Who changed what, when and why
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Tools: what they are, who offers them, and calling one
     #[command(subcommand)]
     Tool(tool::ToolCommand),
@@ -196,6 +201,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
     match command {
         Command::Group(command) => group::run(command, core).await,
         Command::Key(command) => key::run(command, core).await,
+        Command::Audit(command) => audit::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
         Command::Alert(command) => alert::run(command, core).await,
@@ -260,6 +266,12 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn clock() -> SharedClock {
     std::sync::Arc::new(SystemClock)
+}
+
+/// Who gave this command, for the audit log.
+fn by(core: &Core, reason: Option<&str>) -> By {
+    let actor = format!("cli:{}", environment().account());
+    By { reason: reason.map(str::to_owned), ..By::new(actor, core.clock.now_ms()) }
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

@@ -8,7 +8,7 @@ use super::{Fault, clock, exit, output, serve};
 use crate::{
     app::{Core, server_settings},
     config::{Loaded, environment},
-    gate::Refusal,
+    gate::{Presented, Refusal},
     lifecycle, mcp,
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn stdio(args: &StdioArgs, loaded: Loaded) -> anyhow::Result<u8
     if let Some(keys) = serve::new_keys(&core.set_up().await?, core.config.language) {
         output::aside(keys);
     }
-    let admitted = admit(&core, &args.server_code);
+    let admitted = admit(&core, &args.server_code).await;
     if let Err(refusal) = admitted {
         core.close().await;
         return Err(refused(&refusal, &args.server_code).into());
@@ -41,11 +41,14 @@ pub(super) async fn stdio(args: &StdioArgs, loaded: Loaded) -> anyhow::Result<u8
 }
 
 /// A key in the environment must open the group; without one, whoever may read the database may use it.
-fn admit(core: &Core, code: &str) -> Result<(), Refusal> {
+async fn admit(core: &Core, code: &str) -> Result<(), Refusal> {
     match environment().api_key() {
         Some(key) => {
             let header = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| Refusal::BadKey)?;
-            core.gate.admit(Some(&header), Some(code)).map(drop)
+            core.gate
+                .admit(Presented { authorization: Some(&header), code: Some(code), client: Some("stdio"), ..Presented::default() })
+                .await
+                .map(drop)
         }
         None => core.gate.admit_local(code).map(drop),
     }
@@ -54,10 +57,13 @@ fn admit(core: &Core, code: &str) -> Result<(), Refusal> {
 fn refused(refusal: &Refusal, code: &str) -> Fault {
     match refusal {
         Refusal::UnknownCode => Fault::new(exit::NOT_FOUND, format!("there is no group {code}; `anmei-mcp group list` shows the groups")),
-        Refusal::NoKey | Refusal::BadKey | Refusal::OtherGroup { .. } => Fault::new(
+        Refusal::NoKey | Refusal::BadKey | Refusal::Mistyped | Refusal::Throttled { .. } | Refusal::OtherGroup { .. } => Fault::new(
             exit::AUTH,
             format!("the key in ANMEI_MCP_API_KEY does not open the group {code}; `anmei-mcp key show {code}` shows the right one"),
         ),
+        Refusal::Ended(_) | Refusal::InvalidToken { .. } | Refusal::InsufficientScope { .. } => {
+            Fault::new(exit::AUTH, format!("ANMEI_MCP_API_KEY: {}", refusal.problem().detail))
+        }
         Refusal::Disabled { .. } | Refusal::Unavailable(_) => Fault::new(exit::FAILURE, refusal.problem().detail),
     }
 }

@@ -170,7 +170,7 @@ async fn enable(core: &Core, code: &str, name: &str) -> anyhow::Result<()> {
     if group.tools.iter().any(|tool| tool.tool_name == name) {
         return change(core, code, name, ToolChange { enabled: Some(true), ..ToolChange::default() }).await;
     }
-    core.store.add_tool(core.new_tool(&group.group.id, &known.tool)).await?;
+    core.store.add_tool(core.new_tool(&group.group.id, &known.tool), super::by(core, None)).await?;
     output::say(format_args!("added {name} to {code}; in force for the next request"))
 }
 
@@ -211,7 +211,7 @@ fn check_config(known: &Known, config: &Map<String, Value>) -> anyhow::Result<()
 
 async fn change(core: &Core, code: &str, name: &str, change: ToolChange) -> anyhow::Result<()> {
     let group = group::find(core, code)?;
-    core.store.change_tool(&group.group.id, name, change, core.clock.now_ms()).await?;
+    core.store.change_tool(&group.group.id, name, change, super::by(core, None)).await?;
     output::say(format_args!("changed {name} in {code}; in force for the next request"))
 }
 

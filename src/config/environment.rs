@@ -65,6 +65,11 @@ impl Environment {
         self.get("RUST_LOG")
     }
 
+    /// The account that gave the command, for the audit log: `SUDO_USER`, `USER` or `LOGNAME`.
+    pub fn account(&self) -> &str {
+        ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.get(name)).unwrap_or("unknown")
+    }
+
     /// `NO_COLOR`: whether colours are unwanted.
     pub fn no_color(&self) -> bool {
         self.get("NO_COLOR").is_some()

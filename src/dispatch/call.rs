@@ -127,14 +127,13 @@ impl Dispatch {
     pub async fn refused(&self, refusal: &Refusal, tool: &str, client: Client) {
         let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), tool, client);
         entry.group(refusal.group_id(), None);
-        let detail = refusal.problem().detail;
-        entry.finish("refused", None, Some(&detail)).await;
+        entry.finish("refused", None, Some(&refusal.for_log())).await;
     }
 
     /// Does one call. Dropping the future ends the tool's work; the log then says `cancelled`.
     pub async fn call(&self, call: Call<'_>) -> Outcome {
         let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), call.tool, call.client);
-        entry.group(Some(&call.caller.group.group.id), call.caller.key_id.as_deref());
+        entry.group(Some(&call.caller.group.group.id), call.caller.key_id());
         entry.request(call.arguments.as_ref());
         let offers = self.catalogue.offers(call.caller);
         let Some(offer) = offers.find(call.tool) else {

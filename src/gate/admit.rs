@@ -1,116 +1,41 @@
-//! Admission: a bearer key and perhaps a server code in, a [`Caller`] or a [`Refusal`] out.
+//! Admission: what a request shows of itself in, a [`Caller`] or a [`Refusal`] out.
 //!
-//! A stranger (no key, or one that is not in force) hears the same words whatever group was named, so that groups
-//! cannot be probed for. The holder of a key in force hears what is the matter.
+//! A key is looked up in the snapshot of the policy and nowhere else; the only thing that may wait is the check of a
+//! token. Whoever is let in is asked for again while something of theirs stays open ([`Gate::renew`]).
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{net::IpAddr, sync::Arc};
 
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use subtle::ConstantTimeEq;
 
 use super::{
-    keys,
-    policy::{GroupPolicy, PolicyWatch},
+    attempts::{Attempts, Verdict},
+    caller::{Caller, Credential},
+    keys::{self, Malformed},
+    lifetime::Standing,
+    policy::{GroupPolicy, KnownKey, Policy, PolicyWatch},
+    refusal::{Ended, Refusal},
+    token::TokenCheck,
+    uses::{Book, Met, Seen},
 };
 use crate::{
     clock::SharedClock,
-    problem::Problem,
     store::{Store, StoreError},
 };
 
-/// Somebody who was let in, into one group.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The group, as it stood when the request arrived.
-    pub group: Arc<GroupPolicy>,
-    /// Revision of the policy it is from.
-    pub revision: i64,
-    /// The key used; none for people at the machine itself (stdio, CLI).
-    pub key_id: Option<Arc<str>>,
-}
-
-/// Why a request was not let in.
-#[derive(Debug, Clone)]
-pub enum Refusal {
-    /// No key was presented.
-    NoKey,
-    /// What was presented is not a key in force.
-    BadKey,
-    /// The key is for another group than the URL names.
-    OtherGroup {
-        /// The group the key opens.
-        opens: String,
-        /// The group's id.
-        group_id: String,
-    },
-    /// The group is switched off.
-    Disabled {
-        /// Its server code.
-        code: String,
-        /// Its id.
-        group_id: String,
-    },
-    /// There is no such group (said to holders of some key only).
-    UnknownCode,
-    /// The policy cannot be read.
-    Unavailable(String),
-}
-
-impl Refusal {
-    /// The group the request got as far as, for the call log.
-    pub fn group_id(&self) -> Option<&str> {
-        match self {
-            Self::OtherGroup { group_id, .. } | Self::Disabled { group_id, .. } => Some(group_id),
-            Self::NoKey | Self::BadKey | Self::UnknownCode | Self::Unavailable(_) => None,
-        }
-    }
-
-    /// What the caller is told.
-    pub fn problem(&self) -> Problem {
-        match self {
-            Self::NoKey => Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "No key was sent. Add the header `Authorization: Bearer mcp_key_…`; an operator finds the key with `anmei-mcp key show <server-code>`.",
-            ),
-            Self::BadKey => Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "The key is not accepted: it may be mistyped, rotated out or revoked. Ask an operator for the current one (`anmei-mcp key show <server-code>`).",
-            ),
-            Self::OtherGroup { opens, .. } => Problem::new(
-                StatusCode::FORBIDDEN,
-                "other-group",
-                format!(
-                    "This key opens the group {opens}, not the one in this URL. Use /server/{opens}/mcp, or the key of the group you mean."
-                ),
-            ),
-            Self::Disabled { code, .. } => Problem::new(
-                StatusCode::FORBIDDEN,
-                "group-disabled",
-                format!("The group {code} is disabled. An operator enables it with `anmei-mcp group enable {code}`."),
-            ),
-            Self::UnknownCode => Problem::new(
-                StatusCode::NOT_FOUND,
-                "unknown-group",
-                "There is no group with the server code in this URL. `anmei-mcp group list` shows the codes.",
-            ),
-            Self::Unavailable(_) => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The key cannot be checked at the moment because the database does not answer. Try again in a second.",
-            ),
-        }
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
+/// What a request shows of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Presented<'a> {
+    /// Its `Authorization` header.
+    pub authorization: Option<&'a HeaderValue>,
+    /// The server code its URL names.
+    pub code: Option<&'a str>,
+    /// Its path: a token is good for one resource.
+    pub path: Option<&'a str>,
+    /// Where it comes from.
+    pub address: Option<IpAddr>,
+    /// What the client calls itself, as far as that is known.
+    pub client: Option<&'a str>,
 }
 
 /// Lets callers in.
@@ -119,13 +44,39 @@ pub struct Gate {
     policy: PolicyWatch,
     clock: SharedClock,
     store: Store,
-    used: Mutex<HashMap<Arc<str>, i64>>,
+    tokens: Option<Arc<dyn TokenCheck>>,
+    attempts: Attempts,
+    uses: Book,
+    opened_at: i64,
 }
 
 impl Gate {
-    /// A gate on the policy of `store`.
+    /// A gate on the policy of `store`, for keys only and without a limit of failed attempts.
     pub fn new(store: Store, clock: SharedClock) -> Self {
-        Self { policy: PolicyWatch::new(store.clone()), clock, store, used: Mutex::default() }
+        let opened_at = clock.now_ms();
+        Self {
+            policy: PolicyWatch::new(store.clone()),
+            clock,
+            store,
+            tokens: None,
+            attempts: Attempts::new(0),
+            uses: Book::default(),
+            opened_at,
+        }
+    }
+
+    /// The same gate, which asks `tokens` about what is no key.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<dyn TokenCheck>) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// The same gate, which hears that many failed attempts a minute from one address; 0 for any number.
+    #[must_use]
+    pub fn with_failed_attempts(mut self, a_minute: u32) -> Self {
+        self.attempts = Attempts::new(a_minute);
+        self
     }
 
     /// The policy in force.
@@ -133,68 +84,167 @@ impl Gate {
         &self.policy
     }
 
-    /// Admits a request by its `Authorization` header, into the group of its key; `code` is the group its URL names.
-    pub fn admit(&self, authorization: Option<&HeaderValue>, code: Option<&str>) -> Result<Caller, Refusal> {
-        let presented = bearer(authorization)?;
-        let hash = keys::hash(presented);
-        let policy = self.policy.current()?;
-        let known = policy.key(&hash).ok_or(Refusal::BadKey)?;
-        let same = bool::from(known.hash.ct_eq(&hash));
-        let now = self.clock.now_ms();
-        let in_force = !known.revoked && known.expires_at.is_none_or(|end| now < end);
-        if !same || !in_force {
-            return Err(Refusal::BadKey);
-        }
-        let group = &known.group;
-        if let Some(code) = code
-            && code != group.group.server_code
-        {
-            return Err(if policy.group(code).is_some() { other_group(group) } else { Refusal::UnknownCode });
-        }
-        if !group.group.enabled {
-            return Err(disabled(group));
-        }
-        self.note_use(&known.id, now);
-        Ok(Caller { group: Arc::clone(group), revision: policy.revision, key_id: Some(Arc::clone(&known.id)) })
+    /// Since when it watches: what happened before was not seen.
+    pub fn opened_at(&self) -> i64 {
+        self.opened_at
+    }
+
+    /// Admits a request into the group of its key or token.
+    pub async fn admit(&self, presented: Presented<'_>) -> Result<Caller, Refusal> {
+        let admitted = match bearer(presented.authorization) {
+            Ok(text) => self.known(text, &presented).await,
+            Err(refusal) => Err(refusal),
+        };
+        admitted.map_err(|refusal| match refusal {
+            Refusal::BadKey | Refusal::Mistyped => self.count(refusal, presented.address),
+            refusal => refusal,
+        })
     }
 
     /// Admits whoever may run this program on this machine (stdio, CLI) into the group named by `code`.
     pub fn admit_local(&self, code: &str) -> Result<Caller, Refusal> {
         let policy = self.policy.current()?;
         let group = policy.group(code).ok_or(Refusal::UnknownCode)?;
-        if !group.group.enabled {
-            return Err(disabled(group));
-        }
-        Ok(Caller { group: Arc::clone(group), revision: policy.revision, key_id: None })
+        admitted(&policy, group, None, Credential::Local)
     }
 
-    /// Remembers that a key was used; [`Self::flush_uses`] writes it down, so that no call waits for it.
-    fn note_use(&self, key: &Arc<str>, now: i64) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        match used.get_mut(key) {
-            Some(at) => *at = now,
-            None => {
-                used.insert(Arc::clone(key), now);
+    /// The same caller in its group as it stands now; nothing once the key, the token or the group no longer lets it in.
+    ///
+    /// Cheap enough to be asked several times a second: the count of changes is read, and then it is memory.
+    pub fn renew(&self, caller: &Caller) -> Result<Option<Caller>, StoreError> {
+        let policy = self.policy.current()?;
+        let group = policy.group_by_id(&caller.group.group.id).filter(|policy| policy.group.enabled);
+        let Some(group) = group.filter(|_| self.holds(&policy, &caller.credential)) else { return Ok(None) };
+        Ok(Some(Caller { group: Arc::clone(group), revision: policy.revision, credential: caller.credential.clone() }))
+    }
+
+    /// Whether the caller may cease to be let in without a change of the policy: by the clock, or where tokens are kept.
+    pub fn ends_by_itself(&self, caller: &Caller) -> bool {
+        match &caller.credential {
+            Credential::Local => false,
+            Credential::Token(_) => true,
+            Credential::Key { id } => {
+                let policy = self.policy.held();
+                policy.key_by_id(id).is_none_or(|known| known.life.expires_at.is_some() || known.life.rotated_at.is_some())
             }
         }
     }
 
-    /// Writes down when keys were last used.
+    /// Whether the caller would be let in again. While the database does not answer nobody is cut off.
+    pub fn still_admits(&self, caller: &Caller) -> bool {
+        self.renew(caller).map_or(true, |renewed| renewed.is_some())
+    }
+
+    fn holds(&self, policy: &Policy, credential: &Credential) -> bool {
+        let now = self.clock.now_ms();
+        match credential {
+            Credential::Local => true,
+            Credential::Token(grant) => self.tokens.as_ref().is_some_and(|tokens| tokens.still_holds(grant, now)),
+            Credential::Key { id } => {
+                let standing = policy.key_by_id(id).map(|known| known.life.at(now));
+                if let Some(Standing::InGrace { .. }) = standing {
+                    self.uses.open(id, now);
+                }
+                standing.is_some_and(Standing::in_force)
+            }
+        }
+    }
+
+    async fn known(&self, text: &str, presented: &Presented<'_>) -> Result<Caller, Refusal> {
+        match &self.tokens {
+            Some(tokens) if !text.starts_with(keys::PREFIX) => self.by_token(tokens.as_ref(), text, presented).await,
+            _ => self.by_key(text, presented),
+        }
+    }
+
+    fn by_key(&self, text: &str, presented: &Presented<'_>) -> Result<Caller, Refusal> {
+        keys::check(text)?;
+        let hash = keys::hash(text);
+        let policy = self.policy.current()?;
+        let known = policy.key(&hash).filter(|known| known.hash.ct_eq(&hash).into()).ok_or(Refusal::BadKey)?;
+        let now = self.clock.now_ms();
+        let seen = |met| Seen { at: now, address: presented.address, client: presented.client.unwrap_or_default(), met };
+        let met = match known.life.at(now) {
+            Standing::Current => Met::Current,
+            Standing::InGrace { .. } => Met::InGrace,
+            standing => {
+                self.uses.note(&known.id, seen(Met::Ended));
+                return Err(ended(known, standing));
+            }
+        };
+        let caller = admitted(&policy, &known.group, presented.code, Credential::Key { id: Arc::clone(&known.id) })?;
+        self.uses.note(&known.id, seen(met));
+        Ok(caller)
+    }
+
+    async fn by_token(&self, tokens: &dyn TokenCheck, text: &str, presented: &Presented<'_>) -> Result<Caller, Refusal> {
+        let policy = self.policy.current()?;
+        let grant = tokens.check(text, presented, &policy, self.clock.now_ms()).await?;
+        // A token outlives its group by no request.
+        let group = policy.group_by_id(&grant.group_id).ok_or(Refusal::BadKey)?;
+        admitted(&policy, group, presented.code, Credential::Token(Arc::new(grant)))
+    }
+
+    /// An attempt that failed; too many of them are told to wait.
+    fn count(&self, refusal: Refusal, address: Option<IpAddr>) -> Refusal {
+        match self.attempts.failed(address, self.clock.now_ms()) {
+            Verdict::Heard => refusal,
+            Verdict::TooMany { retry_after, first } => {
+                if first && let Some(address) = address {
+                    tracing::warn!(client.address = %address, retry_after, "too many wrong keys from one address; it has to wait");
+                }
+                Refusal::Throttled { retry_after }
+            }
+        }
+    }
+
+    /// Writes down who used keys.
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
-        let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
-        if used.is_empty() {
+        let uses = self.uses.take();
+        if uses.is_empty() {
             return Ok(());
         }
-        self.store.touch_keys(used.into_iter().map(|(key, at)| (key.to_string(), at)).collect()).await
+        let written = self.store.note_key_uses(uses.clone()).await;
+        if written.is_err() {
+            self.uses.put_back(uses);
+        }
+        written
     }
 }
 
-fn other_group(group: &GroupPolicy) -> Refusal {
-    Refusal::OtherGroup { opens: group.group.server_code.clone(), group_id: group.group.id.clone() }
+/// What holds for every credential: the group of the URL, and one that is switched on.
+fn admitted(policy: &Policy, group: &Arc<GroupPolicy>, code: Option<&str>, credential: Credential) -> Result<Caller, Refusal> {
+    let row = &group.group;
+    if let Some(code) = code
+        && code != row.server_code
+    {
+        let other = || Refusal::OtherGroup { opens: row.server_code.clone(), group_id: row.id.clone() };
+        return Err(if policy.group(code).is_some() { other() } else { Refusal::UnknownCode });
+    }
+    if !row.enabled {
+        return Err(Refusal::Disabled { code: row.server_code.clone(), group_id: row.id.clone() });
+    }
+    Ok(Caller { group: Arc::clone(group), revision: policy.revision, credential })
 }
 
-fn disabled(group: &GroupPolicy) -> Refusal {
-    Refusal::Disabled { code: group.group.server_code.clone(), group_id: group.group.id.clone() }
+fn ended(known: &KnownKey, standing: Standing) -> Refusal {
+    let group = &known.group.group;
+    Refusal::Ended(Box::new(Ended {
+        key_id: known.id.to_string(),
+        name: known.name.clone(),
+        code: group.server_code.clone(),
+        group_id: group.id.clone(),
+        standing,
+    }))
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::NotAKey => Self::BadKey,
+            Malformed::Checksum => Self::Mistyped,
+        }
+    }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750); the scheme's case does not matter.

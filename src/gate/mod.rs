@@ -1,15 +1,37 @@
 //! Who is asking, and what may they see.
 //!
 //! The gate knows keys, groups and origins; it knows nothing of tools' code or of the protocol. Deny by default: a
-//! caller is admitted by a key that is in force now, into exactly the group it opens.
+//! caller is admitted by a key or a token that is in force now, into exactly the group it opens.
+//!
+//! ```text
+//! admit      what a request shows in, a caller or a refusal out; asked again while something stays open
+//! caller     somebody who was let in, and by what
+//! keys       how keys are written, made and shown
+//! lifetime   how a key stands at a moment
+//! token      what is asked about a bearer that is no key
+//! refusal    what is said to whom
+//! attempts   failed attempts, counted per address
+//! uses       who used which key, on its way to the database
+//! policy     groups, keys and tools as one snapshot
+//! origins    hosts and origins
+//! ```
 //!
 //! Architecture invariant: the only way to get a [`Caller`] is through [`Gate`], so no handler can reach a tool
 //! unauthenticated.
 
 mod admit;
+mod attempts;
+mod caller;
 pub mod keys;
+pub mod lifetime;
 pub mod origins;
 mod policy;
+mod refusal;
+mod token;
+mod uses;
 
-pub use admit::{Caller, Gate, Refusal};
+pub use admit::{Gate, Presented};
+pub use caller::{Caller, Credential};
 pub use policy::{GroupPolicy, Policy, PolicyWatch};
+pub use refusal::{Ended, Refusal};
+pub use token::{Grant, TokenCheck, TokenRefusal};

@@ -10,9 +10,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+use super::lifetime::Lifetime;
 use crate::store::{
     Store, StoreError,
-    policy::{Group, Key, PolicyRows, ToolPolicy},
+    keys::Key,
+    policy::{Group, PolicyRows, ToolPolicy},
 };
 
 /// A group with its tools.
@@ -28,10 +30,10 @@ pub struct GroupPolicy {
 #[derive(Debug)]
 pub(super) struct KnownKey {
     pub(super) id: Arc<str>,
+    pub(super) name: String,
     pub(super) hash: [u8; 32],
     pub(super) group: Arc<GroupPolicy>,
-    pub(super) expires_at: Option<i64>,
-    pub(super) revoked: bool,
+    pub(super) life: Lifetime,
 }
 
 /// Groups, keys and tools at one revision.
@@ -41,6 +43,7 @@ pub struct Policy {
     pub revision: i64,
     by_code: HashMap<String, Arc<GroupPolicy>>,
     by_hash: HashMap<[u8; 32], KnownKey>,
+    hash_of: HashMap<Arc<str>, [u8; 32]>,
     groups: Vec<Arc<GroupPolicy>>,
     offered: HashSet<String>,
 }
@@ -57,11 +60,12 @@ impl Policy {
             .map(|group| Arc::new(GroupPolicy { tools: tools.remove(&group.id).unwrap_or_default(), group }))
             .collect();
         let by_id: HashMap<&str, &Arc<GroupPolicy>> = groups.iter().map(|g| (g.group.id.as_str(), g)).collect();
-        let by_hash = rows.keys.into_iter().filter_map(|key| known(key, &by_id)).collect();
+        let by_hash: HashMap<_, _> = rows.keys.into_iter().filter_map(|key| known(key, &by_id)).collect();
+        let hash_of = by_hash.iter().map(|(hash, known)| (Arc::clone(&known.id), *hash)).collect();
         let by_code = groups.iter().map(|g| (g.group.server_code.clone(), Arc::clone(g))).collect();
         let enabled = groups.iter().filter(|policy| policy.group.enabled).flat_map(|policy| &policy.tools);
         let offered = enabled.filter(|tool| tool.enabled).map(|tool| tool.tool_name.clone()).collect();
-        Self { revision: rows.revision, by_code, by_hash, groups, offered }
+        Self { revision: rows.revision, by_code, by_hash, hash_of, groups, offered }
     }
 
     /// Whether at least one group that is switched on offers the tool.
@@ -74,6 +78,11 @@ impl Policy {
         self.by_code.get(server_code)
     }
 
+    /// The group with this id.
+    pub fn group_by_id(&self, id: &str) -> Option<&Arc<GroupPolicy>> {
+        self.groups.iter().find(|policy| policy.group.id == id)
+    }
+
     /// All groups, by creation.
     pub fn groups(&self) -> &[Arc<GroupPolicy>] {
         &self.groups
@@ -82,11 +91,16 @@ impl Policy {
     pub(super) fn key(&self, hash: &[u8; 32]) -> Option<&KnownKey> {
         self.by_hash.get(hash)
     }
+
+    pub(super) fn key_by_id(&self, id: &str) -> Option<&KnownKey> {
+        self.by_hash.get(self.hash_of.get(id)?)
+    }
 }
 
 fn known(key: Key, groups: &HashMap<&str, &Arc<GroupPolicy>>) -> Option<([u8; 32], KnownKey)> {
     let group = Arc::clone(groups.get(key.group_id.as_str())?);
-    let known = KnownKey { id: key.id.into(), hash: key.hash, group, expires_at: key.expires_at, revoked: key.revoked_at.is_some() };
+    let life = Lifetime::from(&key);
+    let known = KnownKey { id: key.id.into(), name: key.name, hash: key.hash, group, life };
     Some((key.hash, known))
 }
 
@@ -102,6 +116,11 @@ impl PolicyWatch {
     pub fn new(store: Store) -> Self {
         // Revision 0 is before the first one: the first request loads.
         Self { store, current: ArcSwap::default() }
+    }
+
+    /// The policy as it was when it was last asked for.
+    pub(super) fn held(&self) -> Arc<Policy> {
+        self.current.load_full()
     }
 
     /// The policy in force at this moment.

@@ -11,12 +11,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager};
 
 use super::{backend::Backend, intake, lanes};
 use crate::{
-    gate::{Gate, Refusal, origins::Origins},
+    gate::{Gate, Presented, Refusal, origins::Origins},
+    http::PeerAddress,
     problem::Problem,
 };
 
@@ -116,7 +117,7 @@ async fn serve<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request: 
     if let Err(problem) = endpoint.settings.origins.check(&parts.uri, &parts.headers) {
         return problem.into_response();
     }
-    let caller = match endpoint.gate.admit(parts.headers.get(header::AUTHORIZATION), code) {
+    let caller = match endpoint.gate.admit(presented(&parts, code)).await {
         Ok(caller) => caller,
         Err(refusal) => return refuse(endpoint, &refusal, &parts.headers).await,
     };
@@ -136,18 +137,27 @@ async fn serve<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request: 
     if only_events { lanes::as_event(response).await } else { response }
 }
 
+/// What the request shows of itself.
+fn presented<'a>(parts: &'a Parts, code: Option<&'a str>) -> Presented<'a> {
+    Presented {
+        authorization: parts.headers.get(header::AUTHORIZATION),
+        code,
+        path: Some(parts.uri.path()),
+        address: parts.extensions.get::<PeerAddress>().map(|peer| peer.client(&parts.headers)),
+        client: parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()),
+    }
+}
+
 async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, headers: &HeaderMap) -> Response {
     if let Refusal::Unavailable(why) = refusal {
         tracing::error!(error = %why, "a key could not be checked");
     }
-    endpoint.backend.refused(refusal, headers).await;
+    if refusal.recorded() {
+        endpoint.backend.refused(refusal, headers).await;
+    }
     let mut response = refusal.problem().into_response();
-    if response.status() == StatusCode::UNAUTHORIZED {
-        let challenge = match refusal {
-            Refusal::NoKey => "Bearer realm=\"anmei-mcp\"",
-            _ => "Bearer realm=\"anmei-mcp\", error=\"invalid_token\"",
-        };
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    if let Some(challenge) = refusal.challenge(None) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
 }

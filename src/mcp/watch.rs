@@ -12,11 +12,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{backend::ListChanges, listing};
 use crate::{
     dispatch::Dispatch,
-    gate::{Caller, Gate, Refusal},
+    gate::{Caller, Gate},
 };
 
 /// How often somebody looks.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How often is asked for a caller whose end no change of the policy announces.
+const ENDS: Duration = Duration::from_millis(500);
 
 /// Tells of changes of the policy. One per process.
 #[derive(Debug, Clone)]
@@ -34,19 +37,20 @@ impl ListWatch {
         watch
     }
 
-    /// One item for each change of the bytes of the caller's list. Ends when its group is gone or switched off.
+    /// One item for each change of the bytes of the caller's list. Ends when the caller is no longer let in.
     pub(super) fn changes(&self, caller: Caller) -> ListChanges {
         let told = self.revision.subscribe();
         let watch = self.clone();
         stream::unfold((watch, told, caller), |(watch, mut told, mut caller)| async move {
             loop {
-                told.changed().await.ok()?;
-                let fresh = match watch.again(&caller) {
-                    Ok(fresh) => fresh,
-                    // Nothing is known while the database does not answer.
-                    Err(Refusal::Unavailable(_)) => continue,
-                    Err(_) => return None,
-                };
+                let ends_by_itself = watch.gate.ends_by_itself(&caller);
+                tokio::select! {
+                    told = told.changed() => told.ok()?,
+                    () = tokio::time::sleep(ENDS), if ends_by_itself => {}
+                }
+                // Nothing is known while the database does not answer.
+                let Ok(fresh) = watch.gate.renew(&caller) else { continue };
+                let fresh = fresh?;
                 let changed = fresh.revision != caller.revision && watch.list(&fresh).json.get() != watch.list(&caller).json.get();
                 caller = fresh;
                 if changed {
@@ -59,12 +63,6 @@ impl ListWatch {
 
     fn list(&self, caller: &Caller) -> Arc<listing::Listing> {
         listing::of(&self.dispatch.catalogue().offers(caller))
-    }
-
-    /// The caller's group as it stands now.
-    fn again(&self, caller: &Caller) -> Result<Caller, Refusal> {
-        let local = self.gate.admit_local(&caller.group.group.server_code)?;
-        Ok(Caller { key_id: caller.key_id.clone(), ..local })
     }
 }
 

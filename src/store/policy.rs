@@ -1,4 +1,4 @@
-//! Groups, keys and tools: who may call what. Read as one snapshot, changed by single operations.
+//! Groups and tools (and keys, of which [`super::keys`] knows more): who may call what. Read as one snapshot, changed by single operations.
 //!
 //! Triggers of the schema count every change in `policy_revision`, whichever process makes it.
 
@@ -6,7 +6,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    audit::{self, By, Change},
+    keys::{self, Key},
+    rows,
+};
 
 /// A group of tools behind one server code.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,31 +38,6 @@ pub struct Group {
     pub created_at: i64,
     /// When it last changed.
     pub updated_at: i64,
-}
-
-/// A key that opens a group. The key itself is not in it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Key {
-    /// UUID v7.
-    pub id: String,
-    /// The group it opens.
-    pub group_id: String,
-    /// Name shown to people.
-    pub name: String,
-    /// SHA-256 of the key.
-    pub hash: [u8; 32],
-    /// The key, sealed under the master key.
-    pub sealed: Option<Vec<u8>>,
-    /// Its last four characters.
-    pub hint: String,
-    /// When it was made.
-    pub created_at: i64,
-    /// End of its grace; none for the current key.
-    pub expires_at: Option<i64>,
-    /// When it was revoked.
-    pub revoked_at: Option<i64>,
-    /// When it was last accepted.
-    pub last_used_at: Option<i64>,
 }
 
 /// A tool as one group offers it.
@@ -134,9 +114,9 @@ impl Store {
             let snapshot = db.unchecked_transaction()?;
             let rows = PolicyRows {
                 revision: revision(&snapshot)?,
-                groups: all(&snapshot, GROUPS, group)?,
-                keys: all(&snapshot, KEYS, key)?,
-                tools: all(&snapshot, TOOLS, tool)?,
+                groups: in_order(&snapshot, GROUPS, group)?,
+                keys: keys::all(&snapshot)?,
+                tools: in_order(&snapshot, TOOLS, tool)?,
             };
             snapshot.finish()?;
             Ok(rows)
@@ -144,121 +124,77 @@ impl Store {
     }
 
     /// Creates groups with their keys and tools; all or none.
-    pub async fn create_groups(&self, groups: Vec<NewGroup>) -> Result<(), StoreError> {
-        self.write(move |db| groups.iter().try_for_each(|new| insert_new(db, new))).await
+    pub async fn create_groups(&self, groups: Vec<NewGroup>, by: By) -> Result<(), StoreError> {
+        self.write(move |db| groups.iter().try_for_each(|new| insert_new(db, new, &by))).await
     }
 
     /// Creates the groups of a first start, unless there ever were groups. Says whether it did.
-    pub async fn seed_groups(&self, groups: Vec<NewGroup>) -> Result<bool, StoreError> {
+    pub async fn seed_groups(&self, groups: Vec<NewGroup>, by: By) -> Result<bool, StoreError> {
         self.write(move |db| {
             let seeded = db.execute("INSERT INTO meta (name, value) VALUES ('groups_seeded', '1') ON CONFLICT (name) DO NOTHING", [])?;
             if seeded == 0 {
                 return Ok(false);
             }
-            groups.iter().try_for_each(|new| insert_new(db, new))?;
+            groups.iter().try_for_each(|new| insert_new(db, new, &by))?;
             Ok(true)
         })
         .await
     }
 
     /// Switches a group on or off.
-    pub async fn set_group_enabled(&self, server_code: &str, enabled: bool, now: i64) -> Result<(), StoreError> {
-        let code = server_code.to_owned();
+    pub async fn set_group_enabled(&self, server_code: &str, enabled: bool, by: By) -> Result<(), StoreError> {
+        let (code, action) = (server_code.to_owned(), if enabled { "group.enable" } else { "group.disable" });
         self.write(move |db| {
-            let changed =
-                db.execute("UPDATE mcp_tool_groups SET enabled = ?2, updated_at = ?3 WHERE server_code = ?1", params![code, enabled, now])?;
-            found(changed, || format!("there is no group {code}"))
+            change_group(db, (action, &code), &by, |db| {
+                db.execute("UPDATE mcp_tool_groups SET enabled = ?2, updated_at = ?3 WHERE server_code = ?1", params![code, enabled, by.at])
+            })
         })
         .await
     }
 
     /// Binds a group to the subjects of live runs, or frees it.
-    pub async fn set_group_scope(&self, server_code: &str, subject_scoped: bool, now: i64) -> Result<(), StoreError> {
+    pub async fn set_group_scope(&self, server_code: &str, subject_scoped: bool, by: By) -> Result<(), StoreError> {
         let code = server_code.to_owned();
         self.write(move |db| {
-            let changed = db.execute(
-                "UPDATE mcp_tool_groups SET subject_scoped = ?2, updated_at = ?3 WHERE server_code = ?1",
-                params![code, subject_scoped, now],
-            )?;
-            found(changed, || format!("there is no group {code}"))
+            change_group(db, ("group.set", &code), &by, |db| {
+                let sql = "UPDATE mcp_tool_groups SET subject_scoped = ?2, updated_at = ?3 WHERE server_code = ?1";
+                db.execute(sql, params![code, subject_scoped, by.at])
+            })
         })
         .await
     }
 
     /// Deletes a group with its keys and its tools. The call log keeps its rows.
-    pub async fn delete_group(&self, server_code: &str) -> Result<(), StoreError> {
+    pub async fn delete_group(&self, server_code: &str, by: By) -> Result<(), StoreError> {
         let code = server_code.to_owned();
         self.write(move |db| {
-            let changed = db.execute("DELETE FROM mcp_tool_groups WHERE server_code = ?1", [&code])?;
-            found(changed, || format!("there is no group {code}"))
-        })
-        .await
-    }
-
-    /// Makes `key` the group's current key; the one before it is accepted until `grace_until`.
-    pub async fn rotate_key(&self, key: Key, grace_until: i64) -> Result<(), StoreError> {
-        self.write(move |db| {
-            db.execute(
-                "UPDATE mcp_keys SET expires_at = ?2 WHERE group_id = ?1 AND revoked_at IS NULL AND expires_at IS NULL",
-                params![key.group_id, grace_until],
-            )?;
-            insert_key(db, &key)
-        })
-        .await
-    }
-
-    /// Revokes one key, or every key of the group when `key_id` is none. Says how many.
-    pub async fn revoke_keys(&self, group_id: &str, key_id: Option<&str>, now: i64) -> Result<usize, StoreError> {
-        let (group, key) = (group_id.to_owned(), key_id.map(str::to_owned));
-        self.write(move |db| {
-            Ok(db.execute(
-                "UPDATE mcp_keys SET revoked_at = ?3, sealed = NULL WHERE group_id = ?1 AND revoked_at IS NULL AND (?2 IS NULL OR id = ?2)",
-                params![group, key, now],
-            )?)
-        })
-        .await
-    }
-
-    /// Notes when keys were last accepted.
-    pub async fn touch_keys(&self, used: Vec<(String, i64)>) -> Result<(), StoreError> {
-        self.write(move |db| {
-            let mut update = db.prepare_cached("UPDATE mcp_keys SET last_used_at = max(coalesce(last_used_at, 0), ?2) WHERE id = ?1")?;
-            for (key, at) in &used {
-                update.execute(params![key, at])?;
-            }
-            Ok(())
+            change_group(db, ("group.delete", &code), &by, |db| db.execute("DELETE FROM mcp_tool_groups WHERE server_code = ?1", [&code]))
         })
         .await
     }
 
     /// Changes a tool in a group.
-    pub async fn change_tool(&self, group_id: &str, tool_name: &str, change: ToolChange, now: i64) -> Result<(), StoreError> {
+    pub async fn change_tool(&self, group_id: &str, tool_name: &str, change: ToolChange, by: By) -> Result<(), StoreError> {
         let (group, name) = (group_id.to_owned(), tool_name.to_owned());
         self.write(move |db| {
-            let config = change.config_data.as_ref().map(serde_json::to_string).transpose()?;
-            let changed = db.execute(
-                "UPDATE mcp_tools SET enabled = coalesce(?3, enabled), timeout_seconds = coalesce(?4, timeout_seconds),
-                        description = CASE WHEN ?5 THEN ?6 ELSE description END, config_data = coalesce(?7, config_data), updated_at = ?8
-                  WHERE group_id = ?1 AND tool_name = ?2",
-                params![
-                    group,
-                    name,
-                    change.enabled,
-                    change.timeout_seconds,
-                    change.description.is_some(),
-                    change.description.flatten(),
-                    config,
-                    now
-                ],
-            )?;
-            found(changed, || format!("the group has no tool {name}"))
+            let before = one_tool(db, &group, &name)?.ok_or_else(|| StoreError::NotFound(format!("the group has no tool {name}")))?;
+            write_tool(db, &before.id, change, by.at)?;
+            let after = one_tool(db, &group, &name)?;
+            let change = Change::new("tool.change", tool_object(db, &group, &name)?);
+            let change = change.before(serde_json::to_value(before)?).after(serde_json::to_value(after)?);
+            audit::append(db, &by, &change)
         })
         .await
     }
 
     /// Adds a tool to a group.
-    pub async fn add_tool(&self, tool: ToolPolicy) -> Result<(), StoreError> {
-        self.write(move |db| insert_tool(db, &tool)).await
+    pub async fn add_tool(&self, tool: ToolPolicy, by: By) -> Result<(), StoreError> {
+        self.write(move |db| {
+            insert_tool(db, &tool)?;
+            let change = Change::new("tool.add", tool_object(db, &tool.group_id, &tool.tool_name)?);
+            audit::append(db, &by, &change.after(serde_json::to_value(&tool)?))
+        })
+        .await
     }
 
     /// A value this installation keeps about itself.
@@ -279,18 +215,17 @@ impl Store {
 
 const GROUPS: &str =
     "SELECT id, server_code, name, description, user_tier_access, allowed_roles, enabled, subject_scoped, created_by, created_at, updated_at
-    FROM mcp_tool_groups ORDER BY created_at, id";
-const KEYS: &str = "SELECT id, group_id, name, hash, sealed, hint, created_at, expires_at, revoked_at, last_used_at
-    FROM mcp_keys ORDER BY created_at, id";
+    FROM mcp_tool_groups";
 const TOOLS: &str = "SELECT id, tool_name, group_id, version, description, enabled, timeout_seconds, config_data, created_at, updated_at
-    FROM mcp_tools ORDER BY created_at, id";
+    FROM mcp_tools";
 
 pub(super) fn revision(db: &Connection) -> rusqlite::Result<i64> {
     db.prepare_cached("SELECT revision FROM policy_revision WHERE id = 1")?.query_row([], |row| row.get(0))
 }
 
-fn all<T>(db: &Connection, sql: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
-    db.prepare_cached(sql)?.query_map([], read)?.collect()
+/// Every row, by creation.
+fn in_order<T>(db: &Connection, sql: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
+    rows::all(db, &format!("{sql} ORDER BY created_at, id"), [], read)
 }
 
 fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
@@ -299,28 +234,13 @@ fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
         server_code: row.get(1)?,
         name: row.get(2)?,
         description: row.get(3)?,
-        user_tier_access: json(row, 4)?,
-        allowed_roles: json(row, 5)?,
+        user_tier_access: rows::json(row, 4)?,
+        allowed_roles: rows::json(row, 5)?,
         enabled: row.get(6)?,
         subject_scoped: row.get(7)?,
         created_by: row.get(8)?,
         created_at: row.get(9)?,
         updated_at: row.get(10)?,
-    })
-}
-
-fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
-    Ok(Key {
-        id: row.get(0)?,
-        group_id: row.get(1)?,
-        name: row.get(2)?,
-        hash: row.get(3)?,
-        sealed: row.get(4)?,
-        hint: row.get(5)?,
-        created_at: row.get(6)?,
-        expires_at: row.get(7)?,
-        revoked_at: row.get(8)?,
-        last_used_at: row.get(9)?,
     })
 }
 
@@ -333,18 +253,52 @@ fn tool(row: &Row<'_>) -> rusqlite::Result<ToolPolicy> {
         description: row.get(4)?,
         enabled: row.get(5)?,
         timeout_seconds: row.get(6)?,
-        config_data: json(row, 7)?,
+        config_data: rows::json(row, 7)?,
         created_at: row.get(8)?,
         updated_at: row.get(9)?,
     })
 }
 
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    serde_json::from_str(row.get_ref(column)?.as_str()?)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into()))
+/// A change of one group (`what`: action and server code) with its row in the audit log.
+fn change_group(
+    db: &Connection,
+    (action, code): (&'static str, &str),
+    by: &By,
+    change: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
+) -> Result<(), StoreError> {
+    let before = one_group(db, code)?.ok_or_else(|| StoreError::NotFound(format!("there is no group {code}")))?;
+    change(db)?;
+    let mut row = Change::new(action, format!("group/{code}")).before(serde_json::to_value(before)?);
+    row.after = one_group(db, code)?.map(serde_json::to_value).transpose()?;
+    audit::append(db, by, &row)
 }
 
-fn insert_new(db: &Connection, new: &NewGroup) -> Result<(), StoreError> {
+fn one_group(db: &Connection, code: &str) -> Result<Option<Group>, StoreError> {
+    Ok(rows::one(db, &format!("{GROUPS} WHERE server_code = ?1"), [code], group)?)
+}
+
+fn one_tool(db: &Connection, group_id: &str, name: &str) -> Result<Option<ToolPolicy>, StoreError> {
+    Ok(rows::one(db, &format!("{TOOLS} WHERE group_id = ?1 AND tool_name = ?2"), [group_id, name], tool)?)
+}
+
+/// What the audit log calls a tool of a group.
+fn tool_object(db: &Connection, group_id: &str, name: &str) -> Result<String, StoreError> {
+    let code: Option<String> = rows::one(db, "SELECT server_code FROM mcp_tool_groups WHERE id = ?1", [group_id], |row| row.get(0))?;
+    Ok(format!("tool/{}/{name}", code.as_deref().unwrap_or("?")))
+}
+
+fn write_tool(db: &Connection, id: &str, change: ToolChange, now: i64) -> Result<(), StoreError> {
+    let config = change.config_data.as_ref().map(serde_json::to_string).transpose()?;
+    db.execute(
+        "UPDATE mcp_tools SET enabled = coalesce(?2, enabled), timeout_seconds = coalesce(?3, timeout_seconds),
+                description = CASE WHEN ?4 THEN ?5 ELSE description END, config_data = coalesce(?6, config_data), updated_at = ?7
+          WHERE id = ?1",
+        params![id, change.enabled, change.timeout_seconds, change.description.is_some(), change.description.flatten(), config, now],
+    )?;
+    Ok(())
+}
+
+fn insert_new(db: &Connection, new: &NewGroup, by: &By) -> Result<(), StoreError> {
     let group = &new.group;
     db.prepare_cached(
         "INSERT INTO mcp_tool_groups (id, server_code, name, description, user_tier_access, allowed_roles, enabled, subject_scoped, created_by, created_at,
@@ -364,28 +318,15 @@ fn insert_new(db: &Connection, new: &NewGroup) -> Result<(), StoreError> {
         group.updated_at
     ])
     .map_err(|error| duplicate(error, || format!("a group with the code {} or the name {} exists already", group.server_code, group.name)))?;
-    insert_key(db, &new.key)?;
-    new.tools.iter().try_for_each(|tool| insert_tool(db, tool))
-}
-
-fn insert_key(db: &Connection, key: &Key) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO mcp_keys (id, group_id, name, hash, sealed, hint, created_at, expires_at, revoked_at, last_used_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute(params![
-        key.id,
-        key.group_id,
-        key.name,
-        key.hash,
-        key.sealed,
-        key.hint,
-        key.created_at,
-        key.expires_at,
-        key.revoked_at,
-        key.last_used_at
-    ])?;
-    Ok(())
+    keys::insert(db, &new.key)?;
+    new.tools.iter().try_for_each(|tool| insert_tool(db, tool))?;
+    let names: Vec<_> = new.tools.iter().map(|tool| tool.tool_name.as_str()).collect();
+    let mut after = serde_json::to_value(group)?;
+    if let Some(object) = after.as_object_mut() {
+        object.insert("key".into(), new.key.facts());
+        object.insert("tools".into(), names.into());
+    }
+    audit::append(db, by, &Change::new("group.create", format!("group/{}", group.server_code)).after(after))
 }
 
 fn insert_tool(db: &Connection, tool: &ToolPolicy) -> Result<(), StoreError> {
@@ -414,8 +355,4 @@ fn duplicate(error: rusqlite::Error, say: impl FnOnce() -> String) -> StoreError
         StoreError::Conflict(_) => StoreError::Conflict(say()),
         other => other,
     }
-}
-
-fn found(changed: usize, missing: impl FnOnce() -> String) -> Result<(), StoreError> {
-    if changed == 0 { Err(StoreError::NotFound(missing())) } else { Ok(()) }
 }

@@ -75,6 +75,78 @@ async fn i2_other_methods_are_closed_to_strangers_and_to_other_groups_too() {
     }
 }
 
+/// Every route of the MCP listener that is behind the gate, by method.
+const GATED: [(&str, &str); 9] = [
+    ("POST", "/mcp"),
+    ("GET", "/mcp"),
+    ("DELETE", "/mcp"),
+    ("POST", "/server/system_tools/mcp"),
+    ("GET", "/server/system_tools/mcp"),
+    ("DELETE", "/server/system_tools/mcp"),
+    ("POST", "/server/no_such_group/mcp"),
+    ("PUT", "/mcp"),
+    ("OPTIONS", "/server/system_tools/mcp"),
+];
+
+#[tokio::test]
+async fn i2_every_credential_that_is_not_in_force_is_refused_on_every_route() {
+    let app = App::start(&[]).await;
+    let add = |name: &str, more: &[&str]| {
+        let made = app.ok_json(&[&["key", "add", "system_tools", "--name", name], more].concat());
+        made["key"].as_str().unwrap().to_owned()
+    };
+    let (valid, revoked, replaced, expired) = (app.key("system_tools"), add("b", &[]), add("c", &[]), add("d", &["--expires", "1ms"]));
+    app.ok(&["key", "revoke", "system_tools", "--key", "b"]);
+    app.ok(&["key", "rotate", "system_tools", "--key", "c", "--grace", "0s"]);
+    let (head, check) = valid.rsplit_once('_').unwrap();
+    let mistyped = format!("{head}_{}", check.chars().rev().collect::<String>());
+    let unknown = "mcp_key_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned();
+    let bearer = |key: &str| Some(format!("Bearer {key}"));
+    let strangers = [
+        ("none", None),
+        ("empty", Some(String::new())),
+        ("no token", Some("Bearer".into())),
+        ("basic", Some(format!("Basic {valid}"))),
+        ("without a scheme", Some(valid.clone())),
+        ("malformed", bearer("mcp_key_wrong")),
+        ("another kind", bearer("hook_key_AAAA")),
+        ("bad check characters", bearer(&mistyped)),
+        ("unknown", bearer(&unknown)),
+        ("upper case", bearer(&valid.to_uppercase())),
+        ("two in one", bearer(&format!("{valid} {valid}"))),
+    ];
+    let holders = [("revoked", &revoked, "key-revoked"), ("replaced", &replaced, "key-replaced"), ("expired", &expired, "key-expired")];
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search_users", "arguments": {"query": "x"}}})
+        .to_string();
+    let before = app.count("SELECT count(*) FROM mcp_call_logs WHERE outcome <> 'refused'");
+    let mut bodies = Vec::new();
+    for (method, path) in GATED {
+        for suffix in [String::new(), format!("?key={valid}&authorization=Bearer%20{valid}&access_token={valid}")] {
+            let url = format!("{}{path}{suffix}", app.mcp_root());
+            let send = async |header: Option<&String>| {
+                let mut headers = vec![("content-type", "application/json"), ("cookie", valid.as_str())];
+                headers.extend(header.map(|value| ("authorization", value.as_str())));
+                app.send(method, &url, &headers, call.clone()).await
+            };
+            for (name, header) in &strangers {
+                let answer = send(header.as_ref()).await;
+                assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {url} {name}");
+                let challenge = answer.headers["www-authenticate"].to_str().unwrap();
+                assert_eq!(challenge.contains("error="), header.is_some(), "{name}: {challenge}");
+                bodies.push(answer.body);
+            }
+            for (name, key, kind) in holders {
+                let answer = send(bearer(key).as_ref()).await;
+                let told = answer.json()["type"].as_str().unwrap().ends_with(kind);
+                assert!(answer.status == StatusCode::UNAUTHORIZED && told, "{method} {url} {name}: {answer:?}");
+            }
+        }
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "a stranger hears the same bytes, whatever was sent and wherever to: {bodies:?}");
+    assert_eq!(app.count("SELECT count(*) FROM mcp_call_logs WHERE outcome <> 'refused'"), before, "nothing was done");
+}
+
 #[tokio::test]
 async fn a_stranger_cannot_tell_which_groups_exist() {
     let app = App::start(&[]).await;
@@ -84,12 +156,11 @@ async fn a_stranger_cannot_tell_which_groups_exist() {
         for key in [None, Some("mcp_key_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")] {
             let answer = app.rpc(Era::Silent, &app.group_url(code), key, "tools/list", json!({})).await;
             assert!(answer.headers.contains_key("www-authenticate"));
-            answers.push((key.is_some(), answer.status, answer.body));
+            answers.push((answer.status, answer.body));
         }
     }
-    answers.sort_by_key(|(with_key, ..)| *with_key);
     answers.dedup();
-    assert_eq!(answers.len(), 2, "one text without a key, one with a wrong key: {answers:?}");
+    assert_eq!(answers.len(), 1, "one text for everybody: {answers:?}");
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ impl App {
             ("live.listen", "127.0.0.1:0"),
             ("hook.key", HOOK_KEY),
             ("log.format", "json"),
+            ("keys.failed_attempts", "0"),
         ];
         let (runtime, settings): (Vec<_>, Vec<_>) = defaults.iter().chain(settings).partition(|(key, _)| is_runtime_setting(key));
         let runtime = runtime.into_iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -17,6 +17,7 @@ mod groups;
 mod harness;
 mod intake;
 mod jobs;
+mod keys;
 mod layers;
 mod protocol;
 mod registration;

@@ -14,7 +14,7 @@ fn shape(db: &Connection) -> BTreeMap<String, String> {
     rows.map(|row| {
         let (name, sql) = row.unwrap();
         let bare: Vec<_> = sql.lines().map(|line| line.split("--").next().unwrap()).collect();
-        (name, bare.join(" ").split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(").replace(" )", ")"))
+        (name, bare.join(" ").split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(").replace(" )", ")").replace(" ,", ","))
     })
     .collect()
 }

@@ -7,6 +7,7 @@ mod dead_letter;
 mod disk_low;
 mod events_disabled;
 mod no_success;
+mod old_key_in_use;
 mod rolled_back;
 mod success;
 
@@ -97,6 +98,7 @@ pub(super) fn all() -> Vec<Box<dyn Condition>> {
         Box::new(events_disabled::EventsDisabled),
         Box::new(channel_failing::ChannelFailing),
         Box::new(rolled_back::RolledBack),
+        Box::new(old_key_in_use::OldKeyInUse),
     ]
 }
 

@@ -21,8 +21,10 @@ use crate::{
     settings::Book,
     store::{
         Store,
+        audit::By,
         jobs::{Claim, Ending},
-        policy::{Group, Key, NewGroup, ToolPolicy},
+        keys::Key,
+        policy::{Group, NewGroup, ToolPolicy},
     },
 };
 
@@ -63,7 +65,7 @@ impl Hook {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("anmei.db")).unwrap();
-        store.create_groups(vec![group()]).await.unwrap();
+        store.create_groups(vec![group()], By::new("test", NOW)).await.unwrap();
         let clock = Arc::new(FixedClock::at_ms(NOW));
         let secrets = vec![WebhookSecret::generate().unwrap(), WebhookSecret::generate().unwrap()];
         let settings = HookSettings {
@@ -137,12 +139,9 @@ fn group() -> NewGroup {
         group_id: "grp_1".into(),
         name: "key".into(),
         hash: [1; 32],
-        sealed: None,
         hint: "abcd".into(),
         created_at: NOW,
-        expires_at: None,
-        revoked_at: None,
-        last_used_at: None,
+        ..Key::default()
     };
     let group = Group {
         subject_scoped: false,
@@ -183,11 +182,11 @@ async fn a_switch_that_is_off_is_answered_recorded_and_made_good_later() {
     assert_eq!(hook.store.next_job().unwrap(), None);
 
     hook.set("registration_automation.enabled", json!(true)).await;
-    hook.store.set_group_enabled("system_tools", false, NOW).await.unwrap();
+    hook.store.set_group_enabled("system_tools", false, By::new("test", NOW)).await.unwrap();
     let other = hook.register("usr_2").await;
     assert!(other.json()["reason"].as_str().unwrap().contains("get_user_profile"), "{}", other.text);
 
-    hook.store.set_group_enabled("system_tools", true, NOW).await.unwrap();
+    hook.store.set_group_enabled("system_tools", true, By::new("test", NOW)).await.unwrap();
     let started = hook.register("usr_1").await;
     assert_eq!((started.status.as_u16(), &started.json()["registration_id"]), (202, &skipped.json()["registration_id"]));
     assert_eq!((started.json().get("state"), hook.store.next_job().unwrap()), (None, Some(NOW)));

@@ -1,0 +1,165 @@
+//! `cargo bench --bench timing`: whether the time of a refusal tells a stranger anything.
+//!
+//! Two kinds of wrong keys are shown to the gate in random order, and their times compared with Welch's t-test: keys that
+//! share all but the last random character with a key in force, against made-up ones; and made-up keys on the URL of a
+//! group that exists, against one that does not. It measures inside the process, where nothing hides a difference.
+//! The last line is the verdict; the exit code is 1 when a pair can be told apart (the median of |t| is 4.5 or more).
+#![expect(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
+
+use std::{hint::black_box, process::ExitCode, sync::Arc, time::Instant};
+
+use anmei_mcp::{
+    clock::SystemClock,
+    gate::{
+        Gate, Presented, Refusal,
+        keys::{self, Order, PREFIX, Reveal},
+    },
+    secret::{MasterKey, random_bytes},
+    store::{
+        Store,
+        audit::By,
+        policy::{Group, NewGroup},
+    },
+};
+use anyhow::{Context, Result, bail};
+use http::HeaderValue;
+
+/// Tries of each kind in one round.
+const TRIES: usize = 20_000;
+/// Rounds; the median counts, so that one disturbance does not decide.
+const ROUNDS: usize = 5;
+/// From here on two kinds are told apart.
+const LIMIT: f64 = 4.5;
+/// Part of the slowest tries that is left out: the system's interruptions.
+const CROP: f64 = 0.05;
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// One request of a stranger.
+struct Try {
+    header: HeaderValue,
+    code: Option<&'static str>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode> {
+    let dir = tempfile::tempdir()?;
+    let store = Store::open(&dir.path().join("timing.sqlite3"))?;
+    let valid = one_group(&store).await?;
+    let gate = Gate::new(store.clone(), Arc::new(SystemClock));
+    let near = || -> Result<Try> { Ok(Try { header: bearer(&near(&valid)?)?, code: None }) };
+    let far = || -> Result<Try> { Ok(Try { header: bearer(&made_up()?)?, code: None }) };
+    let at = |code| -> Result<Try> { Ok(Try { code: Some(code), ..far()? }) };
+    let pairs: [(&str, [&dyn Fn() -> Result<Try>; 2]); 2] = [
+        ("a key in force but for one character / a made-up one", [&near, &far]),
+        ("a group that exists / one that does not", [&|| at("lab"), &|| at("nil")]),
+    ];
+    let mut told_apart = 0;
+    for (name, [one, other]) in pairs {
+        let mut values = Vec::with_capacity(ROUNDS);
+        for _ in 0..ROUNDS {
+            values.push(round(&gate, one, other).await?.abs());
+        }
+        values.sort_by(f64::total_cmp);
+        let median = values.get(ROUNDS / 2).copied().context("there are rounds")?;
+        println!("{name}: |t| {median:.2} (rounds: {values:.2?}, limit {LIMIT})");
+        told_apart += usize::from(median >= LIMIT);
+    }
+    store.close().await;
+    println!("{} pairs, {told_apart} can be told apart", pairs.len());
+    Ok(if told_apart == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Welch's t of one round.
+async fn round(gate: &Gate, one: &dyn Fn() -> Result<Try>, other: &dyn Fn() -> Result<Try>) -> Result<f64> {
+    let mut times = [Vec::with_capacity(TRIES), Vec::with_capacity(TRIES)];
+    let mut left = [TRIES, TRIES];
+    while left.iter().sum::<usize>() > 0 {
+        let [coin] = random_bytes::<1>()?;
+        let kind = usize::from(coin & 1);
+        let (Some(left), Some(times)) = (left.get_mut(kind).filter(|left| **left > 0), times.get_mut(kind)) else { continue };
+        *left -= 1;
+        let attempt = if kind == 0 { one()? } else { other()? };
+        let presented = Presented { authorization: Some(&attempt.header), code: attempt.code, ..Presented::default() };
+        let began = Instant::now();
+        let refused = black_box(gate.admit(black_box(presented)).await);
+        times.push(began.elapsed().as_nanos() as f64);
+        if !matches!(refused, Err(Refusal::BadKey)) {
+            bail!("a stranger must be refused as one: {refused:?}");
+        }
+    }
+    let [one, other] = times;
+    Ok(welch(&cropped(one), &cropped(other)))
+}
+
+fn cropped(mut times: Vec<f64>) -> Vec<f64> {
+    times.sort_by(f64::total_cmp);
+    times.truncate((times.len() as f64 * (1.0 - CROP)) as usize);
+    times
+}
+
+fn welch(one: &[f64], other: &[f64]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    // The variance of a mean.
+    let spread = |values: &[f64]| {
+        let mean = mean(values);
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        squares / (values.len() as f64 - 1.0) / values.len() as f64
+    };
+    (mean(one) - mean(other)) / (spread(one) + spread(other)).sqrt()
+}
+
+/// A database with a group `lab`; returns its key.
+async fn one_group(store: &Store) -> Result<String> {
+    let order = Order { group_id: "g", name: "default", created_by: "bench", expires_at: None };
+    let (key, text) = keys::mint(order, &MasterKey::generate()?, Reveal::Never, &SystemClock)?;
+    let group = Group {
+        id: "g".into(),
+        server_code: "lab".into(),
+        name: "lab".into(),
+        description: String::new(),
+        user_tier_access: Vec::new(),
+        allowed_roles: Vec::new(),
+        enabled: true,
+        subject_scoped: false,
+        created_by: "bench".into(),
+        created_at: 0,
+        updated_at: 0,
+    };
+    store.create_groups(vec![NewGroup { group, key, tools: Vec::new() }], By::new("bench", 0)).await?;
+    Ok(text.expose().to_owned())
+}
+
+fn bearer(key: &str) -> Result<HeaderValue> {
+    Ok(HeaderValue::from_str(&format!("Bearer {key}"))?)
+}
+
+/// A key like `valid` but for its last random character.
+fn near(valid: &str) -> Result<String> {
+    let head = valid.rsplit_once('_').context("a key has a checksum")?.0;
+    let (same, last) = head.split_at(head.len() - 1);
+    let [byte] = random_bytes::<1>()?;
+    let other = if digit(byte) == last { digit(byte.wrapping_add(1)) } else { digit(byte) };
+    Ok(checked(format!("{same}{other}")))
+}
+
+/// A key nobody was given.
+fn made_up() -> Result<String> {
+    let random: String = random_bytes::<30>()?.into_iter().map(digit).collect();
+    Ok(checked(format!("{PREFIX}{random}")))
+}
+
+fn digit(byte: u8) -> &'static str {
+    let at = usize::from(byte % 62);
+    BASE62.get(at..=at).and_then(|digit| std::str::from_utf8(digit).ok()).unwrap_or("0")
+}
+
+/// With the checksum that belongs to it.
+fn checked(head: String) -> String {
+    let mut left = crc32fast::hash(head.as_bytes());
+    let mut digits = [""; 6];
+    for slot in digits.iter_mut().rev() {
+        *slot = digit((left % 62) as u8);
+        left /= 62;
+    }
+    format!("{head}_{}", digits.concat())
+}
