@@ -163,5 +163,8 @@ async fn note_uses(core: Core, stop: CancellationToken) {
         if let Err(error) = core.gate.flush_uses().await {
             tracing::error!(%error, "the last uses of keys could not be written");
         }
+        if let Err(error) = core.accounts.flush().await {
+            tracing::error!(%error, "failed sign-ins could not be written");
+        }
     }
 }

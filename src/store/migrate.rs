@@ -12,8 +12,11 @@ use crate::drill;
 pub const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The steps from an empty file to today's schema, in order. Append only: a released step is never edited.
-const STEPS: &[M<'static>] =
-    &[M::up(include_str!("migrations/0001_base.sql")), M::up(include_str!("migrations/0002_live_revocations.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001_base.sql")),
+    M::up(include_str!("migrations/0002_live_revocations.sql")),
+    M::up(include_str!("migrations/0003_accounts.sql")),
+];
 
 /// Oldest SQLite without the bug that loses a write-ahead log (sqlite.org/wal.html#walresetbug).
 const OLDEST_ENGINE: i32 = 3_051_003;
