@@ -205,7 +205,12 @@ fn show(core: &Core, login: &str, as_json: bool) -> anyhow::Result<()> {
     }
     let state = if account.enabled { "enabled" } else { "disabled" };
     output::say(format_args!("{} ({}) {state}", account.login, account.display_name))?;
-    output::say(format_args!("roles: {}; tier: {}; panel: {}", account.roles.join(", "), account.tier, account.panel_role.as_deref().unwrap_or("-")))?;
+    output::say(format_args!(
+        "roles: {}; tier: {}; panel: {}",
+        account.roles.join(", "),
+        account.tier,
+        account.panel_role.as_deref().unwrap_or("-")
+    ))?;
     output::say(format_args!(
         "last sign-in: {}; failed since: {} (last {}); password of {}\n",
         output::moment(account.last_sign_in_at),

@@ -19,11 +19,11 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
 
+use self::throttle::Throttle;
 pub use self::{
     may::{PANEL_ROLES, ROLES, TIERS, WhyNot, account_may},
     passwords::PasswordError,
 };
-use self::throttle::Throttle;
 use crate::{
     clock::SharedClock,
     secret::{SecretText, random_bytes},

@@ -110,7 +110,11 @@ pub(super) fn verify(password: &SecretText, kept: &str) -> bool {
 pub(super) fn is_current(kept: &str) -> bool {
     let Ok(hash) = PasswordHash::new(kept) else { return false };
     let same = |name: &str, wanted: u32| hash.params.get_decimal(name) == Some(wanted);
-    hash.algorithm.as_str() == "argon2id" && hash.version == Some(Version::V0x13.into()) && same("m", COST.0) && same("t", COST.1) && same("p", COST.2)
+    hash.algorithm.as_str() == "argon2id"
+        && hash.version == Some(Version::V0x13.into())
+        && same("m", COST.0)
+        && same("t", COST.1)
+        && same("p", COST.2)
 }
 
 fn hasher() -> Result<Argon2<'static>, PasswordError> {

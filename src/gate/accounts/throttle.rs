@@ -125,10 +125,13 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..16 {
             throttle.begin("mei", home(), now).unwrap();
-            let wait = throttle.begin("mei", home(), now).map_or_else(|wait| wait.as_secs(), |()| {
-                throttle.forgive("mei", home(), false);
-                0
-            });
+            let wait = throttle.begin("mei", home(), now).map_or_else(
+                |wait| wait.as_secs(),
+                |()| {
+                    throttle.forgive("mei", home(), false);
+                    0
+                },
+            );
             waits.push(wait);
             now += i64::try_from(wait).unwrap() * 1000;
         }
