@@ -111,6 +111,28 @@ CREATE TRIGGER policy_tool_added    AFTER INSERT ON mcp_tools BEGIN UPDATE polic
 CREATE TRIGGER policy_tool_changed  AFTER UPDATE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_tool_removed  AFTER DELETE ON mcp_tools BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 
+CREATE TABLE accounts (
+    id                  TEXT    NOT NULL PRIMARY KEY,                            -- UUID v7
+    login               TEXT    NOT NULL UNIQUE,                                 -- what is typed to sign in; lower case
+    display_name        TEXT    NOT NULL,                                        -- name shown to people
+    password_hash       TEXT    NOT NULL,                                        -- Argon2id with its parameters and salt, as a PHC text
+    roles               TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(roles)), -- the app's roles: admin, consultant, doctor, operator, customer
+    tier                TEXT    NOT NULL CHECK (tier IN ('internal', 'external', 'public', 'premium')), -- one of the tiers groups name
+    panel_role          TEXT    CHECK (panel_role IN ('administrator', 'operator', 'auditor')), -- what it may do in the panel; NULL keeps it out
+    enabled             INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),    -- 0 refuses it, and everything that was granted to it
+    created_by          TEXT    NOT NULL,                                        -- who created it: cli, or an account
+    created_at          INTEGER NOT NULL,                                        -- when it was created
+    updated_at          INTEGER NOT NULL,                                        -- when an operator last changed it
+    password_changed_at INTEGER NOT NULL,                                        -- when its password was set
+    last_sign_in_at     INTEGER,                                                 -- its last sign-in
+    failed_count        INTEGER NOT NULL DEFAULT 0,                              -- failed sign-ins since the last one that worked; for people to see, it locks nothing
+    last_failed_at      INTEGER                                                  -- the last failed one, written behind
+) STRICT;
+
+CREATE TRIGGER policy_account_added   AFTER INSERT ON accounts BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_account_changed AFTER UPDATE OF roles, tier, enabled, password_changed_at ON accounts BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_account_removed AFTER DELETE ON accounts BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+
 CREATE TABLE system_settings (
     name       TEXT    NOT NULL PRIMARY KEY,              -- section.name, as `anmei-mcp settings list` shows it
     value      TEXT    NOT NULL CHECK (json_valid(value)), -- its value; a setting without a row has its default

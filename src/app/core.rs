@@ -9,7 +9,7 @@ use crate::{
     clock::SharedClock,
     config::{Bodies, Config},
     dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder},
-    gate::Gate,
+    gate::{Gate, accounts::Accounts},
     secret::{MasterKey, MasterKeyError, NoRandomness, SealError},
     settings::Book,
     store::{OpenError, Store, StoreError},
@@ -69,6 +69,8 @@ pub struct Core {
     pub settings: Book,
     /// Who may do what.
     pub gate: Arc<Gate>,
+    /// Who signs in with a password.
+    pub accounts: Arc<Accounts>,
     /// The tools.
     pub dispatch: Arc<Dispatch>,
 }
@@ -84,6 +86,7 @@ impl Core {
         let settings = Book::new(store.clone(), Arc::clone(&master), Arc::clone(&clock));
         let gate = Gate::new(store.clone(), Arc::clone(&clock)).with_failed_attempts(config.keys.failed_attempts);
         let gate = Arc::new(gate);
+        let accounts = Arc::new(Accounts::new(store.clone(), Arc::clone(&clock)));
         let catalogue = Catalogue::new(anmei_mcp_tools::all())?;
         let recorder = Recorder::new(record_settings(&config));
         let limits = Limits { concurrent_calls: CONCURRENT_CALLS };
@@ -94,7 +97,7 @@ impl Core {
             recorder,
             limits,
         );
-        Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, dispatch: Arc::new(dispatch) })
+        Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, accounts, dispatch: Arc::new(dispatch) })
     }
 
     /// Writes the call log in the background, until [`Self::close`].
@@ -108,6 +111,9 @@ impl Core {
         self.dispatch.flush().await;
         if let Err(error) = self.gate.flush_uses().await {
             tracing::error!(%error, "the last uses of keys could not be written");
+        }
+        if let Err(error) = self.accounts.flush().await {
+            tracing::error!(%error, "the last failed sign-ins could not be written");
         }
         self.store.close().await;
     }

@@ -18,6 +18,7 @@
 //! Architecture invariant: the only way to get a [`Caller`] is through [`Gate`], so no handler can reach a tool
 //! unauthenticated.
 
+pub mod accounts;
 mod admit;
 mod attempts;
 pub mod keys;

@@ -11,6 +11,7 @@ pub mod migrate;
 mod pool;
 mod writer;
 
+pub mod accounts;
 pub mod agent_calls;
 pub mod agents;
 pub mod alerts;

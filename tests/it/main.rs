@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must say where")]
 
+mod accounts;
 mod bad_input;
 mod call_log;
 mod claims;
