@@ -28,6 +28,7 @@ pub mod lifecycle;
 pub mod live;
 pub mod mcp;
 pub mod names;
+pub mod oauth;
 pub mod outbound;
 pub mod problem;
 pub mod queue;

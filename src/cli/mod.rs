@@ -13,6 +13,7 @@ pub mod import;
 mod job;
 mod key;
 mod live;
+mod oauth;
 mod output;
 mod register;
 mod report;
@@ -94,6 +95,9 @@ enum Command {
     /// Keys that open groups
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// OAuth: clients that ask for access, and what they were granted
+    #[command(subcommand)]
+    Oauth(oauth::OauthCommand),
     /// Tools: what they are, who offers them, and calling one
     #[command(subcommand)]
     Tool(tool::ToolCommand),
@@ -196,6 +200,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
     match command {
         Command::Group(command) => group::run(command, core).await,
         Command::Key(command) => key::run(command, core).await,
+        Command::Oauth(command) => oauth::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
         Command::Alert(command) => alert::run(command, core).await,

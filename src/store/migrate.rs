@@ -12,7 +12,7 @@ use crate::drill;
 pub const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The steps from an empty file to today's schema, in order. Append only: a released step is never edited.
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_base.sql"))];
+const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_base.sql")), M::up(include_str!("migrations/0002_oauth.sql"))];
 
 /// Oldest SQLite without the bug that loses a write-ahead log (sqlite.org/wal.html#walresetbug).
 const OLDEST_ENGINE: i32 = 3_051_003;

@@ -32,6 +32,8 @@ pub mod jobs;
 pub mod messages;
 pub mod notices;
 pub mod notifications;
+pub mod oauth_clients;
+pub mod oauth_grants;
 pub mod outcomes;
 pub mod plans;
 pub mod policy;
