@@ -20,6 +20,7 @@ mod jobs;
 mod layers;
 mod oauth_authorize;
 mod oauth_consent;
+mod oauth_documents;
 mod oauth_kit;
 mod oauth_metadata;
 mod oauth_register;

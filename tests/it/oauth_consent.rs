@@ -243,3 +243,77 @@ async fn rfc6750_3_1_a_tool_that_stores_needs_the_scope_and_the_answer_says_whic
         assert_eq!(app.rpc(Era::Silent, &url, Some(text(&full, "access_token")), "tools/call", params).await.status, StatusCode::OK);
     }
 }
+
+const PASSWORD: &str = "a quiet afternoon in May";
+
+fn add_account(app: &App, login: &str, roles: &str, tier: &str) {
+    let mut command = app.command(&["account", "add", login, "--roles", roles, "--tier", tier]);
+    let done = command.env("ANMEI_MCP_ACCOUNT_PASSWORD", PASSWORD).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test]
+async fn an_account_proves_the_right_to_the_groups_that_list_its_role_and_tier() {
+    let app = App::start(&[]).await;
+    let client = app.client().await;
+    add_account(&app, "doctor", "doctor", "internal");
+    add_account(&app, "customer", "customer", "premium");
+    let allow = |login: &'static str, password: &'static str| [("action", "allow"), ("login", login), ("password", password), ("write", "1")];
+    for (login, password, group) in [
+        ("doctor", "another afternoon", "medical_tools"),
+        ("nobody", PASSWORD, "medical_tools"),
+        ("doctor", PASSWORD, "system_tools"),
+        ("doctor", PASSWORD, "no_such_group"),
+        ("customer", PASSWORD, "medical_tools"),
+        ("customer", PASSWORD, "project_tools"),
+        ("doctor", "", "medical_tools"),
+    ] {
+        let shown = page(&app, &client, group).await;
+        let answer = app.answer(&shown, &allow(login, password)).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{login} {group}");
+        assert!(!answer.headers.contains_key("location") && !answer.body.contains(PASSWORD), "{login} {group}");
+    }
+    let shown = page(&app, &client, "medical_tools").await;
+    let back = sent_back(&app.answer(&shown, &allow("doctor", PASSWORD)).await, REDIRECT);
+    let tokens = app.token(&App::exchange(&client, &back["code"])).await.json();
+    let (url, access) = (app.group_url("medical_tools"), text(&tokens, "access_token"));
+    assert_eq!(app.listed(&url, access).await, 200);
+    let grants = app.ok_json(&["oauth", "grants", "list"]);
+    assert!(grants[0]["account_id"].is_string() && grants[0]["key_id"].is_null(), "{grants}");
+    // What an account granted stands and falls with it, from the next request on.
+    app.ok(&["account", "disable", "doctor"]);
+    assert_eq!(app.listed(&url, access).await, 401);
+    assert_eq!(app.refresh(&client, text(&tokens, "refresh_token")).await.status, StatusCode::BAD_REQUEST);
+    app.ok(&["account", "enable", "doctor"]);
+    assert_eq!(app.listed(&url, access).await, 200);
+    app.ok(&["account", "set", "doctor", "--roles", "operator"]);
+    assert_eq!(app.listed(&url, access).await, 401);
+    app.ok(&["account", "set", "doctor", "--roles", "doctor"]);
+    app.ok(&["group", "set", "medical_tools", "--tiers", "premium"]);
+    assert_eq!(app.listed(&url, access).await, 401);
+    app.ok(&["group", "set", "medical_tools", "--tiers", "internal"]);
+    assert_eq!(app.listed(&url, access).await, 200);
+    app.ok(&["account", "delete", "doctor", "--yes"]);
+    assert_eq!(app.listed(&url, access).await, 401);
+}
+
+#[tokio::test]
+async fn at_the_root_an_account_says_which_of_its_groups() {
+    let app = App::start(&[]).await;
+    let client = app.client().await;
+    add_account(&app, "doctor", "doctor", "internal");
+    add_account(&app, "consultant", "consultant", "internal");
+    let url = app.root_url();
+    let shown = app.page(&App::request(&client, &url)).await;
+    let sign_in = [("action", "allow"), ("login", "doctor"), ("password", PASSWORD)];
+    let which = app.answer(&shown, &sign_in).await;
+    assert_eq!(which.status, StatusCode::BAD_REQUEST);
+    assert!(which.body.contains("consultation_tools、medical_tools"), "{which:?}");
+    let chosen = app.answer(&shown, &with(&sign_in, &[("group", "medical_tools")])).await;
+    let tokens = app.token(&App::exchange(&client, &sent_back(&chosen, REDIRECT)["code"])).await.json();
+    assert_eq!(tokens["scope"], "group:medical_tools tools:read");
+    let shown = app.page(&App::request(&client, &url)).await;
+    let only = app.answer(&shown, &with(&sign_in, &[("login", "consultant")])).await;
+    let tokens = app.token(&App::exchange(&client, &sent_back(&only, REDIRECT)["code"])).await.json();
+    assert_eq!(tokens["scope"], "group:consultation_tools tools:read", "the only one it may enter");
+}
