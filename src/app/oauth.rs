@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::core::{Core, StartError};
+use super::core::Core;
 use crate::{
     config::Config,
     gate::{
@@ -10,7 +10,7 @@ use crate::{
         origins::Origins,
     },
     oauth::{OauthParts, OauthSettings, OauthState},
-    outbound::client_metadata::{ClientDocuments, DocumentSettings},
+    outbound::client_metadata::DocumentSettings,
 };
 
 /// How long things last.
@@ -30,18 +30,16 @@ pub(super) fn challenges(core: &Core) -> Option<Arc<Challenges>> {
 }
 
 /// The authorization server, unless it is switched off.
-pub(super) fn state(core: &Core) -> Result<Option<OauthState>, StartError> {
+pub(super) fn state(core: &Core) -> Option<OauthState> {
     let (config, mcp) = (&core.config.oauth, &core.config.mcp);
     if !config.enabled {
-        return Ok(None);
+        return None;
     }
-    let documents = config.client_documents.then(|| {
-        let settings = DocumentSettings { domains: config.client_document_domains.clone(), loopback: config.client_documents_loopback };
-        ClientDocuments::new(settings, Arc::clone(&core.clock))
-    });
-    let documents = documents.transpose().map_err(|error| StartError::Setting(format!("oauth.client_documents: {error}")))?;
+    let domains = config.client_document_domains.clone();
+    let documents = config.client_documents.then(|| DocumentSettings { domains, loopback: config.client_documents_loopback });
     let bases = bases(core);
-    let grants = Grants::new(core.store.clone(), Arc::clone(&core.clock), lifetimes(&core.config), Arc::clone(&core.tokens), Arc::clone(&bases));
+    let grants =
+        Grants::new(core.store.clone(), Arc::clone(&core.clock), lifetimes(&core.config), Arc::clone(&core.tokens), Arc::clone(&bases));
     let parts = OauthParts {
         gate: Arc::clone(&core.gate),
         accounts: Arc::clone(&core.accounts),
@@ -62,7 +60,7 @@ pub(super) fn state(core: &Core) -> Result<Option<OauthState>, StartError> {
         unused_client_ms: config.unused_client_expiry.as_ms(),
         body_timeout: core.config.http.request_timeout.into(),
     };
-    Ok(Some(OauthState::new(parts, settings)))
+    Some(OauthState::new(parts, settings))
 }
 
 fn bases(core: &Core) -> Arc<Bases> {

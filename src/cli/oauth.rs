@@ -122,7 +122,8 @@ fn clients(core: &Core, as_json: bool) -> anyhow::Result<()> {
 /// What may be said of a client, its groups by their codes.
 fn with_groups(core: &Core, client: &Client) -> anyhow::Result<Value> {
     let policy = core.gate.policy().current()?;
-    let codes: Vec<_> = policy.groups().iter().filter(|group| client.groups.contains(&group.group.id)).map(|group| &group.group.server_code).collect();
+    let codes: Vec<_> =
+        policy.groups().iter().filter(|group| client.groups.contains(&group.group.id)).map(|group| &group.group.server_code).collect();
     let mut facts = registration::facts(client);
     if let Some(object) = facts.as_object_mut() {
         object.insert("groups".into(), json!(codes));
@@ -137,7 +138,9 @@ async fn add(core: &Core, args: &AddArgs) -> anyhow::Result<()> {
         return Err(usage("the name is empty".into()).into());
     }
     if !args.confidential && args.redirects.is_empty() {
-        return Err(usage("a client that keeps no secret needs --redirect: a person must grant it access; or add --confidential".into()).into());
+        return Err(
+            usage("a client that keeps no secret needs --redirect: a person must grant it access; or add --confidential".into()).into()
+        );
     }
     if args.confidential && args.groups.is_empty() && args.redirects.is_empty() {
         return Err(usage("say which --group it may enter by itself, or where to --redirect after a person's consent".into()).into());
@@ -147,7 +150,8 @@ async fn add(core: &Core, args: &AddArgs) -> anyhow::Result<()> {
     for uri in &args.redirects {
         redirect::acceptable(uri, &rules).map_err(|why| usage(format!("--redirect {uri} {why}")))?;
     }
-    let groups = args.groups.iter().map(|code| group::find(core, code).map(|group| group.group.id.clone())).collect::<anyhow::Result<Vec<_>>>()?;
+    let groups =
+        args.groups.iter().map(|code| group::find(core, code).map(|group| group.group.id.clone())).collect::<anyhow::Result<Vec<_>>>()?;
     let secret = if args.confidential { Some(mint::mint(mint::SECRET)?) } else { None };
     let client = Client {
         id: format!("client_{}", new_id(core.clock.as_ref())),
@@ -194,7 +198,9 @@ fn grant_types(args: &AddArgs) -> Vec<String> {
 fn grants(core: &Core, all: bool, as_json: bool) -> anyhow::Result<()> {
     let now = core.clock.now_ms();
     let policy = core.gate.policy().current()?;
-    let code = |id: &str| policy.groups().iter().find(|group| group.group.id == id).map_or_else(|| "-".to_owned(), |group| group.group.server_code.clone());
+    let code = |id: &str| {
+        policy.groups().iter().find(|group| group.group.id == id).map_or_else(|| "-".to_owned(), |group| group.group.server_code.clone())
+    };
     let grants: Vec<Grant> =
         core.store.oauth_grants()?.into_iter().filter(|grant| all || (grant.revoked_at.is_none() && grant.expires_at > now)).collect();
     if as_json {
@@ -207,7 +213,15 @@ fn grants(core: &Core, all: bool, as_json: bool) -> anyhow::Result<()> {
             None => "in force".into(),
         };
         let by = proved_by(grant);
-        vec![grant.id.clone(), grant.client_id.clone(), code(&grant.group_id), grant.scopes.join(" "), by, state, output::moment(grant.used_at)]
+        vec![
+            grant.id.clone(),
+            grant.client_id.clone(),
+            code(&grant.group_id),
+            grant.scopes.join(" "),
+            by,
+            state,
+            output::moment(grant.used_at),
+        ]
     });
     output::table(&["GRANT", "CLIENT", "GROUP", "SCOPES", "PROVED BY", "STATE", "LAST USED"], rows)
 }

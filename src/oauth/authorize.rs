@@ -83,7 +83,8 @@ fn ask(
     let Ok(sealed) = transaction.seal(&state.parts.master) else {
         return back(&target, base, &OauthError::new("server_error", "the server has no random numbers at the moment"));
     };
-    let mut response = page::consent(&Consent { transaction: &transaction, client, sealed: &sealed, language, trouble: None, write: asked.write });
+    let mut response =
+        page::consent(&Consent { transaction: &transaction, client, sealed: &sealed, language, trouble: None, write: asked.write });
     if let Ok(value) = HeaderValue::from_str(&page::set_cookie(base, &cookie)) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
@@ -110,11 +111,7 @@ pub(super) fn redirect(target: &Target, issuer: &str, answer: &[(&str, &str)]) -
         Some(_) => "&",
     };
     let location = format!("{uri}{joint}{}", query.finish());
-    let headers = [
-        (header::LOCATION, location.as_str()),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
+    let headers = [(header::LOCATION, location.as_str()), (header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")];
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 

@@ -1,6 +1,6 @@
 //! Which client this is: by its row or its document, and by its secret where it holds one (RFC 6749 §2.3).
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header};
@@ -8,13 +8,8 @@ use subtle::ConstantTimeEq;
 
 use super::Shared;
 use crate::{
-    gate::oauth::{
-        OauthError, mint,
-        params::Params,
-        registration::shown_name,
-        request::Unanswerable,
-    },
-    outbound::client_metadata::{self, ClientDocument},
+    gate::oauth::{OauthError, mint, params::Params, registration::shown_name, request::Unanswerable},
+    outbound::client_metadata::{self, ClientDocument, ClientDocuments, DocumentSettings},
     secret::SecretText,
     store::oauth_clients::{Client, ClientKind},
 };
@@ -44,13 +39,23 @@ impl Shared {
         match (row, documents) {
             (Some(row), _) if row.revoked_at.is_some() => Err(Unanswerable::RevokedClient),
             (Some(row), _) if row.kind != ClientKind::Document => Ok(row),
-            (_, Some(documents)) => {
+            (_, Some(settings)) => {
                 self.fetches.take(address, self.parts.clock.now_ms()).map_err(Unanswerable::Busy)?;
-                let document = documents.read(id).await.map_err(|error| Unanswerable::Document(error.to_string()))?;
+                let document = self.document(id, settings).await.map_err(Unanswerable::Document)?;
                 Ok(known_by(&document, self.parts.clock.now_ms()))
             }
             _ => Err(Unanswerable::UnknownClient),
         }
+    }
+
+    async fn document(&self, id: &str, settings: &DocumentSettings) -> Result<Arc<ClientDocument>, String> {
+        let make = async || {
+            let (settings, clock) = (settings.clone(), Arc::clone(&self.parts.clock));
+            let made = tokio::task::spawn_blocking(move || ClientDocuments::new(settings, clock)).await;
+            made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        };
+        let reader = self.reader.get_or_try_init(make).await?;
+        reader.read(id).await.map_err(|error| error.to_string())
     }
 
     /// The client of a request for tokens, which proves itself if it holds a secret.

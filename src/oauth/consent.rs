@@ -126,7 +126,8 @@ fn kind(proof: &Proof) -> &'static str {
 
 /// The key of the group proves the right to it. A key of another group is as wrong as no key at all.
 async fn by_key(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>, Proof), Trouble> {
-    let text = answer.params.get("key").map(str::trim).filter(|text| text.starts_with(crate::gate::keys::PREFIX)).ok_or(Trouble::WrongProof)?;
+    let text =
+        answer.params.get("key").map(str::trim).filter(|text| text.starts_with(crate::gate::keys::PREFIX)).ok_or(Trouble::WrongProof)?;
     let mut bearer = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| Trouble::WrongProof)?;
     bearer.set_sensitive(true);
     let presented = Presented {
@@ -147,7 +148,9 @@ async fn by_key(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>
 
 /// An account whose role and tier open the group.
 async fn by_account(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>, Proof), Trouble> {
-    let (Some(login), Some(password)) = (answer.params.get("login"), answer.params.get("password")) else { return Err(Trouble::WrongProof) };
+    let (Some(login), Some(password)) = (answer.params.get("login"), answer.params.get("password")) else {
+        return Err(Trouble::WrongProof);
+    };
     let signed_in = state.parts.accounts.sign_in(login, &SecretText::new(password), address(answer.sealed_at)).await;
     let account = signed_in.map_err(|error| match error {
         SignInError::Wrong => Trouble::WrongProof,

@@ -26,13 +26,25 @@ const SERVER: &str = "oauth-authorization-server";
 const OPENID: &str = "openid-configuration";
 
 /// `/.well-known/NAME` and `/.well-known/NAME/PATH`.
-pub(super) async fn at_root(State(state): State<OauthState>, Path(tail): Path<String>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(super) async fn at_root(
+    State(state): State<OauthState>,
+    Path(tail): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let (name, path) = tail.find('/').map_or((tail.as_str(), ""), |at| tail.split_at(at));
     answer(&state, (name, path), &method, &uri, &headers)
 }
 
 /// `/mcp/.well-known/NAME`.
-pub(super) async fn below_endpoint(State(state): State<OauthState>, Path(tail): Path<String>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(super) async fn below_endpoint(
+    State(state): State<OauthState>,
+    Path(tail): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     answer(&state, (&tail, "/mcp"), &method, &uri, &headers)
 }
 
@@ -89,11 +101,8 @@ fn nothing() -> Response {
 }
 
 fn document(value: &Value) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "max-age=300"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     (headers, value.to_string()).into_response()
 }
 

@@ -32,6 +32,7 @@ use axum::{
     routing::{any, get, post},
 };
 use http::{HeaderMap, Uri, header};
+use tokio::sync::OnceCell;
 
 use crate::{
     clock::SharedClock,
@@ -41,7 +42,7 @@ use crate::{
         oauth::{base::Bases, grants::Grants, limiter::HourlyLimit, redirect::RedirectRules},
         origins::Origins,
     },
-    outbound::client_metadata::ClientDocuments,
+    outbound::client_metadata::{ClientDocuments, DocumentSettings},
     problem::Problem,
     secret::MasterKey,
     store::Store,
@@ -78,8 +79,8 @@ pub struct OauthParts {
     pub accounts: Arc<Accounts>,
     /// Codes and tokens.
     pub grants: Grants,
-    /// Clients known by a document; none when switched off.
-    pub documents: Option<ClientDocuments>,
+    /// How clients known by a document are read; none when switched off.
+    pub documents: Option<DocumentSettings>,
     /// The database.
     pub store: Store,
     /// The time.
@@ -91,11 +92,14 @@ pub struct OauthParts {
 /// Documents that one address may make us fetch in an hour.
 const DOCUMENTS_PER_HOUR: u32 = 60;
 
-pub(crate) struct Shared {
+/// What the routes share.
+pub struct Shared {
     parts: OauthParts,
     settings: OauthSettings,
     registrations: HourlyLimit,
     fetches: HourlyLimit,
+    /// Made when the first document is read: loading the system's certificates takes its time.
+    reader: OnceCell<ClientDocuments>,
 }
 
 /// The state of the routes.
@@ -114,7 +118,7 @@ impl OauthState {
     /// Puts it together.
     pub fn new(parts: OauthParts, settings: OauthSettings) -> Self {
         let registrations = HourlyLimit::new(settings.registrations_per_hour);
-        Self(Arc::new(Shared { parts, settings, registrations, fetches: HourlyLimit::new(DOCUMENTS_PER_HOUR) }))
+        Self(Arc::new(Shared { parts, settings, registrations, fetches: HourlyLimit::new(DOCUMENTS_PER_HOUR), reader: OnceCell::new() }))
     }
 }
 

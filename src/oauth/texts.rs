@@ -165,7 +165,9 @@ impl Texts {
             Unanswerable::Busy(seconds) => {
                 self.choose(format!("请求过于频繁，请 {seconds} 秒后再试。"), format!("Too many requests. Try again in {seconds} seconds."))
             }
-            Unanswerable::Unavailable => self.choose("暂时无法处理，请稍后再试。", "This cannot be worked on at the moment. Try again shortly."),
+            Unanswerable::Unavailable => {
+                self.choose("暂时无法处理，请稍后再试。", "This cannot be worked on at the moment. Try again shortly.")
+            }
         }
     }
 }

@@ -108,7 +108,8 @@ impl Store {
     /// since `unused_since` make room first.
     pub async fn register_client(&self, new: Client, most: u32, unused_since: i64) -> Result<Registered, StoreError> {
         self.write(move |db| {
-            let count = |db: &Connection| db.query_row("SELECT count(*) FROM oauth_clients WHERE kind = 'dynamic'", [], |row| row.get::<_, u32>(0));
+            let count =
+                |db: &Connection| db.query_row("SELECT count(*) FROM oauth_clients WHERE kind = 'dynamic'", [], |row| row.get::<_, u32>(0));
             if count(db)? >= most {
                 forget_unused(db, unused_since)?;
             }

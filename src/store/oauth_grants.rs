@@ -147,7 +147,15 @@ impl Store {
                 "INSERT INTO oauth_codes (hash, grant_id, transaction_id, redirect_uri, challenge, created_at, expires_at, used_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)",
             )?
-            .execute(params![code.hash, grant.id, code.transaction_id, code.redirect_uri, code.challenge, code.created_at, code.expires_at])?;
+            .execute(params![
+                code.hash,
+                grant.id,
+                code.transaction_id,
+                code.redirect_uri,
+                code.challenge,
+                code.created_at,
+                code.expires_at
+            ])?;
             Ok(true)
         })
         .await
@@ -184,7 +192,9 @@ impl Store {
 
     /// Every grant that has not been pruned, newest first.
     pub fn oauth_grants(&self) -> Result<Vec<Grant>, StoreError> {
-        self.point(|db| rows::all(db, &format!("SELECT {GRANT} FROM oauth_grants g ORDER BY g.created_at DESC, g.id DESC"), [], |row| grant(row, 0)))
+        self.point(|db| {
+            rows::all(db, &format!("SELECT {GRANT} FROM oauth_grants g ORDER BY g.created_at DESC, g.id DESC"), [], |row| grant(row, 0))
+        })
     }
 
     /// Exchanges a code for its first tokens. A code that was exchanged before revokes its grant.

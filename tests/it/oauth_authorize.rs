@@ -70,10 +70,19 @@ async fn rfc6749_4_1_2_1_and_rfc9207_2_what_else_is_wrong_the_client_hears_with_
     ] {
         let answer = app.authorize(&with(&request, &changes), &[]).await;
         let back = sent_back(&answer, REDIRECT);
-        assert_eq!((back["error"].as_str(), back["state"].as_str(), back["iss"].as_str()), (error, "st&te=1", app.mcp_root()), "{changes:?}");
+        assert_eq!(
+            (back["error"].as_str(), back["state"].as_str(), back["iss"].as_str()),
+            (error, "st&te=1", app.mcp_root()),
+            "{changes:?}"
+        );
         assert!(!back.contains_key("code") && !back["error_description"].is_empty());
     }
-    for (name, error) in [("resource", "invalid_target"), ("scope", "invalid_request"), ("code_challenge", "invalid_request"), ("nonsense", "invalid_request")] {
+    for (name, error) in [
+        ("resource", "invalid_target"),
+        ("scope", "invalid_request"),
+        ("code_challenge", "invalid_request"),
+        ("nonsense", "invalid_request"),
+    ] {
         let answer = app.authorize(&[&request[..], &[(name, "a"), (name, "b")]].concat(), &[]).await;
         assert_eq!(sent_back(&answer, REDIRECT)["error"], error, "{name} twice");
     }
@@ -85,12 +94,19 @@ async fn rfc8252_7_3_a_loopback_redirect_may_come_with_any_port() {
     let client = app.client_with(&["http://127.0.0.1/callback", "http://localhost:1234/callback", "http://[::1]/callback?a=b"]).await;
     let url = app.root_url();
     let request = App::request(&client, &url);
-    for good in ["http://127.0.0.1:50123/callback", "http://127.0.0.1/callback", "http://localhost:9/callback", "http://[::1]:50123/callback?a=b"] {
+    for good in
+        ["http://127.0.0.1:50123/callback", "http://127.0.0.1/callback", "http://localhost:9/callback", "http://[::1]:50123/callback?a=b"]
+    {
         let page = app.page(&with(&request, &[("redirect_uri", good)])).await;
         let back = sent_back(&app.answer(&page, &[("action", "deny")]).await, good);
         assert_eq!(back["error"], "access_denied", "{good}");
     }
-    for bad in ["http://127.0.0.2:1/callback", "http://127.0.0.1:50123/other", "https://127.0.0.1:50123/callback", "http://127.0.0.1.evil.example/callback"] {
+    for bad in [
+        "http://127.0.0.2:1/callback",
+        "http://127.0.0.1:50123/other",
+        "https://127.0.0.1:50123/callback",
+        "http://127.0.0.1.evil.example/callback",
+    ] {
         let answer = app.authorize(&with(&request, &[("redirect_uri", bad)]), &[]).await;
         assert!(answer.status == StatusCode::BAD_REQUEST && !answer.headers.contains_key("location"), "{bad}");
     }

@@ -22,9 +22,12 @@ async fn the_page_lets_nothing_in_and_nobody_frame_it() {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
-    for (name, value) in
-        [("x-frame-options", "DENY"), ("x-content-type-options", "nosniff"), ("referrer-policy", "same-origin"), ("cache-control", "no-store")]
-    {
+    for (name, value) in [
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ] {
         assert_eq!(page.answer.headers[name], value);
     }
     let body = page.answer.body.to_ascii_lowercase();
@@ -45,7 +48,10 @@ async fn over_https_the_cookie_is_bound_to_the_host() {
     let url = "https://mcp.clinic.cn/server/system_tools/mcp";
     let answer = app.authorize(&App::request(&client, url), &[("host", "mcp.clinic.cn")]).await;
     let cookie = answer.headers["set-cookie"].to_str().unwrap();
-    assert!(cookie.starts_with("__Host-") && cookie.contains("; Secure") && cookie.contains("Path=/") && !cookie.contains("Domain"), "{cookie}");
+    assert!(
+        cookie.starts_with("__Host-") && cookie.contains("; Secure") && cookie.contains("Path=/") && !cookie.contains("Domain"),
+        "{cookie}"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +81,10 @@ async fn chinese_comes_first_and_can_be_switched() {
     let page = page(&app, &client, "system_tools").await;
     assert!(page.answer.body.contains("<html lang=\"zh-CN\">") && page.answer.body.contains("同意"));
     let switched = app.answer(&page, &[("lang", "en")]).await;
-    assert!(switched.status == StatusCode::OK && switched.body.contains("<html lang=\"en\">") && switched.body.contains("Allow"), "{switched:?}");
+    assert!(
+        switched.status == StatusCode::OK && switched.body.contains("<html lang=\"en\">") && switched.body.contains("Allow"),
+        "{switched:?}"
+    );
     let url = app.group_url("system_tools");
     let english = app.authorize(&App::request(&client, &url), &[("accept-language", "en")]).await;
     assert!(english.body.contains("<html lang=\"en\">"));
@@ -116,7 +125,14 @@ async fn a_form_counts_only_from_our_page_and_the_browser_that_was_shown_it() {
         let answer = app.post_form("/oauth/consent", &headers, &with(&fields, &[("transaction", changed)])).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{changed}");
     }
-    let json = app.send("POST", &format!("{root}/oauth/consent"), &[("origin", &root), ("content-type", "application/json"), ("cookie", cookie)], "{}").await;
+    let json = app
+        .send(
+            "POST",
+            &format!("{root}/oauth/consent"),
+            &[("origin", &root), ("content-type", "application/json"), ("cookie", cookie)],
+            "{}",
+        )
+        .await;
     assert_eq!(json.status, StatusCode::BAD_REQUEST);
     let get = app.send("GET", &format!("{root}/oauth/consent?{}", encode(&fields)), &headers, "").await;
     assert_eq!(get.status, StatusCode::METHOD_NOT_ALLOWED);
@@ -258,7 +274,8 @@ async fn an_account_proves_the_right_to_the_groups_that_list_its_role_and_tier()
     let client = app.client().await;
     add_account(&app, "doctor", "doctor", "internal");
     add_account(&app, "customer", "customer", "premium");
-    let allow = |login: &'static str, password: &'static str| [("action", "allow"), ("login", login), ("password", password), ("write", "1")];
+    let allow =
+        |login: &'static str, password: &'static str| [("action", "allow"), ("login", login), ("password", password), ("write", "1")];
     for (login, password, group) in [
         ("doctor", "another afternoon", "medical_tools"),
         ("nobody", PASSWORD, "medical_tools"),

@@ -19,7 +19,8 @@ async fn documents(make: impl Fn(&str) -> Value) -> (String, Arc<Mutex<Value>>) 
     let url = format!("http://{}/client.json", listener.local_addr().unwrap());
     let document = Arc::new(Mutex::new(make(&url)));
     let served = Arc::clone(&document);
-    let answer = move || async move { ([("content-type", "application/json"), ("cache-control", "no-store")], served.lock().unwrap().to_string()) };
+    let answer =
+        move || async move { ([("content-type", "application/json"), ("cache-control", "no-store")], served.lock().unwrap().to_string()) };
     let router = Router::new().route("/client.json", get(answer));
     #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -55,11 +56,9 @@ async fn only_redirects_of_the_document_are_answered() {
     let app = App::start(&LOOPBACK).await;
     let (client, _) = documents(good).await;
     let url = app.group_url("system_tools");
-    for (redirect, allowed) in [
-        ("http://127.0.0.1:50123/callback", true),
-        ("https://client.example/other", false),
-        ("https://evil.example/callback", false),
-    ] {
+    for (redirect, allowed) in
+        [("http://127.0.0.1:50123/callback", true), ("https://client.example/other", false), ("https://evil.example/callback", false)]
+    {
         let fields = [
             ("response_type", "code"),
             ("client_id", client.as_str()),

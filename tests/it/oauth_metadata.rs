@@ -151,7 +151,8 @@ async fn unknown_well_known_paths_are_a_plain_404_at_once() {
 #[tokio::test]
 async fn switched_off_there_is_nothing_to_discover_and_nothing_to_ask() {
     let app = App::start(&[("oauth.enabled", "false")]).await;
-    for path in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization-server", "/oauth/authorize", "/oauth/style.css"] {
+    for path in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization-server", "/oauth/authorize", "/oauth/style.css"]
+    {
         let answer = get(&app, path).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
         assert!(answer.headers["content-type"].to_str().unwrap().contains("json"), "{path}");
@@ -200,8 +201,16 @@ async fn pages_of_allowed_origins_may_read_and_others_may_not() {
     assert_eq!(answer.headers["access-control-allow-origin"], "http://localhost:6274");
     assert!(answer.headers.get_all("vary").iter().any(|value| value == "origin"));
     let preflight = app.send("OPTIONS", &format!("{}/oauth/token", app.mcp_root()), &[("origin", "http://localhost:6274")], "").await;
-    assert_eq!((preflight.status, &preflight.headers["access-control-allow-origin"] == "http://localhost:6274"), (StatusCode::NO_CONTENT, true));
-    for (method, path) in [("GET", "/.well-known/oauth-authorization-server"), ("POST", "/oauth/token"), ("POST", "/oauth/register"), ("OPTIONS", "/oauth/token")] {
+    assert_eq!(
+        (preflight.status, &preflight.headers["access-control-allow-origin"] == "http://localhost:6274"),
+        (StatusCode::NO_CONTENT, true)
+    );
+    for (method, path) in [
+        ("GET", "/.well-known/oauth-authorization-server"),
+        ("POST", "/oauth/token"),
+        ("POST", "/oauth/register"),
+        ("OPTIONS", "/oauth/token"),
+    ] {
         let answer = app.send(method, &format!("{}{path}", app.mcp_root()), &[("origin", "https://evil.example")], encode(&[])).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path}");
         assert!(!answer.headers.contains_key("access-control-allow-origin"), "{method} {path}");

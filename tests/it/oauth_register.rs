@@ -35,7 +35,8 @@ async fn rfc7591_3_2_1_dify_registers_and_its_redirects_are_repeated() {
 async fn rfc7591_a_client_that_registers_gets_no_secret_whatever_it_asks_for() {
     let app = App::start(&[]).await;
     for method in ["client_secret_basic", "client_secret_post", "none"] {
-        let client = app.post_json("/oauth/register", &json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": method})).await.json();
+        let client =
+            app.post_json("/oauth/register", &json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": method})).await.json();
         assert!(client.get("client_secret").is_none() && client["token_endpoint_auth_method"] == "none", "{client}");
     }
     assert_eq!(app.count("SELECT count(*) FROM oauth_clients WHERE secret_hash IS NOT NULL"), 0);

@@ -191,7 +191,12 @@ async fn rfc6749_6_a_refresh_is_for_the_same_client_and_never_for_more() {
         crate::oauth_kit::sent_back(&app.answer(&page, &[("action", "allow"), ("key", &key)]).await, REDIRECT)["code"].clone()
     };
     let reading = app.token(&App::exchange(&client, &code)).await.json();
-    let widened = [("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", text(&reading, "refresh_token")), ("scope", "tools:write")];
+    let widened = [
+        ("grant_type", "refresh_token"),
+        ("client_id", &client),
+        ("refresh_token", text(&reading, "refresh_token")),
+        ("scope", "tools:write"),
+    ];
     assert_eq!(error(&app.token(&widened).await).1, "invalid_scope");
 }
 
@@ -269,7 +274,9 @@ async fn rfc6749_2_3_a_client_is_what_it_proves_to_be() {
             assert!(status == 401 && answer.headers["www-authenticate"].to_str().unwrap().starts_with("Basic"), "{case}");
         }
     }
-    let blank = app.post_form("/oauth/token", &[("authorization", &basic(&public, ""))], &[("grant_type", "refresh_token"), ("refresh_token", "x")]).await;
+    let blank = app
+        .post_form("/oauth/token", &[("authorization", &basic(&public, ""))], &[("grant_type", "refresh_token"), ("refresh_token", "x")])
+        .await;
     assert_eq!(error(&blank).1, "invalid_client", "a blank secret is no secret");
     for headers in [vec![("authorization", right_basic.as_str())], vec![]] {
         let fields = if headers.is_empty() { vec![grant, ("client_id", id), ("client_secret", secret)] } else { vec![grant] };
@@ -282,7 +289,8 @@ async fn rfc6749_4_4_a_confidential_client_enters_its_own_groups() {
     let app = App::with_records(&[]).await;
     let known =
         app.ok_json(&["oauth", "client", "add", "backend", "--confidential", "--group", "system_tools", "--group", "consultation_tools"]);
-    let credentials = [("grant_type", "client_credentials"), ("client_id", text(&known, "client_id")), ("client_secret", text(&known, "client_secret"))];
+    let credentials =
+        [("grant_type", "client_credentials"), ("client_id", text(&known, "client_id")), ("client_secret", text(&known, "client_secret"))];
     let (own, foreign) = (app.group_url("system_tools"), app.group_url("medical_tools"));
     for (case, changes, expected) in [
         ("which of two", vec![], "invalid_target"),
@@ -323,7 +331,8 @@ async fn rfc6749_3_2_the_endpoint_takes_forms_by_post_and_each_parameter_once() 
         assert_eq!(error(&app.token(&fields).await).1, expected, "{fields:?}");
     }
     for name in ["code", "client_secret", "refresh_token", "code_verifier"] {
-        let answer = app.post_form(&format!("/oauth/token?{name}=x"), &[], &[("grant_type", "authorization_code"), ("client_id", &client)]).await;
+        let answer =
+            app.post_form(&format!("/oauth/token?{name}=x"), &[], &[("grant_type", "authorization_code"), ("client_id", &client)]).await;
         assert_eq!(error(&answer).1, "invalid_request", "{name} in the address");
     }
     let long = "x".repeat(70_000);
@@ -376,8 +385,14 @@ async fn rfc7662_2_only_our_resource_servers_hear_of_tokens_and_only_of_their_ow
     };
     let access = text(&tokens, "access_token");
     let told = ask(&asker, access).await.json();
-    assert_eq!((told["active"].as_bool(), text(&told, "client_id"), text(&told, "aud")), (Some(true), client.as_str(), app.group_url("system_tools").as_str()));
-    assert_eq!((text(&told, "scope"), text(&told, "iss"), text(&told, "token_type")), ("group:system_tools tools:read tools:write", app.mcp_root(), "Bearer"));
+    assert_eq!(
+        (told["active"].as_bool(), text(&told, "client_id"), text(&told, "aud")),
+        (Some(true), client.as_str(), app.group_url("system_tools").as_str())
+    );
+    assert_eq!(
+        (text(&told, "scope"), text(&told, "iss"), text(&told, "token_type")),
+        ("group:system_tools tools:read tools:write", app.mcp_root(), "Bearer")
+    );
     assert!(told["exp"].as_i64() > told["iat"].as_i64());
     let nothing = json!({"active": false});
     for token in [text(&tokens, "refresh_token"), "mcp_at_nobody", "x"] {
@@ -385,7 +400,10 @@ async fn rfc7662_2_only_our_resource_servers_hear_of_tokens_and_only_of_their_ow
     }
     assert_eq!(ask(&stranger, access).await.json(), nothing);
     assert_eq!(error(&ask(&not_allowed, access).await), (401, "invalid_client".into()));
-    assert_eq!(error(&app.post_form("/oauth/introspect", &[], &[("client_id", &client), ("token", access)]).await), (401, "invalid_client".into()));
+    assert_eq!(
+        error(&app.post_form("/oauth/introspect", &[], &[("client_id", &client), ("token", access)]).await),
+        (401, "invalid_client".into())
+    );
     app.post_form("/oauth/revoke", &[], &[("client_id", &client), ("token", access)]).await;
     assert_eq!(ask(&asker, access).await.json(), nothing);
 }

@@ -325,11 +325,18 @@ fn fewer(params: &Params, grant: &Grant) -> Result<Vec<String>, OauthError> {
 fn entered<'a>(client: &Client, policy: &'a Policy, code: Option<&str>) -> Result<&'a Arc<GroupPolicy>, OauthError> {
     let mut own = policy.groups().iter().filter(|group| client.groups.contains(&group.group.id));
     let group = match code {
-        Some(code) => own.find(|group| group.group.server_code == code).ok_or_else(|| OauthError::new("invalid_target", "this client may not enter that group"))?,
+        Some(code) => own
+            .find(|group| group.group.server_code == code)
+            .ok_or_else(|| OauthError::new("invalid_target", "this client may not enter that group"))?,
         None => match (own.next(), own.next()) {
             (Some(only), None) => only,
             (None, _) => return Err(OauthError::new("unauthorized_client", "this client may not enter any group by itself")),
-            _ => return Err(OauthError::new("invalid_target", "this client may enter several groups; say which by `resource` or the scope group:CODE")),
+            _ => {
+                return Err(OauthError::new(
+                    "invalid_target",
+                    "this client may enter several groups; say which by `resource` or the scope group:CODE",
+                ));
+            }
         },
     };
     if group.group.enabled { Ok(group) } else { Err(OauthError::new("invalid_target", "the group is disabled")) }

@@ -37,7 +37,9 @@ pub enum BadRedirect {
     #[error("must name one host, without wildcards")]
     Host,
     /// http to somewhere else.
-    #[error("must be https, or http to a loopback address (127.0.0.1, [::1] or localhost); an operator may allow a host by oauth.http_redirect_hosts")]
+    #[error(
+        "must be https, or http to a loopback address (127.0.0.1, [::1] or localhost); an operator may allow a host by oauth.http_redirect_hosts"
+    )]
     PlainHttp,
     /// A scheme nobody allowed.
     #[error("must be https, or http to a loopback address; the schemes of apps are listed in oauth.app_schemes")]

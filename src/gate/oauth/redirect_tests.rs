@@ -109,7 +109,14 @@ fn people_are_shown_where_the_answer_goes() {
 }
 
 fn uri() -> impl Strategy<Value = String> {
-    let host = prop_oneof![Just("127.0.0.1"), Just("[::1]"), Just("localhost"), Just("a.example"), Just("127.0.0.1.a.example"), Just("127.0.0.11")];
+    let host = prop_oneof![
+        Just("127.0.0.1"),
+        Just("[::1]"),
+        Just("localhost"),
+        Just("a.example"),
+        Just("127.0.0.1.a.example"),
+        Just("127.0.0.11")
+    ];
     let scheme = prop_oneof![Just("http"), Just("https"), Just("cursor"), Just("javascript")];
     (scheme, host, proptest::option::of(0u32..70_000), "[/?@:a-c.%#]{0,8}").prop_map(|(scheme, host, port, tail)| {
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();

@@ -73,7 +73,10 @@ fn wrong(description: impl Into<String>) -> OauthError {
 
 /// A name as people may see it: one line, without control or direction characters.
 pub fn shown_name(text: &str) -> String {
-    let plain = |c: char| !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+    let plain = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    };
     let name: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| plain(*c)).collect();
     name.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").chars().take(LONGEST_NAME).collect()
 }
@@ -94,16 +97,21 @@ fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str
 fn list<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, OauthError> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(list)) => {
-            list.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| wrong(format!("{name} must be a list of texts")))
-        }
+        Some(Value::Array(list)) => list
+            .iter()
+            .map(Value::as_str)
+            .collect::<Option<Vec<_>>>()
+            .map(Some)
+            .ok_or_else(|| wrong(format!("{name} must be a list of texts"))),
         Some(_) => Err(wrong(format!("{name} must be a list of texts"))),
     }
 }
 
 /// Every address in it is a web page: nothing that runs, and nothing on the server.
 fn uris(fields: &Map<String, Value>) -> Result<(), OauthError> {
-    for name in ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri", "software_uri", "initiate_login_uri", "sector_identifier_uri"] {
+    for name in
+        ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri", "software_uri", "initiate_login_uri", "sector_identifier_uri"]
+    {
         let Some(text) = text(fields, name)? else { continue };
         let good = text.len() <= 2048
             && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -150,7 +158,9 @@ fn grants(fields: &Map<String, Value>) -> Result<Vec<String>, OauthError> {
         return Ok(GRANTS.map(str::to_owned).to_vec());
     };
     if !types.iter().all(|kind| GRANTS.contains(kind)) {
-        return Err(wrong("grant_types must be authorization_code and refresh_token; an operator adds clients with others (`anmei-mcp oauth client add`)"));
+        return Err(wrong(
+            "grant_types must be authorization_code and refresh_token; an operator adds clients with others (`anmei-mcp oauth client add`)",
+        ));
     }
     if !types.contains(&"authorization_code") {
         return Err(wrong("grant_types must contain authorization_code"));
@@ -176,7 +186,8 @@ mod tests {
         assert_eq!((dify.name.as_str(), dify.redirect_uris.len(), dify.grant_types.len()), ("Dify", 1, 2));
         let bare = metadata(&json!({"redirect_uris": ["http://localhost/cb"]})).unwrap();
         assert_eq!((bare.name.as_str(), bare.grant_types), ("MCP client", vec!["authorization_code".into(), "refresh_token".into()]));
-        let short = metadata(&json!({"redirect_uris": ["http://localhost/cb"], "grant_types": ["authorization_code"], "unknown": 1})).unwrap();
+        let short =
+            metadata(&json!({"redirect_uris": ["http://localhost/cb"], "grant_types": ["authorization_code"], "unknown": 1})).unwrap();
         assert_eq!(short.grant_types, ["authorization_code"]);
     }
 

@@ -93,7 +93,10 @@ pub fn read(params: &Params, client: &Client, bases: &Bases, base: &str) -> Resu
         return Err(OauthError::new("invalid_target", "a token is for one resource; send `resource` once"));
     }
     if let Some(name) = params.repeated() {
-        return Err(OauthError::invalid_request(format!("the parameter {} came more than once", name.escape_debug().take(40).collect::<String>())));
+        return Err(OauthError::invalid_request(format!(
+            "the parameter {} came more than once",
+            name.escape_debug().take(40).collect::<String>()
+        )));
     }
     flow(params, client)?;
     let challenge = challenge(params)?;

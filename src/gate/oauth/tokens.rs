@@ -14,11 +14,7 @@ use async_trait::async_trait;
 
 use super::{lifetimes::in_force, mint};
 use crate::{
-    gate::{
-        Policy, Presented,
-        accounts::account_may,
-        token::{Grant, TokenCheck, TokenRefusal},
-    },
+    gate::{Grant, Policy, Presented, TokenCheck, TokenRefusal, accounts::account_may},
     store::{
         Store, StoreError,
         oauth_grants::{self, Token, TokenKind},
@@ -117,7 +113,8 @@ fn ended(store: &Store, token: &Token, grant: &oauth_grants::Grant, policy: &Pol
 /// Whether the account behind a grant still has the right it proved.
 pub(super) fn lost_right(store: &Store, grant: &oauth_grants::Grant, policy: &Policy) -> Result<Option<String>, StoreError> {
     let Some(id) = &grant.account_id else { return Ok(None) };
-    let lost = || Some("The account that granted this access no longer has the right to the group. Connect again with another one.".to_owned());
+    let lost =
+        || Some("The account that granted this access no longer has the right to the group. Connect again with another one.".to_owned());
     let Some(account) = store.account(id)? else { return Ok(lost()) };
     // A group that is gone or switched off has answers of its own.
     let group = policy.groups().iter().find(|group| group.group.id == grant.group_id && group.group.enabled);
@@ -137,7 +134,8 @@ impl TokenCheck for Tokens {
         if let Some(why) = &known.ended {
             return invalid(why);
         }
-        let alive = in_force(known.token.created_at, known.token.expires_at, now) && in_force(known.grant.created_at, known.grant.expires_at, now);
+        let alive =
+            in_force(known.token.created_at, known.token.expires_at, now) && in_force(known.grant.created_at, known.grant.expires_at, now);
         if !alive {
             return invalid("The token has expired. Refresh it, or connect again.");
         }
