@@ -4,7 +4,9 @@
 //! was used, and which refresh token is the current one, is decided inside one write, so that of any number of
 //! parallel exchanges exactly one wins.
 
-use rusqlite::{Connection, Row, params};
+mod rows;
+
+use rusqlite::{Connection, params};
 use serde_json::json;
 
 use super::{
@@ -12,105 +14,11 @@ use super::{
     audit::{self, By, Change},
     oauth_clients,
     oauth_clients::Client,
-    rows::{self, Json, json},
+    rows as read,
 };
 
-/// What somebody consented to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// UUID v7.
-    pub id: String,
-    /// To whom.
-    pub client_id: String,
-    /// The group it opens.
-    pub group_id: String,
-    /// The resource it is for.
-    pub audience: String,
-    /// Server code in that resource; none for the root.
-    pub resource_code: Option<String>,
-    /// What it allows.
-    pub scopes: Vec<String>,
-    /// The key that proved the right.
-    pub key_id: Option<String>,
-    /// The account that proved the right.
-    pub account_id: Option<String>,
-    /// When it was given.
-    pub created_at: i64,
-    /// When it ends, whatever is refreshed.
-    pub expires_at: i64,
-    /// When a token of it was last accepted.
-    pub used_at: Option<i64>,
-    /// When it was revoked.
-    pub revoked_at: Option<i64>,
-    /// Why.
-    pub revoked_why: Option<String>,
-}
-
-/// A code that stands for a grant until it is exchanged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Code {
-    /// SHA-256 of it.
-    pub hash: [u8; 32],
-    /// The authorization request it answers.
-    pub transaction_id: String,
-    /// Where it is sent.
-    pub redirect_uri: String,
-    /// PKCE challenge.
-    pub challenge: String,
-    /// When it was made.
-    pub created_at: i64,
-    /// When it ends.
-    pub expires_at: i64,
-    /// When it was exchanged.
-    pub used_at: Option<i64>,
-}
-
-/// What a token is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenKind {
-    /// Calling.
-    Access,
-    /// Getting the next pair.
-    Refresh,
-}
-
-impl TokenKind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Refresh => "refresh",
-        }
-    }
-}
-
-/// A token. The token itself is not in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// SHA-256 of it.
-    pub hash: [u8; 32],
-    /// UUID v7.
-    pub id: String,
-    /// What it is for.
-    pub kind: TokenKind,
-    /// The grant it comes from.
-    pub grant_id: String,
-    /// How many exchanges came before it.
-    pub pair: i64,
-    /// The resource it is for.
-    pub audience: String,
-    /// Server code in that resource; none for the root.
-    pub resource_code: Option<String>,
-    /// What it allows.
-    pub scopes: Vec<String>,
-    /// When it was made.
-    pub created_at: i64,
-    /// When it ends.
-    pub expires_at: i64,
-    /// Access: when it was last accepted. Refresh: when it was exchanged.
-    pub used_at: Option<i64>,
-    /// When it was revoked by itself.
-    pub revoked_at: Option<i64>,
-}
+use self::rows::{CODE, GRANT, TOKEN, code, grant, insert_grant, insert_token, token};
+pub use self::rows::{Code, Grant, Token, TokenKind};
 
 /// What became of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,11 +30,6 @@ pub enum Exchange {
     /// The grant has ended meanwhile.
     Ended,
 }
-
-const GRANT: &str = "g.id, g.client_id, g.group_id, g.audience, g.resource_code, g.scopes, g.key_id, g.account_id, g.created_at, g.expires_at, g.used_at, g.revoked_at, g.revoked_why";
-const CODE: &str = "c.hash, c.transaction_id, c.redirect_uri, c.challenge, c.created_at, c.expires_at, c.used_at";
-const TOKEN: &str =
-    "t.hash, t.id, t.kind, t.grant_id, t.pair, t.audience, t.resource_code, t.scopes, t.created_at, t.expires_at, t.used_at, t.revoked_at";
 
 impl Store {
     /// Counts whatever ends a token before its time.
@@ -180,26 +83,25 @@ impl Store {
     /// A code with its grant.
     pub fn oauth_code(&self, hash: &[u8; 32]) -> Result<Option<(Code, Grant)>, StoreError> {
         let sql = format!("SELECT {CODE}, {GRANT} FROM oauth_codes c JOIN oauth_grants g ON g.id = c.grant_id WHERE c.hash = ?1");
-        self.point(|db| rows::one(db, &sql, [hash], |row| Ok((code(row)?, grant(row, 7)?))))
+        self.point(|db| read::one(db, &sql, [hash], |row| Ok((code(row)?, grant(row, 7)?))))
     }
 
     /// A token with its grant.
     pub fn oauth_token(&self, hash: &[u8; 32]) -> Result<Option<(Token, Grant)>, StoreError> {
         let sql = format!("SELECT {TOKEN}, {GRANT} FROM oauth_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE t.hash = ?1");
-        self.point(|db| rows::one(db, &sql, [hash], |row| Ok((token(row)?, grant(row, 12)?))))
+        self.point(|db| read::one(db, &sql, [hash], |row| Ok((token(row)?, grant(row, 12)?))))
     }
 
-    /// Whether neither the access token with this id nor its grant was revoked.
-    pub fn oauth_token_holds(&self, id: &str) -> Result<bool, StoreError> {
-        const HOLDS: &str = "SELECT 1 FROM oauth_tokens t JOIN oauth_grants g ON g.id = t.grant_id
-            WHERE t.id = ?1 AND t.revoked_at IS NULL AND g.revoked_at IS NULL";
-        self.point(|db| db.prepare_cached(HOLDS)?.exists([id]))
+    /// The same by the token's id.
+    pub fn oauth_token_by_id(&self, id: &str) -> Result<Option<(Token, Grant)>, StoreError> {
+        let sql = format!("SELECT {TOKEN}, {GRANT} FROM oauth_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE t.id = ?1");
+        self.point(|db| read::one(db, &sql, [id], |row| Ok((token(row)?, grant(row, 12)?))))
     }
 
     /// Every grant that has not been pruned, newest first.
     pub fn oauth_grants(&self) -> Result<Vec<Grant>, StoreError> {
         self.point(|db| {
-            rows::all(db, &format!("SELECT {GRANT} FROM oauth_grants g ORDER BY g.created_at DESC, g.id DESC"), [], |row| grant(row, 0))
+            read::all(db, &format!("SELECT {GRANT} FROM oauth_grants g ORDER BY g.created_at DESC, g.id DESC"), [], |row| grant(row, 0))
         })
     }
 
@@ -229,7 +131,7 @@ impl Store {
     /// its holder lost the answer, and what was lost is revoked in the place of the family (FAPI 2.0).
     pub async fn exchange_refresh(&self, hash: [u8; 32], tokens: Vec<Token>, now: i64) -> Result<Exchange, StoreError> {
         self.write_first(move |db| {
-            let found = rows::one(
+            let found = read::one(
                 db,
                 "SELECT t.grant_id, t.pair, t.used_at, t.revoked_at FROM oauth_tokens t WHERE t.hash = ?1 AND t.kind = 'refresh'",
                 [hash],
@@ -315,7 +217,7 @@ impl Store {
 }
 
 fn grant_of(db: &Connection, sql: &str, hash: &[u8; 32]) -> rusqlite::Result<Option<String>> {
-    rows::one(db, sql, [hash], |row| row.get(0))
+    read::one(db, sql, [hash], |row| row.get(0))
 }
 
 fn is_live(db: &Connection, grant: &str) -> rusqlite::Result<bool> {
@@ -334,92 +236,4 @@ fn revoke(db: &Connection, grant: &str, why: &str, now: i64) -> Result<bool, Sto
         .prepare_cached("UPDATE oauth_grants SET revoked_at = ?2, revoked_why = ?3 WHERE id = ?1 AND revoked_at IS NULL")?
         .execute(params![grant, now, why])?;
     Ok(changed > 0)
-}
-
-fn insert_grant(db: &Connection, grant: &Grant) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO oauth_grants (id, client_id, group_id, audience, resource_code, scopes, key_id, account_id, created_at, expires_at, used_at,
-            revoked_at, revoked_why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, NULL)",
-    )?
-    .execute(params![
-        grant.id,
-        grant.client_id,
-        grant.group_id,
-        grant.audience,
-        grant.resource_code,
-        Json(&grant.scopes),
-        grant.key_id,
-        grant.account_id,
-        grant.created_at,
-        grant.expires_at
-    ])?;
-    Ok(())
-}
-
-fn insert_token(db: &Connection, token: &Token) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO oauth_tokens (hash, id, kind, grant_id, pair, audience, resource_code, scopes, created_at, expires_at, used_at, revoked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL)",
-    )?
-    .execute(params![
-        token.hash,
-        token.id,
-        token.kind.as_str(),
-        token.grant_id,
-        token.pair,
-        token.audience,
-        token.resource_code,
-        Json(&token.scopes),
-        token.created_at,
-        token.expires_at
-    ])?;
-    Ok(())
-}
-
-fn code(row: &Row<'_>) -> rusqlite::Result<Code> {
-    Ok(Code {
-        hash: row.get(0)?,
-        transaction_id: row.get(1)?,
-        redirect_uri: row.get(2)?,
-        challenge: row.get(3)?,
-        created_at: row.get(4)?,
-        expires_at: row.get(5)?,
-        used_at: row.get(6)?,
-    })
-}
-
-fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
-    Ok(Token {
-        hash: row.get(0)?,
-        id: row.get(1)?,
-        kind: if row.get_ref(2)?.as_str()? == "refresh" { TokenKind::Refresh } else { TokenKind::Access },
-        grant_id: row.get(3)?,
-        pair: row.get(4)?,
-        audience: row.get(5)?,
-        resource_code: row.get(6)?,
-        scopes: json(row, 7)?,
-        created_at: row.get(8)?,
-        expires_at: row.get(9)?,
-        used_at: row.get(10)?,
-        revoked_at: row.get(11)?,
-    })
-}
-
-/// The grant whose columns begin at `at`.
-fn grant(row: &Row<'_>, at: usize) -> rusqlite::Result<Grant> {
-    Ok(Grant {
-        id: row.get(at)?,
-        client_id: row.get(at + 1)?,
-        group_id: row.get(at + 2)?,
-        audience: row.get(at + 3)?,
-        resource_code: row.get(at + 4)?,
-        scopes: json(row, at + 5)?,
-        key_id: row.get(at + 6)?,
-        account_id: row.get(at + 7)?,
-        created_at: row.get(at + 8)?,
-        expires_at: row.get(at + 9)?,
-        used_at: row.get(at + 10)?,
-        revoked_at: row.get(at + 11)?,
-        revoked_why: row.get(at + 12)?,
-    })
 }

@@ -202,7 +202,7 @@ async fn a_wrong_proof_is_told_apart_from_nothing() {
 
 #[tokio::test]
 async fn guessing_is_slowed_down() {
-    let app = App::start(&[]).await;
+    let app = App::start(&[("keys.failed_attempts", "5")]).await;
     let client = app.client().await;
     let shown = page(&app, &client, "system_tools").await;
     let unknown = format!("mcp_key_{}", "A".repeat(43));

@@ -8,6 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{
     OauthError,
     base::{Bases, Resource},
+    exchange::{entered, fewer, mismatch, needed, not_ours, replayed},
     lifetimes::{Lifetimes, in_force},
     mint,
     params::Params,
@@ -140,7 +141,7 @@ impl Grants {
         let fits = grant.client_id == client.id
             && params.get("redirect_uri") == Some(code.redirect_uri.as_str())
             && params.get("code_verifier").is_some_and(|verifier| pkce::verifies(verifier, &code.challenge));
-        if !fits || !in_force(code.created_at, code.expires_at, now) || !self.stands(&grant, policy, now)? {
+        if !fits || !in_force(code.created_at, code.expires_at, now) || !self.stands(&grant, now)? {
             return Err(if grant.client_id == client.id { mismatch(params, &code) } else { wrong() });
         }
         let resource = self.narrowed(params, &grant, policy)?;
@@ -163,7 +164,7 @@ impl Grants {
         }
         let hash = mint::hash(text);
         let (token, grant) = self.store.oauth_token(&hash)?.filter(|(token, _)| token.kind == TokenKind::Refresh).ok_or_else(wrong)?;
-        let alive = in_force(token.created_at, token.expires_at, now) && self.stands(&grant, policy, now)?;
+        let alive = in_force(token.created_at, token.expires_at, now) && self.stands(&grant, now)?;
         if grant.client_id != client.id || !client.may_use("refresh_token") || !alive {
             return Err(wrong());
         }
@@ -227,14 +228,14 @@ impl Grants {
         let Some((token, grant)) = self.store.oauth_token(&mint::hash(text))? else { return Ok(None) };
         let in_force = token.kind == TokenKind::Access && token.revoked_at.is_none() && in_force(token.created_at, token.expires_at, now);
         let enabled = policy.groups().iter().any(|group| group.group.id == grant.group_id && group.group.enabled);
-        let told = in_force && enabled && client.groups.contains(&grant.group_id) && self.stands(&grant, policy, now)?;
+        let told = in_force && enabled && client.groups.contains(&grant.group_id) && self.stands(&grant, now)?;
         Ok(told.then_some((token, grant)))
     }
 
     /// Whether a grant is in force, and whoever gave it still has the right.
-    fn stands(&self, grant: &Grant, policy: &Policy, now: i64) -> Result<bool, OauthError> {
+    fn stands(&self, grant: &Grant, now: i64) -> Result<bool, OauthError> {
         let alive = grant.revoked_at.is_none() && in_force(grant.created_at, grant.expires_at, now);
-        Ok(alive && tokens::lost_right(&self.store, grant, policy)?.is_none())
+        Ok(alive && tokens::lost_right(&self.store, grant)?.is_none())
     }
 
     /// The resource of new tokens: the grant's, or one of its group within it (RFC 8707 §2.2).
@@ -297,62 +298,4 @@ impl Grants {
         let issued = Issued { access, refresh, expires_in: (until - now) / 1000, scopes: share.scopes.clone() };
         Ok((issued, rows))
     }
-}
-
-fn needed<'a>(params: &'a Params, name: &str) -> Result<&'a str, OauthError> {
-    params.get(name).ok_or_else(|| OauthError::invalid_request(format!("the parameter {name} is missing")))
-}
-
-fn not_ours() -> OauthError {
-    OauthError::new("invalid_target", "this resource is not served here; use the URL of the MCP endpoint")
-}
-
-fn replayed(what: &str) -> OauthError {
-    OauthError::invalid_grant(format!("the {what} was used before; everything it gave is revoked, connect again"))
-}
-
-/// Which part of a client's own code does not fit: for its developer.
-fn mismatch(params: &Params, code: &Code) -> OauthError {
-    if params.get("redirect_uri") != Some(code.redirect_uri.as_str()) {
-        return OauthError::invalid_grant("redirect_uri is not the one of the authorization request");
-    }
-    if !params.get("code_verifier").is_some_and(|verifier| pkce::verifies(verifier, &code.challenge)) {
-        return OauthError::invalid_grant("code_verifier is not the one of the code_challenge");
-    }
-    OauthError::invalid_grant("the code has expired, or what it stood for has ended; start again")
-}
-
-/// The scopes of a refreshed token: the grant's, or fewer (RFC 6749 §6).
-fn fewer(params: &Params, grant: &Grant) -> Result<Vec<String>, OauthError> {
-    let Some(text) = params.get("scope") else { return Ok(grant.scopes.clone()) };
-    let more = || OauthError::new("invalid_scope", "the scope is more than was granted; ask a person again for more");
-    let asked = scope::parse(Some(text)).map_err(|why| OauthError::new("invalid_scope", why))?;
-    let own = grant.scopes.first().and_then(|scope| scope.strip_prefix("group:")).unwrap_or_default();
-    let named = text.split(' ').any(|scope| scope == scope::WRITE);
-    let writes = grant.scopes.iter().any(|scope| scope == scope::WRITE);
-    if asked.group.is_some_and(|group| group != own) || (named && !writes) {
-        return Err(more());
-    }
-    Ok(scope::granted(own, asked.write && writes))
-}
-
-/// The group a confidential client means: the one named, or the only one it has.
-fn entered<'a>(client: &Client, policy: &'a Policy, code: Option<&str>) -> Result<&'a Arc<GroupPolicy>, OauthError> {
-    let mut own = policy.groups().iter().filter(|group| client.groups.contains(&group.group.id));
-    let group = match code {
-        Some(code) => own
-            .find(|group| group.group.server_code == code)
-            .ok_or_else(|| OauthError::new("invalid_target", "this client may not enter that group"))?,
-        None => match (own.next(), own.next()) {
-            (Some(only), None) => only,
-            (None, _) => return Err(OauthError::new("unauthorized_client", "this client may not enter any group by itself")),
-            _ => {
-                return Err(OauthError::new(
-                    "invalid_target",
-                    "this client may enter several groups; say which by `resource` or the scope group:CODE",
-                ));
-            }
-        },
-    };
-    if group.group.enabled { Ok(group) } else { Err(OauthError::new("invalid_target", "the group is disabled")) }
 }

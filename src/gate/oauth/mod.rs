@@ -13,6 +13,7 @@
 
 pub mod base;
 pub mod challenge;
+mod exchange;
 pub mod grants;
 pub mod lifetimes;
 pub mod limiter;

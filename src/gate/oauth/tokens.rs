@@ -76,7 +76,7 @@ impl Tokens {
         let Some((token, grant)) = self.store.oauth_token(&hash)?.filter(|(token, _)| token.kind == TokenKind::Access) else {
             return Ok(None);
         };
-        let known = Arc::new(Known { shared: shared(&token, &grant), ended: ended(&self.store, &token, &grant, policy)?, token, grant });
+        let known = Arc::new(Known { shared: shared(&token, &grant), ended: ended(&self.store, &token, &grant)?, token, grant });
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         if cache.revisions != revisions || cache.known.len() >= MOST {
             // Of two requests that saw different revisions, the later one's is kept: the other's look-ups go in vain.
@@ -103,22 +103,22 @@ fn shared(token: &Token, grant: &oauth_grants::Grant) -> Grant {
 }
 
 /// What ended a token before its time, in words for its holder.
-fn ended(store: &Store, token: &Token, grant: &oauth_grants::Grant, policy: &Policy) -> Result<Option<String>, StoreError> {
+fn ended(store: &Store, token: &Token, grant: &oauth_grants::Grant) -> Result<Option<String>, StoreError> {
     if token.revoked_at.is_some() || grant.revoked_at.is_some() {
         return Ok(Some("The token was revoked. Connect again to get a new one.".into()));
     }
-    lost_right(store, grant, policy)
+    lost_right(store, grant)
 }
 
 /// Whether the account behind a grant still has the right it proved.
-pub(super) fn lost_right(store: &Store, grant: &oauth_grants::Grant, policy: &Policy) -> Result<Option<String>, StoreError> {
+pub(super) fn lost_right(store: &Store, grant: &oauth_grants::Grant) -> Result<Option<String>, StoreError> {
     let Some(id) = &grant.account_id else { return Ok(None) };
     let lost =
         || Some("The account that granted this access no longer has the right to the group. Connect again with another one.".to_owned());
     let Some(account) = store.account(id)? else { return Ok(lost()) };
     // A group that is gone or switched off has answers of its own.
-    let group = policy.groups().iter().find(|group| group.group.id == grant.group_id && group.group.enabled);
-    Ok(group.and_then(|group| account_may(&account, &group.group).err()).and_then(|_| lost()))
+    let group = store.group(&grant.group_id)?.filter(|group| group.enabled);
+    Ok(group.and_then(|group| account_may(&account, &group).err()).and_then(|_| lost()))
 }
 
 #[async_trait]
@@ -150,7 +150,11 @@ impl TokenCheck for Tokens {
         if now >= grant.expires_at {
             return false;
         }
+        let holds = || {
+            let Some((token, grant)) = self.store.oauth_token_by_id(&grant.id)? else { return Ok::<_, StoreError>(false) };
+            Ok(ended(&self.store, &token, &grant)?.is_none())
+        };
         // An unreadable database cuts nobody.
-        self.store.oauth_token_holds(&grant.id).unwrap_or(true)
+        holds().unwrap_or(true)
     }
 }
