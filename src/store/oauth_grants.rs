@@ -5,6 +5,8 @@
 //! parallel exchanges exactly one wins.
 
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use rusqlite::{Connection, params};
 use serde_json::json;

@@ -28,7 +28,10 @@ async fn documents(make: impl Fn(&str) -> Value) -> (String, Arc<Mutex<Value>>) 
 }
 
 fn good(url: &str) -> Value {
-    json!({"client_id": url, "client_name": "Documented", "redirect_uris": [REDIRECT, "http://127.0.0.1/callback"], "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"]})
+    json!({
+        "client_id": url, "client_name": "Documented", "redirect_uris": [REDIRECT, "http://127.0.0.1/callback"],
+        "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"],
+    })
 }
 
 #[tokio::test]
