@@ -47,6 +47,7 @@ pub(super) enum ClientsCommand {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct AddArgs {
     /// Name shown to people
     name: String,

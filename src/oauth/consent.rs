@@ -41,24 +41,24 @@ pub(super) async fn consent(State(state): State<OauthState>, request: Request) -
     };
     let language = Language::of(None, &parts.headers);
     if !from_our_page(&parts.headers, &base) {
-        return page::trouble(&base, language, Trouble::OtherPage);
+        return page::trouble(&base, language, &Trouble::OtherPage);
     }
-    let Ok(params) = reply::form(&state, &parts, body).await else { return page::trouble(&base, language, Trouble::BadForm) };
+    let Ok(params) = reply::form(&state, &parts, body).await else { return page::trouble(&base, language, &Trouble::BadForm) };
     let language = params.get("lang").map_or(language, Language::named);
     let cookie = page::cookie(&base, &parts.headers);
     let now = state.parts.clock.now_ms();
     let sealed = params.get("transaction").unwrap_or_default();
     let transaction = match Transaction::open(sealed, &state.parts.master, cookie.as_deref(), now) {
         Ok(transaction) if transaction.issuer == base => transaction,
-        Ok(_) | Err(BadTransaction::Forged) => return page::trouble(&base, language, Trouble::BadForm),
-        Err(BadTransaction::Expired) => return page::trouble(&base, language, Trouble::Expired),
-        Err(BadTransaction::OtherBrowser) => return page::trouble(&base, language, Trouble::OtherBrowser),
+        Ok(_) | Err(BadTransaction::Forged) => return page::trouble(&base, language, &Trouble::BadForm),
+        Err(BadTransaction::Expired) => return page::trouble(&base, language, &Trouble::Expired),
+        Err(BadTransaction::OtherBrowser) => return page::trouble(&base, language, &Trouble::OtherBrowser),
     };
     let client = match state.client_by_id(&transaction.client_id, address(&parts)).await {
         Ok(client) => client,
         Err(why) => return page::refusal(&base, language, &why),
     };
-    answered(&state, &Answer { transaction, client, params, language, sealed_at: &parts }).await
+    answered(&state, &Answer { transaction, client, params, language, parts: &parts }).await
 }
 
 /// A form in order.
@@ -67,7 +67,7 @@ struct Answer<'a> {
     client: Client,
     params: Params,
     language: Language,
-    sealed_at: &'a Parts,
+    parts: &'a Parts,
 }
 
 impl Answer<'_> {
@@ -105,7 +105,7 @@ async fn granted(state: &Shared, answer: &Answer<'_>, group: &GroupPolicy, proof
     let document = (answer.client.kind == ClientKind::Document).then(|| answer.client.clone());
     let write = answer.params.get("write").is_some();
     let issuer = &answer.transaction.issuer;
-    let consent = Consent { group, proof: proof.clone(), write, address: Some(address(answer.sealed_at)) };
+    let consent = Consent { group, proof: proof.clone(), write, address: Some(address(answer.parts)) };
     match state.parts.grants.approve(&answer.transaction, consent, document).await {
         Ok(Some(code)) => {
             tracing::info!(
@@ -113,7 +113,7 @@ async fn granted(state: &Shared, answer: &Answer<'_>, group: &GroupPolicy, proof
             );
             redirect(&answer.target(), issuer, &[("code", code.expose())])
         }
-        Ok(None) => page::trouble(issuer, answer.language, Trouble::Answered),
+        Ok(None) => page::trouble(issuer, answer.language, &Trouble::Answered),
         Err(error) => back(&answer.target(), issuer, &error),
     }
 }
@@ -134,7 +134,7 @@ async fn by_key(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>
     let presented = Presented {
         authorization: Some(&bearer),
         code: answer.transaction.group.as_deref(),
-        address: Some(address(answer.sealed_at)),
+        address: Some(address(answer.parts)),
         client: Some("consent page"),
         ..Presented::default()
     };
@@ -152,7 +152,7 @@ async fn by_account(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPol
     let (Some(login), Some(password)) = (answer.params.get("login"), answer.params.get("password")) else {
         return Err(Trouble::WrongProof);
     };
-    let signed_in = state.parts.accounts.sign_in(login, &SecretText::new(password), address(answer.sealed_at)).await;
+    let signed_in = state.parts.accounts.sign_in(login, &SecretText::new(password), address(answer.parts)).await;
     let account = signed_in.map_err(|error| match error {
         SignInError::Wrong => Trouble::WrongProof,
         SignInError::Throttled { retry_after } | SignInError::Busy { retry_after } => Trouble::Wait(retry_after.as_secs().max(1)),

@@ -88,6 +88,7 @@ pub(super) struct Shown<'a> {
 
 #[derive(Template)]
 #[template(path = "consent.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each decides about one line of the page")]
 struct ConsentPage<'a> {
     t: &'static Texts,
     root: &'a str,
@@ -168,9 +169,9 @@ pub(super) fn refusal(base: &str, language: Language, why: &Unanswerable) -> Res
 }
 
 /// Why an answer does not count.
-pub(super) fn trouble(base: &str, language: Language, trouble: Trouble) -> Response {
+pub(super) fn trouble(base: &str, language: Language, trouble: &Trouble) -> Response {
     let t = Texts::of(language);
-    html(consent::status(&trouble), &RefusalPage { t, root: path_of(base), text: &t.trouble(&trouble) }, "https")
+    html(consent::status(trouble), &RefusalPage { t, root: path_of(base), text: &t.trouble(trouble) }, "https")
 }
 
 fn html(status: StatusCode, page: &impl Template, scheme: &str) -> Response {

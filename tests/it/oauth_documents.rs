@@ -13,6 +13,9 @@ use crate::{
 
 const LOOPBACK: [(&str, &str); 1] = [("oauth.client_documents_loopback", "true")];
 
+/// Makes a document for its address.
+type Make = fn(&str) -> Value;
+
 /// Serves a document that can be replaced; its address.
 async fn documents(make: impl Fn(&str) -> Value) -> (String, Arc<Mutex<Value>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -80,8 +83,7 @@ async fn only_redirects_of_the_document_are_answered() {
 async fn a_document_that_is_not_one_is_a_page() {
     let app = App::start(&LOOPBACK).await;
     let url = app.group_url("system_tools");
-    type Change = fn(&str) -> Value;
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Make); 5] = [
         ("another client_id", |_| json!({"client_id": "https://elsewhere.example/c.json", "redirect_uris": [REDIRECT]})),
         ("no redirects", |url| json!({"client_id": url, "redirect_uris": []})),
         ("a script as redirect", |url| json!({"client_id": url, "redirect_uris": ["javascript:alert(1)"]})),
