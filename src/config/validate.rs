@@ -106,10 +106,6 @@ fn oauth(oauth: &Oauth) -> Vec<Finding> {
         findings
             .push(("oauth.app_schemes", format!("\"{scheme}\" is not the scheme of an app; write it without \"://\", such as \"cursor\"")));
     }
-    if oauth.refresh_token_lifetime > oauth.grant_lifetime {
-        let message = "is longer than oauth.grant_lifetime, after which nothing can be refreshed; make it shorter, or the grant longer";
-        findings.push(("oauth.refresh_token_lifetime", message.to_owned()));
-    }
     findings
 }
 
@@ -287,10 +283,9 @@ mod tests {
         assert!(whole(&config).is_empty());
         config.oauth.http_redirect_hosts = list(&["*", "http://dify.lan"]);
         config.oauth.app_schemes = list(&["cursor://", "javascript", "https", ""]);
-        config.oauth.grant_lifetime = crate::config::HumanDuration::from_secs(3600);
         let mut found = keys(&whole(&config));
         found.dedup();
-        assert_eq!(found, ["oauth.http_redirect_hosts", "oauth.app_schemes", "oauth.refresh_token_lifetime"]);
+        assert_eq!(found, ["oauth.http_redirect_hosts", "oauth.app_schemes"]);
     }
 
     #[test]
