@@ -9,7 +9,7 @@ use crate::{
     clock::SharedClock,
     config::{Bodies, Config},
     dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder, TaskSettings},
-    gate::Gate,
+    gate::{Gate, accounts::Accounts, oauth::tokens::Tokens},
     secret::{MasterKey, MasterKeyError, NoRandomness, SealError},
     settings::Book,
     store::{OpenError, Store, StoreError},
@@ -71,6 +71,10 @@ pub struct Core {
     pub settings: Book,
     /// Who may do what.
     pub gate: Arc<Gate>,
+    /// Tokens of the authorization server.
+    pub tokens: Arc<Tokens>,
+    /// Who signs in with a password.
+    pub accounts: Arc<Accounts>,
     /// The tools.
     pub dispatch: Arc<Dispatch>,
 }
@@ -85,7 +89,10 @@ impl Core {
         let master = Arc::new(master);
         let settings = Book::new(store.clone(), Arc::clone(&master), Arc::clone(&clock));
         let gate = Gate::new(store.clone(), Arc::clone(&clock)).with_failed_attempts(config.keys.failed_attempts);
+        let tokens = Arc::new(Tokens::new(store.clone()));
+        let gate = if config.oauth.enabled { gate.with_tokens(Arc::clone(&tokens) as _) } else { gate };
         let gate = Arc::new(gate);
+        let accounts = Arc::new(Accounts::new(store.clone(), Arc::clone(&clock)));
         let catalogue = Catalogue::new(anmei_mcp_tools::all())?;
         let recorder = Recorder::new(record_settings(&config));
         let limits = Limits { concurrent_calls: CONCURRENT_CALLS, tasks: task_settings(&config) };
@@ -96,7 +103,7 @@ impl Core {
             recorder,
             limits,
         );
-        Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, dispatch: Arc::new(dispatch) })
+        Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, tokens, accounts, dispatch: Arc::new(dispatch) })
     }
 
     /// Writes the call log in the background, until [`Self::close`].
@@ -111,6 +118,12 @@ impl Core {
         self.dispatch.flush().await;
         if let Err(error) = self.gate.flush_uses().await {
             tracing::error!(%error, "the last uses of keys could not be written");
+        }
+        if let Err(error) = self.accounts.flush().await {
+            tracing::error!(%error, "the last failed sign-ins could not be written");
+        }
+        if let Err(error) = self.tokens.flush_uses().await {
+            tracing::error!(%error, "the last uses of tokens could not be written");
         }
         self.store.close().await;
     }

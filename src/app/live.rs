@@ -49,7 +49,7 @@ fn jwt(core: &Core) -> Result<JwtSettings, StartError> {
             let bad = |why: String| StartError::Setting(format!("live.jwks_url: {why}"));
             let url = Url::parse(url).map_err(|error| bad(error.to_string()))?;
             let http = HttpClient::new(ProxyUse::System).map_err(|error| bad(error.to_string()))?;
-            Some(Jwks::new(http, url, Arc::clone(&core.clock)))
+            Some(Jwks::new(http, url, "live.jwks_url", Arc::clone(&core.clock)))
         }
     };
     Ok(JwtSettings { secret: live.jwt_secret.clone(), jwks, issuer: live.jwt_issuer.clone(), audience: live.jwt_audience.clone() })

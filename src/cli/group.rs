@@ -3,13 +3,16 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Fault, exit, output};
+use super::{Fault, account, exit, output};
 use crate::{
     app::Core,
     clock::rfc3339,
     dispatch::{Known, defaults::DefaultGroup},
     gate::GroupPolicy,
-    store::{keys::Key, policy::Group},
+    store::{
+        keys::Key,
+        policy::{Group, GroupChange},
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -30,14 +33,8 @@ pub(super) enum GroupCommand {
     },
     /// Makes a group and its key, and shows the key once
     Create(CreateArgs),
-    /// Changes whose data the group's tools may see
-    Set {
-        /// Server code
-        code: String,
-        /// true: only the customers of registrations in progress, by subject id; false: everybody
-        #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
-        subject_scoped: bool,
-    },
+    /// Changes which accounts open the group, and whose data its tools may see
+    Set(SetArgs),
     /// Accepts the group's keys again
     Enable {
         /// Server code
@@ -75,9 +72,31 @@ pub(super) struct CreateArgs {
     /// Its tools see only the customers of registrations in progress, by the subject id an agent is told
     #[arg(long)]
     subject_scoped: bool,
+    /// Roles of accounts that may open it, such as admin,doctor [default: none]
+    #[arg(long, value_name = "A,B", value_parser = account::roles)]
+    roles: Option<account::Names>,
+    /// Tiers of accounts that may open it, such as internal [default: none]
+    #[arg(long, value_name = "X,Y", value_parser = account::tiers)]
+    tiers: Option<account::Names>,
     /// For programs
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+pub(super) struct SetArgs {
+    /// Server code
+    code: String,
+    /// Roles of accounts that may open the group, such as admin,doctor; "" for none
+    #[arg(long, value_name = "A,B", value_parser = account::roles, group = "what")]
+    roles: Option<account::Names>,
+    /// Tiers of accounts that may open the group (one of the roles and one of the tiers are needed), such as internal; "" for none
+    #[arg(long, value_name = "X,Y", value_parser = account::tiers, group = "what")]
+    tiers: Option<account::Names>,
+    /// true: only the customers of registrations in progress, by subject id; false: everybody
+    #[arg(long, value_name = "BOOL", group = "what")]
+    subject_scoped: Option<bool>,
 }
 
 pub(super) async fn run(command: GroupCommand, core: &Core) -> anyhow::Result<u8> {
@@ -85,7 +104,7 @@ pub(super) async fn run(command: GroupCommand, core: &Core) -> anyhow::Result<u8
         GroupCommand::List { json } => list(core, json)?,
         GroupCommand::Show { code, json } => show(core, &code, json)?,
         GroupCommand::Create(args) => create(core, &args).await?,
-        GroupCommand::Set { code, subject_scoped } => set_scope(core, &code, subject_scoped).await?,
+        GroupCommand::Set(args) => set(core, args).await?,
         GroupCommand::Enable { code } => {
             core.store.set_group_enabled(&code, true, super::by(core, None)).await?;
             output::say(format_args!("{code} is enabled; in force for the next request"))?;
@@ -170,6 +189,8 @@ fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
         if group.group.subject_scoped { ", subject-scoped" } else { "" }
     ))?;
     output::say(format_args!("{}\n", group.group.description))?;
+    say_access(&group.group)?;
+    output::say("")?;
     output::table(
         &["TOOL", "ENABLED", "TIMEOUT", "CONFIG"],
         group.tools.iter().map(|tool| {
@@ -202,6 +223,8 @@ async fn create(core: &Core, args: &CreateArgs) -> anyhow::Result<()> {
     new.group.server_code.clone_from(&args.code);
     new.group.name = args.name.clone().unwrap_or_else(|| args.code.clone());
     new.group.description.clone_from(&args.description);
+    new.group.allowed_roles = args.roles.clone().map(|names| names.0).unwrap_or_default();
+    new.group.user_tier_access = args.tiers.clone().map(|names| names.0).unwrap_or_default();
     for name in &args.tools {
         let known = super::tool::definition(core, name)?;
         must_fit(known, &new.group)?;
@@ -228,15 +251,35 @@ pub(super) fn must_fit(known: &Known, group: &Group) -> anyhow::Result<()> {
     Err(Fault::new(exit::USAGE, text).into())
 }
 
-async fn set_scope(core: &Core, code: &str, subject_scoped: bool) -> anyhow::Result<()> {
-    let before = find(core, code)?;
-    core.store.set_group_scope(code, subject_scoped, super::by(core, None)).await?;
-    let after = find(core, code)?;
+async fn set(core: &Core, args: SetArgs) -> anyhow::Result<()> {
+    let before = find(core, &args.code)?;
+    let change = GroupChange {
+        allowed_roles: args.roles.map(|names| names.0),
+        user_tier_access: args.tiers.map(|names| names.0),
+        subject_scoped: args.subject_scoped,
+    };
+    let (access, scope) = (change.allowed_roles.is_some() || change.user_tier_access.is_some(), change.subject_scoped);
+    core.store.change_group(&args.code, change, super::by(core, None)).await?;
+    let after = find(core, &args.code)?;
+    if access {
+        say_access(&after.group)?;
+    }
+    if let Some(subject_scoped) = scope {
+        let seen = if subject_scoped { "only the customers of registrations in progress" } else { "everybody" };
+        output::say(format_args!("the tools of {} see {seen}; in force for the next request", args.code))?;
+    }
     let (offered, hidden) = (offered(core, &after), offered(core, &before));
     let hidden: Vec<_> = hidden.into_iter().filter(|name| !offered.contains(name)).collect();
-    let scope = if subject_scoped { "only the customers of registrations in progress" } else { "everybody" };
-    output::say(format_args!("the tools of {code} see {scope}; in force for the next request"))?;
     if hidden.is_empty() { Ok(()) } else { output::say(format_args!("not offered any more: {}", hidden.join(", "))) }
+}
+
+fn say_access(group: &Group) -> anyhow::Result<()> {
+    let code = &group.server_code;
+    if group.allowed_roles.is_empty() || group.user_tier_access.is_empty() {
+        return output::say(format_args!("no account opens {code}: both a role and a tier must be listed; its key opens it"));
+    }
+    let (roles, tiers) = (group.allowed_roles.join(" or "), group.user_tier_access.join(" or "));
+    output::say(format_args!("accounts with the role {roles} and the tier {tiers} open {code}; in force for the next request"))
 }
 
 async fn delete(core: &Core, code: &str, yes: bool) -> anyhow::Result<()> {

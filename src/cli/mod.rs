@@ -1,5 +1,6 @@
 //! The command line: one file per verb. The same functions as every other skin, no rules of its own.
 
+mod account;
 mod agent;
 mod alert;
 mod audit;
@@ -14,7 +15,9 @@ pub mod import;
 mod job;
 mod key;
 mod live;
+mod oauth;
 mod output;
+mod prompt;
 mod register;
 mod report;
 mod serve;
@@ -99,6 +102,12 @@ enum Command {
     /// Who changed what, when and why
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// People who sign in with a password, and which groups that opens for them
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// OAuth: clients that ask for access, and what they were granted
+    #[command(subcommand)]
+    Oauth(oauth::OauthCommand),
     /// Tools: what they are, who offers them, and calling one
     #[command(subcommand)]
     Tool(tool::ToolCommand),
@@ -202,6 +211,8 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Group(command) => group::run(command, core).await,
         Command::Key(command) => key::run(command, core).await,
         Command::Audit(command) => audit::run(command, core).await,
+        Command::Account(command) => account::run(command, core).await,
+        Command::Oauth(command) => oauth::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
         Command::Alert(command) => alert::run(command, core).await,

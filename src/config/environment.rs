@@ -9,7 +9,7 @@ use crate::secret::SecretText;
 pub(super) const PREFIX: &str = "ANMEI_MCP_";
 
 /// Variables with our prefix that are no configuration keys.
-pub(super) const RESERVED: [&str; 2] = ["ANMEI_MCP_API_KEY", "ANMEI_MCP_CONFIG"];
+pub(super) const RESERVED: [&str; 3] = ["ANMEI_MCP_ACCOUNT_PASSWORD", "ANMEI_MCP_API_KEY", "ANMEI_MCP_CONFIG"];
 
 /// Set by a drill for the daemon it starts, and by nobody else: no help names it.
 const DRILL: &str = "ANMEI_MCP_DRILL";
@@ -48,6 +48,11 @@ impl Environment {
     /// `ANMEI_MCP_API_KEY`: the group key that a stdio client passes.
     pub fn api_key(&self) -> Option<SecretText> {
         self.get("ANMEI_MCP_API_KEY").map(|key| secrets::from_text(key.trim()))
+    }
+
+    /// `ANMEI_MCP_ACCOUNT_PASSWORD`: the password that `account add` and `account password` set.
+    pub fn account_password(&self) -> Option<SecretText> {
+        self.get("ANMEI_MCP_ACCOUNT_PASSWORD").map(secrets::from_text)
     }
 
     /// `ANMEI_MCP_CONFIG`: the configuration file.

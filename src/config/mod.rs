@@ -20,6 +20,7 @@ mod load;
 mod log;
 mod manual;
 mod mcp;
+mod oauth;
 mod outbound;
 mod problem;
 mod registration;
@@ -49,6 +50,7 @@ pub use self::{
     log::{Log, LogFormat},
     manual::manual,
     mcp::Mcp,
+    oauth::Oauth,
     outbound::Outbound,
     problem::{ConfigError, Origin, Problem},
     registration::Registration,
@@ -91,6 +93,8 @@ pub struct Config {
     pub http: Http,
     /// Group keys and the master key.
     pub keys: Keys,
+    /// The authorization server for clients without a key.
+    pub oauth: Oauth,
     /// The record of tool calls.
     pub call_log: CallLog,
     /// The registration automation.
@@ -113,6 +117,7 @@ impl Default for Config {
             live: Live::default(),
             http: Http::default(),
             keys: Keys::default(),
+            oauth: Oauth::default(),
             call_log: CallLog::default(),
             registration: Registration::default(),
             outbound: Outbound::default(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anmei_mcp_tools::{
-    Context, Records, ToolError,
+    Context, Effect, Records, ToolError,
     port::{Progress, RecordsError},
 };
 use futures_util::FutureExt;
@@ -24,7 +24,10 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    gate::{Caller, Refusal},
+    gate::{
+        Caller, Refusal,
+        oauth::{challenge::Challenges, scope},
+    },
     store::Store,
 };
 
@@ -167,6 +170,11 @@ impl Dispatch {
         entry.finish("refused", None, Some(&refusal.for_log())).await;
     }
 
+    /// Why the caller's token does not cover a call of `tool`: it stores something, and the token may only read.
+    pub fn lacks(&self, caller: &Caller, tool: &str) -> Option<Refusal> {
+        self.catalogue.offers(caller).find(tool).and_then(|offer| beyond(caller, offer))
+    }
+
     /// Does one call. Dropping the future ends the tool's work; the log then says `cancelled`.
     pub async fn call(&self, call: Call<'_>) -> Outcome {
         let Call { caller, tool: called, arguments, client, progress } = call;
@@ -199,6 +207,11 @@ impl Dispatch {
 
     async fn call_offered(&self, offer: &Offer, work: Work<'_>, mut entry: Entry) -> Outcome {
         entry.tool(offer.known.tool.name());
+        if let Some(refusal) = beyond(work.caller, offer) {
+            let text = too_little(offer.known.tool.name(), &refusal);
+            entry.finish("refused", None, Some(&text)).await;
+            return Outcome::Failed(text);
+        }
         let mut note = None;
         let (outcome, result) = match arguments::prepare(&offer.known, work.arguments) {
             Ok(arguments) => self.run_about(offer, arguments, (work.caller, work.progress), &mut entry).await,
@@ -293,6 +306,16 @@ impl Dispatch {
         let micros = start.elapsed().as_micros();
         i64::try_from(micros.div_ceil(1000)).unwrap_or(i64::MAX)
     }
+}
+
+/// A tool that stores something needs the scope for it. Keys cover everything.
+fn beyond(caller: &Caller, offer: &Offer) -> Option<Refusal> {
+    let reads = offer.known.tool.definition.about.effect == Effect::Reads;
+    (!reads && !caller.has_scope(scope::WRITE)).then(|| Challenges::needed(&caller.group.group.server_code))
+}
+
+fn too_little(name: &str, refusal: &Refusal) -> String {
+    format!("错误 / Error ({name}): 该令牌只能读取，请重新授权。 / {}", refusal.problem().detail)
 }
 
 /// Dify ignores `isError`, so that the text itself must say that it is an error.

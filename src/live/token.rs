@@ -2,20 +2,23 @@
 //!
 //! Which algorithm a JWT may use follows from the key it is checked with: the shared secret is for HS256, a public key
 //! for the one algorithm of its kind ([`crate::outbound::jwks`]). The token's own header only says which public key to
-//! look at, so a public key can never be taken for a shared secret. Times are checked against our [`Clock`], `exp` is
-//! required, and a token that asks for extensions nobody here understands (`crit`) is refused.
+//! look at, so a public key can never be taken for a shared secret. The rest is common to all JWTs
+//! ([`crate::outbound::jwt`]).
 
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header, errors::ErrorKind};
+use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use serde::{Deserialize, Serialize};
 
 use super::who::{Role, Who};
 use crate::{
     clock::{Clock, SharedClock},
     ids::{AppId, new_id_at},
-    outbound::jwks::{Jwks, JwksError},
+    outbound::{
+        jwks::{Jwks, JwksError},
+        jwt::{self, Expected, JwtError, OneOrMore, Registered},
+    },
     secret::{MasterKey, SealError, SecretText},
 };
 
@@ -166,13 +169,10 @@ impl Tokens {
         if self.jwt.secret.is_none() && self.jwt.jwks.is_none() {
             return Err(TokenError::NoJwt);
         }
-        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
-        if header.crit.is_some() {
-            return Err(TokenError::Invalid);
-        }
+        let header = jwt::header(token)?;
         let (key, algorithm) = self.key(&header).await?;
-        let claims = checked(token, &key, algorithm)?;
-        claims.who(&self.jwt, self.clock.as_ref())
+        let (registered, claims) = jwt::claims::<Claims>(token, &key, algorithm)?;
+        claims.who(&registered, &self.jwt, self.clock.as_ref())
     }
 
     /// The key to check with and what it is for: the public key the token names, or the shared secret.
@@ -189,32 +189,16 @@ impl Tokens {
     }
 }
 
-/// The claims of a token whose signature is good. Their contents are judged by [`Claims::who`].
-fn checked(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims, TokenError> {
-    let mut signature_only = Validation::new(algorithm);
-    signature_only.required_spec_claims.clear();
-    signature_only.validate_exp = false;
-    signature_only.validate_aud = false;
-    decode(token, key, &signature_only).map(|decoded| decoded.claims).map_err(|error| match error.kind() {
-        ErrorKind::InvalidAlgorithm => TokenError::Algorithm,
-        ErrorKind::Json(_) => TokenError::Claims,
-        _ => TokenError::Invalid,
-    })
-}
-
-/// One text or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
-}
-
-impl OneOrMore {
-    fn as_slice(&self) -> &[String] {
-        match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::More(texts) => texts,
+impl From<JwtError> for TokenError {
+    fn from(error: JwtError) -> Self {
+        match error {
+            JwtError::Invalid => Self::Invalid,
+            JwtError::Algorithm => Self::Algorithm,
+            JwtError::Claims => Self::Claims,
+            JwtError::Expired => Self::Expired,
+            JwtError::NotYet => Self::NotYet,
+            JwtError::Issuer => Self::Issuer,
+            JwtError::Audience => Self::Audience,
         }
     }
 }
@@ -222,35 +206,21 @@ impl OneOrMore {
 #[derive(Deserialize)]
 struct Claims {
     sub: AppId,
-    /// Seconds since 1970, perhaps with a fraction (RFC 7519, NumericDate).
-    exp: f64,
-    nbf: Option<f64>,
     iat: Option<f64>,
     jti: Option<String>,
-    iss: Option<String>,
-    aud: Option<OneOrMore>,
     role: Option<OneOrMore>,
     roles: Option<OneOrMore>,
 }
 
 impl Claims {
-    fn who(self, jwt: &JwtSettings, clock: &dyn Clock) -> Result<Who, TokenError> {
-        let now = clock.now_ms();
-        let expires_at = (self.exp * 1000.0) as i64;
-        if expires_at <= now {
-            return Err(TokenError::Expired);
-        }
-        if self.nbf.is_some_and(|nbf| (nbf * 1000.0) as i64 > now + SKEW_SECONDS * 1000) {
-            return Err(TokenError::NotYet);
-        }
-        if jwt.issuer.is_some() && jwt.issuer != self.iss {
-            return Err(TokenError::Issuer);
-        }
-        if let Some(wanted) = &jwt.audience
-            && !self.aud.as_ref().is_some_and(|aud| aud.as_slice().contains(wanted))
-        {
-            return Err(TokenError::Audience);
-        }
+    fn who(self, registered: &Registered, jwt: &JwtSettings, clock: &dyn Clock) -> Result<Who, TokenError> {
+        let expected = Expected {
+            issuer: jwt.issuer.as_deref(),
+            audience: jwt.audience.as_deref(),
+            past_end_ms: 0,
+            before_start_ms: SKEW_SECONDS * 1000,
+        };
+        let expires_at = registered.check(&expected, clock.now_ms())?;
         let named = [&self.role, &self.roles].into_iter().flatten().flat_map(OneOrMore::as_slice);
         let roles = named.filter_map(|name| Role::parse(name)).collect();
         let who = Who::new(self.sub.as_str().to_owned(), roles, expires_at).ok_or(TokenError::NoRole)?;

@@ -133,7 +133,7 @@ impl KeyServer {
 
     fn settings(&self, world: &World) -> JwtSettings {
         let http = HttpClient::new(ProxyUse::Direct).unwrap();
-        let jwks = Jwks::new(http, self.url.clone(), Arc::clone(&world.clock) as SharedClock);
+        let jwks = Jwks::new(http, self.url.clone(), "live.jwks_url", Arc::clone(&world.clock) as SharedClock);
         JwtSettings { jwks: Some(jwks), ..JwtSettings::default() }
     }
 }

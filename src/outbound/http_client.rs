@@ -119,9 +119,7 @@ impl HttpClient {
                 // A machine without CA certificates can still reach plain http, such as an agent on its own network.
                 let why = explain(error);
                 tracing::warn!(error = %why, "no certificate authorities found: https addresses cannot be reached. Install the ca-certificates package");
-                let trusting_nobody =
-                    rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-                let client = builder(proxy).tls_backend_preconfigured(trusting_nobody).build();
+                let client = builder(proxy).tls_backend_preconfigured(trusting_nobody()).build();
                 client.map(Self).map_err(|error| SetupError(explain(error)))
             }
         }
@@ -199,6 +197,21 @@ pub(in crate::outbound) fn explain(error: reqwest::Error) -> String {
         reason = source;
     }
     reason.to_string()
+}
+
+/// The client of [`super::guarded`]: no pool and no proxy, and names looked up by `resolver` alone.
+pub(in crate::outbound) fn guarded(
+    resolver: std::sync::Arc<dyn reqwest::dns::Resolve>,
+    timeout: Duration,
+) -> Result<reqwest::Client, SetupError> {
+    install_crypto();
+    let ours = || builder(ProxyUse::Direct).pool_max_idle_per_host(0).timeout(timeout).dns_resolver(std::sync::Arc::clone(&resolver));
+    let client = ours().build().or_else(|_| ours().tls_backend_preconfigured(trusting_nobody()).build());
+    client.map_err(|error| SetupError(explain(error)))
+}
+
+fn trusting_nobody() -> rustls::ClientConfig {
+    rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that builds a client")]

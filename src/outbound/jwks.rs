@@ -1,12 +1,20 @@
-//! Another party's public keys (RFC 7517), by which the app's tokens are checked.
+//! Another party's public keys (RFC 7517), by which its tokens are checked.
 //!
 //! What a key may verify is decided by the key alone: RSA keys verify RS256, P-256 keys ES256, Ed25519 keys EdDSA, and
 //! symmetric keys are never taken from the network. A token's own `alg` therefore chooses nothing. Keys are kept by
 //! `kid`; a `kid` nobody has seen asks the source again, but not more often than every [`RETRY`], so that forged tokens
 //! cannot make us call it without end. Keys the source no longer lists stop counting after [`FRESH`]; when the source
-//! does not answer, those last seen stay good for [`STALE`].
+//! does not answer, those last seen stay good for [`STALE`]. Where [`Jwks::keep_fresh`] works, keys are fetched beside the
+//! requests, and only a `kid` nobody has seen makes one wait.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -18,6 +26,7 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::http_client::{Call, HttpClient, HttpError, host_of};
@@ -48,12 +57,14 @@ pub enum JwksError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// An answer that is no key set.
-    #[error("{host} answered {why} instead of a JSON Web Key Set; check live.jwks_url")]
+    #[error("{host} answered {why} instead of a JSON Web Key Set; check {setting}")]
     NotAKeySet {
         /// Host and port.
         host: String,
         /// What came.
         why: String,
+        /// The key of the configuration that names the source.
+        setting: &'static str,
     },
 }
 
@@ -81,8 +92,11 @@ pub struct Jwks(Arc<Source>);
 struct Source {
     http: HttpClient,
     url: Url,
+    setting: &'static str,
     clock: SharedClock,
     kept: ArcSwap<Kept>,
+    /// Whether [`Jwks::keep_fresh`] works on it.
+    tended: AtomicBool,
     /// Held by whoever asks the source; those who find their key do not wait for it.
     asking: Mutex<()>,
 }
@@ -96,19 +110,44 @@ struct Kept {
 }
 
 impl Jwks {
-    /// The keys at `url`. Nothing is asked before a key is needed.
-    pub fn new(http: HttpClient, url: Url, clock: SharedClock) -> Self {
-        Self(Arc::new(Source { http, url, clock, kept: ArcSwap::default(), asking: Mutex::default() }))
+    /// The keys at `url`, which the key `setting` of the configuration names. Nothing is asked before a key is needed.
+    pub fn new(http: HttpClient, url: Url, setting: &'static str, clock: SharedClock) -> Self {
+        Self(Arc::new(Source {
+            http,
+            url,
+            setting,
+            clock,
+            kept: ArcSwap::default(),
+            tended: AtomicBool::new(false),
+            asking: Mutex::default(),
+        }))
+    }
+
+    /// Fetches the keys now and then until `stop`, so that requests find them fresh.
+    pub async fn keep_fresh(self, stop: CancellationToken) {
+        self.0.tended.store(true, Ordering::Relaxed);
+        loop {
+            let asking = self.0.asking.lock().await;
+            self.0.refresh().await;
+            drop(asking);
+            let wait = if self.0.kept.load().failure.is_some() { RETRY } else { FRESH / 2 };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.0.tended.store(false, Ordering::Relaxed);
     }
 
     /// The key with this id; without an id, the only key there is.
     pub async fn key(&self, kid: Option<&str>) -> Result<PublicKey, JwksError> {
-        if let Some(key) = self.0.kept(kid, FRESH) {
+        let fresh = if self.0.tended.load(Ordering::Relaxed) { STALE } else { FRESH };
+        if let Some(key) = self.0.kept(kid, fresh) {
             return Ok(key);
         }
         let asking = self.0.asking.lock().await;
         // Somebody may have asked while we waited.
-        if let Some(key) = self.0.kept(kid, FRESH) {
+        if let Some(key) = self.0.kept(kid, fresh) {
             return Ok(key);
         }
         self.0.refresh().await;
@@ -134,7 +173,7 @@ impl Source {
         let after = match self.fetch().await {
             Ok(keys) => Kept { keys, fetched_at: Some(now), asked_at: Some(now), failure: None },
             Err(error) => {
-                tracing::warn!(%error, "the public keys for live connections could not be fetched");
+                tracing::warn!(%error, setting = self.setting, "public keys could not be fetched");
                 Kept { asked_at: Some(now), failure: Some(error), ..Kept::clone(&before) }
             }
         };
@@ -146,7 +185,7 @@ impl Source {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/jwk-set+json, application/json"));
         let call = Call { method: Method::GET, url: self.url.clone(), headers, body: None, timeout: TIMEOUT, max_bytes: MAX_BYTES };
         let reply = self.http.exchange(call).await?;
-        let wrong = |why: String| JwksError::NotAKeySet { host: host_of(&self.url), why };
+        let wrong = |why: String| JwksError::NotAKeySet { host: host_of(&self.url), why, setting: self.setting };
         if reply.status != StatusCode::OK {
             return Err(wrong(format!("status {}", reply.status.as_u16())));
         }

@@ -13,6 +13,7 @@ mod pool;
 mod revision;
 mod writer;
 
+pub mod accounts;
 pub mod agent_calls;
 pub mod agents;
 pub mod alerts;
@@ -37,6 +38,8 @@ pub mod live_revocations;
 pub mod messages;
 pub mod notices;
 pub mod notifications;
+pub mod oauth_clients;
+pub mod oauth_grants;
 pub mod outcomes;
 pub mod plans;
 pub mod policy;

@@ -94,6 +94,17 @@ pub struct ToolChange {
     pub config_data: Option<Map<String, Value>>,
 }
 
+/// A change of a group; `None` leaves a field alone.
+#[derive(Debug, Clone, Default)]
+pub struct GroupChange {
+    /// Other roles that may open it by account.
+    pub allowed_roles: Option<Vec<String>>,
+    /// Other tiers that may open it by account.
+    pub user_tier_access: Option<Vec<String>>,
+    /// Binds its tools to the subjects of live runs, or frees them.
+    pub subject_scoped: Option<bool>,
+}
+
 /// A group to be created with its first key and its tools.
 #[derive(Debug, Clone)]
 pub struct NewGroup {
@@ -156,13 +167,18 @@ impl Store {
         .await
     }
 
-    /// Binds a group to the subjects of live runs, or frees it.
-    pub async fn set_group_scope(&self, server_code: &str, subject_scoped: bool, by: By) -> Result<(), StoreError> {
+    /// Changes who opens a group, and whose data its tools see.
+    pub async fn change_group(&self, server_code: &str, change: GroupChange, by: By) -> Result<(), StoreError> {
         let code = server_code.to_owned();
         self.write(move |db| {
+            let list = |names: &Option<Vec<String>>| names.as_ref().map(serde_json::to_string).transpose();
+            let (roles, tiers) = (list(&change.allowed_roles)?, list(&change.user_tier_access)?);
             change_group(db, ("group.set", &code), &by, |db| {
-                let sql = "UPDATE mcp_tool_groups SET subject_scoped = ?2, updated_at = ?3 WHERE server_code = ?1";
-                db.execute(sql, params![code, subject_scoped, by.at])
+                db.execute(
+                    "UPDATE mcp_tool_groups SET allowed_roles = coalesce(?2, allowed_roles), user_tier_access = coalesce(?3, user_tier_access),
+                            subject_scoped = coalesce(?4, subject_scoped), updated_at = ?5 WHERE server_code = ?1",
+                    params![code, roles, tiers, change.subject_scoped, by.at],
+                )
             })
         })
         .await
@@ -199,6 +215,11 @@ impl Store {
             audit::append(db, &by, &change.after(serde_json::to_value(&tool)?))
         })
         .await
+    }
+
+    /// A group by its id.
+    pub fn group(&self, id: &str) -> Result<Option<Group>, StoreError> {
+        self.point(|db| rows::one(db, &format!("{GROUPS} WHERE id = ?1"), [id], group))
     }
 
     /// A value this installation keeps about itself.

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must say where")]
 
+mod accounts;
 mod bad_input;
 mod call_log;
 mod claims;
@@ -20,6 +21,13 @@ mod jobs;
 mod keys;
 mod layers;
 mod modern;
+mod oauth_authorize;
+mod oauth_consent;
+mod oauth_documents;
+mod oauth_kit;
+mod oauth_metadata;
+mod oauth_register;
+mod oauth_token;
 mod protocol;
 mod registration;
 mod schema;

@@ -88,6 +88,8 @@ class Daemon:
     def _start(self) -> None:
         line = [str(self.binary), "serve", "--data-dir", str(self.data), "--quiet"]
         line += ["--set", "mcp.listen=127.0.0.1:0", "--set", "hook.listen=127.0.0.1:0", "--set", "live.listen=127.0.0.1:0"]
+        # Every check registers a client of its own, from one address.
+        line += ["--set", "oauth.registrations_per_hour=1000"]
         # Keys are printed once on stdout, so that is not the log.
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
