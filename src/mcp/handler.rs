@@ -174,28 +174,34 @@ impl ServerHandler for Handler {
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListResourcesResult::default())
+        let mut result = ListResourcesResult::default();
+        result.meta = self.settings.meta_for(&protocol(&ctx));
+        Ok(result)
     }
 
     async fn list_resource_templates(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListResourceTemplatesResult::default())
+        let mut result = ListResourceTemplatesResult::default();
+        result.meta = self.settings.meta_for(&protocol(&ctx));
+        Ok(result)
     }
 
     async fn list_prompts(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListPromptsResult::default())
+        let mut result = ListPromptsResult::default();
+        result.meta = self.settings.meta_for(&protocol(&ctx));
+        Ok(result)
     }
 
     async fn read_resource(

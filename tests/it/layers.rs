@@ -56,7 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["network", "problem", "store"]),
-    ("mcp", &["dispatch", "gate", "problem"]),
+    ("mcp", &["dispatch", "gate", "problem", "secret"]),
     ("registration", &["clock", "drill", "gate", "ids", "live", "names", "outbound", "problem", "queue", "secret", "settings", "store"]),
     ("dispatch", &["clock", "gate", "ids", "names", "problem", "store"]),
     ("gate", &["clock", "ids", "problem", "secret", "store"]),

@@ -4,11 +4,14 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must say where")]
 
+mod abuse;
 mod bad_input;
 mod call_log;
 mod claims;
 mod cli;
+mod clients_sentences;
 mod dify_faults;
+mod events;
 mod examples;
 mod flow_live;
 mod flow_operation;
@@ -18,9 +21,12 @@ mod harness;
 mod intake;
 mod jobs;
 mod layers;
+mod legacy_sse;
 mod protocol;
 mod registration;
+mod revision_2026;
 mod schema;
+mod sessions;
 mod settings;
 mod subjects;
 mod tools;
