@@ -177,8 +177,8 @@ fn new_id() -> Result<String, NoRandomness> {
 }
 
 fn session_id(uri: &Uri) -> Option<&str> {
-    let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(name, _)| matches!(*name, "sessionId" | "session_id")).map(|(_, id)| id)
+    let mut pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| matches!(*name, "sessionId" | "session_id")).map(|(_, id)| id)
 }
 
 /// Takes one message for a session: 202 at once, and the answer on the stream.

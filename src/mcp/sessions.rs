@@ -198,10 +198,7 @@ impl<H: ServerHandler> Sessions<H> {
         response.map(|body| {
             let said = body.into_data_stream().filter_map(|chunk| future::ready(chunk.ok()));
             let stream = either(said, changes.map(|()| events::event("message", LIST_CHANGED))).take_until(over);
-            Body::from_stream(stream.map(move |chunk| {
-                let _held = (&active, &telling);
-                Ok::<_, std::convert::Infallible>(chunk)
-            }))
+            Body::from_stream(holding(stream, (active, telling)))
         })
     }
 
@@ -292,6 +289,18 @@ fn either<T>(one: impl Stream<Item = T>, other: impl Stream<Item = T>) -> impl S
     stream::select(one.map(Some).chain(end()), other.map(Some).chain(end()))
         .take_while(|item| future::ready(item.is_some()))
         .filter_map(future::ready)
+}
+
+/// A stream with something that is given back when it ends.
+fn holding<T, G>(stream: impl Stream<Item = T> + Send + 'static, held: G) -> impl Stream<Item = Result<T, std::convert::Infallible>>
+where
+    T: Send + 'static,
+    G: Send + 'static,
+{
+    stream::unfold((stream.boxed(), held), |(mut stream, held)| async move {
+        let item = stream.next().await?;
+        Some((Ok(item), (stream, held)))
+    })
 }
 
 /// A stream in which the answer to `id` comes, and if it does not, an error that says so.

@@ -52,7 +52,8 @@ impl Events {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.chunks.next()).await.expect("nothing came and the stream did not end")??;
+            let chunk = tokio::time::timeout(PATIENCE, self.chunks.next()).await;
+            let chunk = chunk.unwrap_or_else(|_| panic!("nothing came and the stream did not end"))??;
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());
             self.split();
         }
@@ -62,7 +63,8 @@ impl Events {
     pub(crate) async fn comment(&mut self, within: Duration) {
         let before = self.comments;
         while self.comments == before {
-            let chunk = tokio::time::timeout(within, self.chunks.next()).await.expect("no comment came").unwrap().unwrap();
+            let chunk = tokio::time::timeout(within, self.chunks.next()).await.unwrap_or_else(|_| panic!("no comment came"));
+            let chunk = chunk.unwrap().unwrap();
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());
             self.split();
         }
