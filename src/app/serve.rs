@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     gate::origins::Origins,
     live::{self, Hub},
-    mcp::{self, Endpoint, EndpointSettings, Product, ServerSettings},
+    mcp::{self, Endpoint, EndpointSettings, LegacySse, Product, ServerSettings, SessionSettings},
     oauth,
     outbound::standard_webhooks::WebhookSecret,
     registration::{self, HookParts, HookSettings, HookState},
@@ -123,6 +123,14 @@ fn endpoint(core: &Core, stop: &CancellationToken, tasks: &TaskTracker) -> Endpo
         fast_lane: mcp.fast_lane,
         challenges: super::oauth::challenges(core),
         public_path: mcp.public_path(),
+        legacy_sse: mcp.legacy_sse.then(|| LegacySse { streams_per_key: mcp.legacy_sse_streams, stop: stop.clone(), tasks: tasks.clone() }),
+        sessions: mcp.sessions.then(|| SessionSettings {
+            timeout: mcp.session_timeout.into(),
+            max: mcp.max_sessions,
+            retry: None,
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        }),
     };
     let gate = Arc::clone(&core.gate);
     let product = Product::new(Arc::clone(&core.dispatch), Arc::clone(&gate), server_settings(&core.config), stop.clone(), tasks);

@@ -11,6 +11,11 @@ use crate::{
     lifecycle,
 };
 
+/// Listeners of the daemon, at most.
+const LISTENERS: usize = 3;
+/// Files that are no connections of clients: the database's, and sockets to agents and channels.
+const OTHER_FILES: usize = 512;
+
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// Prints nothing to stdout when ready
@@ -23,6 +28,7 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     let stop = CancellationToken::new();
     lifecycle::stop_on_signals(stop.clone())?;
     lifecycle::survive_file_size_limit()?;
+    enough_files(loaded.config.http.max_connections);
     let core = Core::open(loaded.config, clock()).await?;
     let setup = core.set_up().await?;
     let daemon = app::serve(core.clone(), Parts { stop }).await?;
@@ -34,6 +40,14 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     }
     daemon.run().await.map_err(anyhow::Error::msg)?;
     Ok(exit::OK)
+}
+
+/// A connection is a file, on each listener; the rest is for the database, the log and what goes out.
+fn enough_files(connections: usize) {
+    let wanted = u64::try_from(connections.saturating_mul(LISTENERS).saturating_add(OTHER_FILES)).unwrap_or(u64::MAX);
+    if let Err(missing) = lifecycle::enough_files(wanted) {
+        tracing::warn!("{missing}");
+    }
 }
 
 /// A drill that started this process says in its environment where it is to die.

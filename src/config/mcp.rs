@@ -31,6 +31,22 @@ pub struct Mcp {
     /// Whether `tools/call` and `tools/list` of stateless clients take the short path past the protocol library.
     /// Answers are the same; turn it off to rule it out when something looks wrong.
     pub fast_lane: bool,
+    /// Whether clients of HTTP+SSE (protocol 2024-11-05, `"transport": "sse"`) are served: a GET that accepts event
+    /// streams, on `/mcp` and `/sse` and those of each group.
+    pub legacy_sse: bool,
+    /// Event streams of HTTP+SSE that one key may hold open at a time; a further one is answered 429.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub legacy_sse_streams: usize,
+    /// Whether clients of protocol 2025-03-26 to 2025-11-25 get a session when they begin with `initialize`. Without one
+    /// each request stands alone, which is all that tools need; with one, a client can hold a stream open on which it
+    /// hears of changes of its tools.
+    pub sessions: bool,
+    /// Silence after which a session ends. An open stream and a running call are not silence.
+    #[schemars(extend("minimum" = "1s", "maximum" = "168h"))]
+    pub session_timeout: HumanDuration,
+    /// Sessions at a time; a further one is answered 503.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_sessions: usize,
     /// Name that clients see in the server's information.
     pub server_name: String,
     /// Version that clients see in the server's information: that of your deployment, not of this program.
@@ -60,6 +76,11 @@ impl Default for Mcp {
             allowed_hosts: local_hosts(),
             allowed_origins: Vec::new(),
             fast_lane: true,
+            legacy_sse: true,
+            legacy_sse_streams: 64,
+            sessions: false,
+            session_timeout: HumanDuration::from_secs(3600),
+            max_sessions: 1000,
             server_name: "AnmeiSmart MCP Server".to_owned(),
             server_version: "1.0.0".to_owned(),
             max_body: ByteSize::mib(1),

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::{Body, Bytes},
     extract::{Path, Request, State},
     response::{IntoResponse, Response},
     routing::any,
@@ -14,9 +15,15 @@ use axum::{
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager};
 
-use super::{backend::Backend, intake, lanes};
+use super::{
+    backend::Backend,
+    fast, intake,
+    lanes::{self, Incoming},
+    legacy::{self, LegacySse, Streams},
+    sessions::{Session, SessionSettings, Sessions},
+};
 use crate::{
-    gate::{Gate, Presented, Refusal, oauth::challenge::Challenges, origins::Origins},
+    gate::{Caller, Gate, Presented, Refusal, oauth::challenge::Challenges, origins::Origins},
     http::PeerAddress,
     problem::Problem,
 };
@@ -36,6 +43,10 @@ pub struct EndpointSettings {
     pub challenges: Option<Arc<Challenges>>,
     /// The prefix under which a proxy offers the endpoint, such as `/anmei`; empty without one.
     pub public_path: String,
+    /// HTTP+SSE of 2024-11-05, where it is served.
+    pub legacy_sse: Option<LegacySse>,
+    /// Sessions for handshake clients, where they are wanted.
+    pub sessions: Option<SessionSettings>,
 }
 
 impl Default for EndpointSettings {
@@ -47,6 +58,8 @@ impl Default for EndpointSettings {
             fast_lane: true,
             challenges: None,
             public_path: String::new(),
+            legacy_sse: None,
+            sessions: None,
         }
     }
 }
@@ -58,6 +71,9 @@ pub struct Shared<B: Backend> {
     pub(super) backend: Arc<B>,
     pub(super) settings: EndpointSettings,
     pub(super) service: StreamableHttpService<B::Handler, NeverSessionManager>,
+    /// Sessions of handshake clients, where they are wanted.
+    pub(super) sessions: Option<Sessions<B::Handler>>,
+    legacy: Option<Streams>,
     gate: Arc<Gate>,
 }
 
@@ -96,14 +112,25 @@ impl<B: Backend> Endpoint<B> {
             .with_max_request_body_bytes(settings.max_body);
         let factory = Arc::clone(&backend);
         let service = StreamableHttpService::new(move || Ok(factory.handler()), Arc::new(NeverSessionManager::default()), config);
-        Self(Arc::new(Shared { backend, settings, service, gate }))
+        let factory = Arc::clone(&backend);
+        let sessions = settings.sessions.clone().map(|wanted| Sessions::new(move || factory.handler(), settings.max_body, wanted));
+        let legacy = settings.legacy_sse.clone().map(Streams::new);
+        Self(Arc::new(Shared { backend, settings, service, sessions, legacy, gate }))
     }
 }
 
 /// The routes, and the same ones under the public prefix: proxies differ in whether they take it away.
 pub fn router<B: Backend>(endpoint: Endpoint<B>) -> Router {
     let prefix = endpoint.settings.public_path.clone();
-    let routes = Router::new().route("/mcp", any(on_root::<B>)).route("/server/{server_code}/mcp", any(on_group::<B>)).with_state(endpoint);
+    let routes = Router::new()
+        .route("/mcp", any(on_root::<B>))
+        .route("/server/{server_code}/mcp", any(on_group::<B>))
+        // Names that clients of 2024-11-05 expect.
+        .route("/sse", any(on_root::<B>))
+        .route("/server/{server_code}/sse", any(on_group::<B>))
+        .route("/mcp/messages", any(on_root_message::<B>))
+        .route("/server/{server_code}/mcp/messages", any(on_group_message::<B>))
+        .with_state(endpoint);
     if prefix.is_empty() { routes } else { routes.clone().nest(&prefix, routes) }
 }
 
@@ -115,31 +142,38 @@ async fn on_group<B: Backend>(State(endpoint): State<Endpoint<B>>, Path(code): P
     serve(&endpoint, Some(&code), request).await
 }
 
+async fn on_root_message<B: Backend>(State(endpoint): State<Endpoint<B>>, request: Request) -> Response {
+    message(&endpoint, None, request).await
+}
+
+async fn on_group_message<B: Backend>(State(endpoint): State<Endpoint<B>>, Path(code): Path<String>, request: Request) -> Response {
+    message(&endpoint, Some(&code), request).await
+}
+
 async fn serve<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    if let Err(problem) = endpoint.settings.origins.check(&parts.uri, &parts.headers) {
-        return problem.into_response();
-    }
-    let caller = match endpoint.gate.admit(presented(&parts, code)).await {
+    let caller = match admit(endpoint, code, &parts).await {
         Ok(caller) => caller,
-        Err(refusal) => return refuse(endpoint, &refusal, (&parts.headers, code)).await,
+        Err(refused) => return *refused,
     };
     if parts.method != Method::POST {
-        return no_stream().into_response();
+        parts.extensions.insert(caller.clone());
+        return besides(endpoint, &caller, code, parts).await;
     }
-    if let Err(problem) = intake::is_json(&parts.headers) {
-        return problem.into_response();
-    }
-    let body = match intake::read(body, endpoint.settings.max_body, endpoint.settings.body_timeout).await {
+    let body = match take_body(endpoint, &parts, body).await {
         Ok(body) => body,
         Err(problem) => return problem.into_response(),
     };
     if let Some(refusal) = lanes::too_little(&*endpoint.backend, &caller, &body) {
         return refuse(endpoint, &refusal, (&parts.headers, code)).await;
     }
+    let session = match session(endpoint, &caller, &parts.headers) {
+        Ok(session) => session,
+        Err(problem) => return problem.into_response(),
+    };
     parts.extensions.insert(caller.clone());
     let only_events = intake::accepts_only_events(&parts.headers);
-    let response = lanes::answer(endpoint, &caller, parts, body).await;
+    let response = lanes::answer(endpoint, Incoming { caller, parts, session }, body).await;
     if only_events { lanes::as_event(response).await } else { response }
 }
 
@@ -152,6 +186,82 @@ fn presented<'a>(parts: &'a Parts, code: Option<&'a str>) -> Presented<'a> {
         address: parts.extensions.get::<PeerAddress>().map(|peer| peer.client(&parts.headers)),
         client: parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()),
     }
+}
+
+/// A message of a client of 2024-11-05; its answer goes to the stream.
+async fn message<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let caller = match admit(endpoint, code, &parts).await {
+        Ok(caller) => caller,
+        Err(refused) => return *refused,
+    };
+    let Some(streams) = &endpoint.legacy else { return off().into_response() };
+    if parts.method != Method::POST {
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Messages are sent with POST.").into_response();
+    }
+    match take_body(endpoint, &parts, body).await {
+        Ok(body) => legacy::take(endpoint, streams, &caller, parts, body),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Host and Origin, then the key.
+async fn admit<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, parts: &Parts) -> Result<Caller, Box<Response>> {
+    if let Err(problem) = endpoint.settings.origins.check(&parts.uri, &parts.headers) {
+        return Err(Box::new(problem.into_response()));
+    }
+    match endpoint.gate.admit(presented(parts, code)).await {
+        Ok(caller) => Ok(caller),
+        Err(refusal) => Err(Box::new(refuse(endpoint, &refusal, (&parts.headers, code)).await)),
+    }
+}
+
+async fn take_body<B: Backend>(endpoint: &Endpoint<B>, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    intake::is_json(&parts.headers)?;
+    intake::read(body, endpoint.settings.max_body, endpoint.settings.body_timeout).await
+}
+
+/// The session a request is part of. Clients of 2026-07-28 have none, whatever they send.
+fn session<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, headers: &HeaderMap) -> Result<Option<Arc<Session>>, Problem> {
+    match &endpoint.sessions {
+        Some(sessions) if !is_modern(headers) => sessions.named(caller, headers),
+        _ => Ok(None),
+    }
+}
+
+fn is_modern(headers: &HeaderMap) -> bool {
+    headers.get("mcp-protocol-version").is_some_and(|version| version == fast::MODERN)
+}
+
+/// What is no POST: the streams of both older transports, and the end of a session.
+async fn besides<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, code: Option<&str>, parts: Parts) -> Response {
+    let session = match session(endpoint, caller, &parts.headers) {
+        Ok(session) => session,
+        Err(problem) => return problem.into_response(),
+    };
+    match (&parts.method, &endpoint.sessions, session) {
+        (&Method::GET, Some(sessions), Some(session)) => {
+            let changes = endpoint.backend.changes(caller);
+            return sessions.listen(&session, parts, changes).await;
+        }
+        (&Method::DELETE, Some(sessions), _) if !is_modern(&parts.headers) => return sessions.end(caller, &parts.headers).await,
+        _ => {}
+    }
+    match &endpoint.legacy {
+        Some(streams) if parts.method == Method::GET && is_legacy(&parts) => {
+            let group = code.map(|code| format!("/server/{code}")).unwrap_or_default();
+            streams.open(caller, &format!("{}{group}/mcp", endpoint.settings.public_path))
+        }
+        _ => no_stream().into_response(),
+    }
+}
+
+/// Whether a GET is of a client of 2024-11-05. A later one that looks for notifications has a session, or says its
+/// version.
+fn is_legacy(parts: &Parts) -> bool {
+    let named_so = parts.uri.path().ends_with("/sse") && !parts.headers.contains_key(header::ACCEPT);
+    let later = ["mcp-session-id", "mcp-protocol-version", "last-event-id"].iter().any(|name| parts.headers.contains_key(*name));
+    !later && (named_so || intake::accepts_events(&parts.headers))
 }
 
 async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, (headers, code): (&HeaderMap, Option<&str>)) -> Response {
@@ -170,7 +280,12 @@ async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, (headers,
     response
 }
 
-/// There are no sessions, so GET has nothing to stream and DELETE nothing to end.
+/// GET has nothing to stream and DELETE nothing to end.
 fn no_stream() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "This endpoint takes POST only; there is no session to stream or to end.")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "This endpoint takes POST; there is no session to stream or to end.")
+}
+
+fn off() -> Problem {
+    let detail = "HTTP+SSE of 2024-11-05 is switched off (`mcp.legacy_sse`): use streamable HTTP, at the address that ends in /mcp.";
+    Problem::new(StatusCode::NOT_FOUND, "legacy-sse-off", detail)
 }

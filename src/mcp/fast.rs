@@ -20,7 +20,7 @@ use crate::{
 /// The revision whose clients need no handshake.
 pub(super) const MODERN: &str = "2026-07-28";
 /// The revisions whose clients send nothing but the version header with each request.
-const HANDSHAKE: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+pub(super) const HANDSHAKE: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// A JSON-RPC answer: status and body.
 pub(super) type Answer = (StatusCode, Vec<u8>);

@@ -33,6 +33,11 @@ pub(super) async fn read(body: Body, max: usize, timeout: Duration) -> Result<By
     }
 }
 
+/// Whether the client names event streams among what it accepts.
+pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
+    accepted(headers).any(is_events)
+}
+
 /// Whether the client takes an event stream and nothing else.
 pub(super) fn accepts_only_events(headers: &HeaderMap) -> bool {
     let mut any = false;

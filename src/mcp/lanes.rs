@@ -1,5 +1,7 @@
 //! From the bytes of a body to an answer: the message is read strictly, then a lane is taken.
 
+use std::sync::Arc;
+
 use axum::{
     body::{Body, Bytes},
     response::{IntoResponse, Response},
@@ -15,21 +17,32 @@ use super::{
     fast::{self, Answer, error_answer},
     intake,
     progress::AnswerOnly,
+    sessions::Session,
 };
 use crate::gate::{Caller, Credential, Refusal};
 
 /// Most messages in a batch.
 const BATCH: usize = 50;
 
+/// A request that was let in.
+#[derive(Debug, Clone)]
+pub(super) struct Incoming {
+    /// Whose it is; also among the extensions of `parts`.
+    pub(super) caller: Caller,
+    pub(super) parts: Parts,
+    /// The session it is part of.
+    pub(super) session: Option<Arc<Session>>,
+}
+
 /// Answers what a body holds: one message, or a batch.
-pub(super) async fn answer<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, parts: Parts, body: Bytes) -> Response {
+pub(super) async fn answer<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, body: Bytes) -> Response {
     let Ok(text) = std::str::from_utf8(&body) else {
         return json(error_answer(StatusCode::BAD_REQUEST, None, -32700, "Parse error: the body is not UTF-8"));
     };
     if text.trim_start().starts_with('[') {
-        return batch(endpoint, caller, &parts, text).await;
+        return batch(endpoint, &incoming, text).await;
     }
-    one(endpoint, caller, parts, text, &body).await
+    one(endpoint, incoming, text, &body).await
 }
 
 /// Whether the caller's token covers the call that a body asks for. Keys cover everything and cost nothing here; of a
@@ -45,26 +58,37 @@ pub(super) fn too_little<B: Backend>(backend: &B, caller: &Caller, body: &[u8]) 
 }
 
 /// One message: `text` is what `body` holds.
-async fn one<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, parts: Parts, text: &str, body: &Bytes) -> Response {
+async fn one<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, text: &str, body: &Bytes) -> Response {
     let (message, kind) = match Envelope::read(text) {
         Ok(read) => read,
         Err((error, id)) => return json(error_answer(StatusCode::BAD_REQUEST, id, error.code, &error.message)),
     };
     if endpoint.settings.fast_lane
         && kind == Kind::Request
-        && let Some(answer) = fast::answer(&*endpoint.backend, caller, &parts.headers, &message).await
+        && let Some(answer) = fast(endpoint, &incoming, &message).await
     {
         return json(answer);
     }
-    if kind == Kind::Answer {
+    if kind == Kind::Answer && incoming.session.is_none() {
         let why = RpcError::invalid_request("this server sent no request that could be answered");
         return json(error_answer(StatusCode::BAD_REQUEST, None, why.code, &why.message));
     }
     if let Some(error) = misshapen(&message) {
         return json(error_answer(StatusCode::BAD_REQUEST, message.id, error.code, &error.message));
     }
-    let response = through_rmcp(endpoint, parts, body.clone()).await;
+    let response = through_rmcp(endpoint, incoming, &message, body.clone()).await;
     in_json_rpc(response, message.id).await
+}
+
+/// The fast lane. Within a session the client may cancel by the request's id; else it hangs up.
+async fn fast<B: Backend>(endpoint: &Endpoint<B>, incoming: &Incoming, message: &Envelope<'_>) -> Option<Answer> {
+    let answer = fast::answer(&*endpoint.backend, &incoming.caller, &incoming.parts.headers, message);
+    let (Some(session), Some(id)) = (&incoming.session, message.id) else { return answer.await };
+    let (_active, ticket) = (session.enter(), session.running.begin(id));
+    tokio::select! {
+        answer = answer => answer,
+        () = ticket.cancelled.cancelled() => Some(error_answer(StatusCode::OK, Some(id), -32603, "the request was cancelled")),
+    }
 }
 
 /// Parameters that rmcp would take for an unknown method.
@@ -83,14 +107,30 @@ pub(super) fn misshapen(message: &Envelope<'_>) -> Option<RpcError> {
     serde_json::from_str::<Shape>(params).err().map(|error| RpcError::invalid_params(format_args!("tools/call: {error}")))
 }
 
-async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, mut parts: Parts, body: Bytes) -> Response {
+async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, message: &Envelope<'_>, body: Bytes) -> Response {
+    let Incoming { caller, mut parts, session } = incoming;
     if !intake::accepts_events(&parts.headers) {
         parts.extensions.insert(AnswerOnly);
     }
     // rmcp insists on both types; a client that names fewer (or none) is answered all the same.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    let request = http::Request::from_parts(parts, http_body_util::Full::new(body));
-    endpoint.service.handle(request).await.map(Body::new)
+    match (&endpoint.sessions, session) {
+        (Some(sessions), Some(session)) => {
+            session.running.hear(message);
+            sessions.pass(&session, message.id, parts, body).await
+        }
+        (Some(sessions), None) if is_handshake(message, &parts) => sessions.begin(&caller, parts, body).await,
+        _ => {
+            let request = http::Request::from_parts(parts, http_body_util::Full::new(body));
+            endpoint.service.handle(request).await.map(Body::new)
+        }
+    }
+}
+
+/// Whether a request opens a session; 2026-07-28 knows none.
+fn is_handshake(message: &Envelope<'_>, parts: &Parts) -> bool {
+    let modern = parts.headers.get("mcp-protocol-version").is_some_and(|version| version == fast::MODERN);
+    message.id.is_some() && message.method.as_deref() == Some("initialize") && !modern
 }
 
 /// rmcp refuses some headers in plain text; a client reads JSON-RPC.
@@ -105,9 +145,9 @@ async fn in_json_rpc(response: Response, id: Option<&RawValue>) -> Response {
 }
 
 /// A JSON-RPC batch: part of 2025-03-26 and of no other revision.
-async fn batch<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, parts: &Parts, text: &str) -> Response {
+async fn batch<B: Backend>(endpoint: &Endpoint<B>, incoming: &Incoming, text: &str) -> Response {
     let bad = |error: RpcError| json(error_answer(StatusCode::BAD_REQUEST, None, error.code, &error.message));
-    let version = parts.headers.get("mcp-protocol-version").map_or("2025-03-26", |value| value.to_str().unwrap_or_default());
+    let version = incoming.parts.headers.get("mcp-protocol-version").map_or("2025-03-26", |value| value.to_str().unwrap_or_default());
     let messages: Vec<&RawValue> = match serde_json::from_str(text) {
         Ok(messages) => messages,
         Err(error) => return bad(RpcError::parse(&error)),
@@ -121,7 +161,7 @@ async fn batch<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, parts: &Part
     let mut answers = Vec::new();
     for message in messages {
         let body = Bytes::copy_from_slice(message.get().as_bytes());
-        let response = Box::pin(one(endpoint, caller, parts.clone(), message.get(), &body)).await;
+        let response = Box::pin(one(endpoint, incoming.clone(), message.get(), &body)).await;
         answers.extend(final_answer(response).await);
     }
     if answers.is_empty() {

@@ -7,6 +7,9 @@
 //! lanes       from a body to an answer: the fast lane, or rmcp
 //! fast        the two hot methods of stateless clients, answered right here
 //! backend     what an endpoint serves: the seam between transports and tools
+//! legacy      HTTP+SSE, the transport of 2024-11-05
+//! sessions    sessions of handshake clients, for those who want them
+//! principal   who a session belongs to    running   what a client may cancel    events   event streams as text
 //! product     the daemon's own backend: the tools of the dispatch
 //! handler     everything else, through rmcp; also the whole of stdio
 //! listing     tools/list of a group, serialised once per change of the group
@@ -24,16 +27,21 @@
 mod backend;
 mod endpoint;
 mod envelope;
+mod events;
 mod fast;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handler;
 mod intake;
 mod lanes;
+mod legacy;
 mod listing;
+mod principal;
 mod product;
 mod progress;
 mod result;
+mod running;
+mod sessions;
 mod stdio;
 mod tasks;
 mod watch;
@@ -45,5 +53,7 @@ pub use backend::{Asked, Backend, CallAnswer, ListChanges, Listing};
 pub use endpoint::{Endpoint, EndpointSettings, router};
 pub use envelope::Meta;
 pub use handler::ServerSettings;
+pub use legacy::LegacySse;
 pub use product::Product;
+pub use sessions::SessionSettings;
 pub use stdio::serve_stdio;

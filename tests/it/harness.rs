@@ -191,6 +191,13 @@ impl App {
         format!("{}/mcp", self.mcp_root())
     }
 
+    /// What the daemon holds in memory, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.run["pid"])).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        resident.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Opens the database beside the daemon, to look only.
     pub(crate) fn database(&self) -> rusqlite::Connection {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;

@@ -57,7 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["network", "problem", "store"]),
-    ("mcp", &["clock", "dispatch", "gate", "http", "problem"]),
+    ("mcp", &["clock", "dispatch", "gate", "http", "problem", "secret"]),
     ("registration", &["clock", "drill", "gate", "ids", "live", "names", "outbound", "problem", "queue", "secret", "settings", "store"]),
     ("oauth", &["clock", "gate", "http", "ids", "outbound", "problem", "secret", "store"]),
     ("dispatch", &["clock", "gate", "ids", "names", "problem", "secret", "store"]),

@@ -4,12 +4,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must say where")]
 
+mod abuse;
 mod accounts;
 mod bad_input;
 mod call_log;
 mod claims;
 mod cli;
+mod clients_sentences;
 mod dify_faults;
+mod events;
 mod examples;
 mod flow_live;
 mod flow_operation;
@@ -20,6 +23,7 @@ mod intake;
 mod jobs;
 mod keys;
 mod layers;
+mod legacy_sse;
 mod modern;
 mod oauth_authorize;
 mod oauth_consent;
@@ -30,7 +34,9 @@ mod oauth_register;
 mod oauth_token;
 mod protocol;
 mod registration;
+mod revision_2026;
 mod schema;
+mod sessions;
 mod settings;
 mod stale;
 mod subjects;

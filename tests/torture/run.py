@@ -4,7 +4,7 @@
     sudo python3 tests/torture/run.py --binary target/release/anmei-mcp [--only K1 …] [--scale 0.2]
 
 K1 and K3 kill it, P1 and P2 cut the power, D1 to D4 fill, limit, break and lock its disk, C1 moves its clock, G1 stops it
-in good order. After each, everything that was answered 202 is sent again and must be known under the same id, and
+in good order, H2 crowds it. After each, everything that was answered 202 is sent again and must be known under the same id, and
 `anmei-mcp job verify` must find nothing. Standard library only; needs root, loop and tmpfs mounts, strace,
 prlimit, mkfs.ext4 and libfaketime. The last line is `N passed, N failed`; the exit code is 1 if any failed.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from cases import bench, clock, disk, kills, power  # noqa: E402
+from cases import bench, clock, crowd, disk, kills, power  # noqa: E402
 from rig import daemon, report, tools  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +39,7 @@ CASES = [
     ("D3", disk.d3_io_errors, False),
     ("D4", disk.d4_locked, False),
     ("C1", clock.c1_clock_jumps, False),
+    ("H2", crowd.h2_idle_crowd, False),
 ]
 
 
