@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Fault, exit, group, output};
-use crate::{app::Core, clock::rfc3339, config::HumanDuration, gate::keys, store::policy::Key};
+use crate::{app::Core, clock::rfc3339, config::HumanDuration, gate::keys, secret::SecretText, store::policy::Key};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -39,7 +39,7 @@ pub(super) enum KeyCommand {
 
 pub(super) async fn run(command: KeyCommand, core: &Core) -> anyhow::Result<u8> {
     match command {
-        KeyCommand::Show { code, json } => show(core, &code, json)?,
+        KeyCommand::Show { code, json } => show(core, &code, json).await?,
         KeyCommand::Rotate { code, grace, json } => rotate(core, &code, grace, json).await?,
         KeyCommand::Revoke { code, key } => revoke(core, &code, key.as_deref()).await?,
     }
@@ -53,13 +53,26 @@ fn keys_of(core: &Core, code: &str) -> anyhow::Result<(String, Vec<Key>)> {
     Ok((id, keys))
 }
 
-fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
+/// The group's current key as text, or why it cannot be shown. The look is on record.
+pub(super) async fn reveal(core: &Core, code: &str, _reason: &str) -> anyhow::Result<Result<SecretText, keys::Hidden>> {
     let (_, keys) = keys_of(core, code)?;
+    let text = keys::reveal(current(&keys, code)?, &core.master);
+    if text.is_ok() {
+        tracing::warn!(group.code = code, key.id = current(&keys, code)?.id, "a key was shown");
+    }
+    Ok(text)
+}
+
+fn current<'a>(keys: &'a [Key], code: &str) -> anyhow::Result<&'a Key> {
     let current = keys.iter().rfind(|key| key.revoked_at.is_none() && key.expires_at.is_none());
-    let current = current
-        .ok_or_else(|| Fault::new(exit::NOT_FOUND, format!("{code} has no key in force; make one with `anmei-mcp key rotate {code}`")))?;
-    let text = keys::reveal(current, &core.master).map_err(|hidden| Fault::new(exit::FAILURE, hidden.to_string()))?;
-    tracing::warn!(group.code = code, key.id = current.id, "a key was shown");
+    Ok(current
+        .ok_or_else(|| Fault::new(exit::NOT_FOUND, format!("{code} has no key in force; make one with `anmei-mcp key rotate {code}`")))?)
+}
+
+async fn show(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
+    let (_, keys) = keys_of(core, code)?;
+    let current = current(&keys, code)?;
+    let text = reveal(core, code, "key show").await?.map_err(|hidden| Fault::new(exit::FAILURE, hidden.to_string()))?;
     if as_json {
         let mut value = facts(current);
         if let Some(object) = value.as_object_mut() {

@@ -8,6 +8,7 @@ mod bad_input;
 mod call_log;
 mod claims;
 mod cli;
+mod connect;
 mod dify_faults;
 mod examples;
 mod flow_live;
