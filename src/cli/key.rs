@@ -134,6 +134,18 @@ fn keys_of(core: &Core, code: &str) -> anyhow::Result<(String, Vec<Key>)> {
     Ok((id, keys))
 }
 
+/// The group's current key as text, or why it cannot be shown. The look is on record.
+pub(super) async fn reveal(core: &Core, code: &str, reason: &str) -> anyhow::Result<Result<SecretText, keys::Hidden>> {
+    let (_, keys) = keys_of(core, code)?;
+    let key = pick::current(&keys, code)?;
+    let text = keys::reveal(key, &core.master);
+    if text.is_ok() {
+        core.store.note_key_shown(key, super::by(core, Some(reason))).await?;
+        tracing::warn!(group.code = code, key.id = key.id, "a key was shown");
+    }
+    Ok(text)
+}
+
 fn list(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
     let (_, keys) = keys_of(core, code)?;
     let now = core.clock.now_ms();

@@ -4,8 +4,10 @@ mod account;
 mod agent;
 mod alert;
 mod audit;
+mod bridge;
 mod claim;
 pub mod config;
+mod connect;
 mod demo;
 mod drill;
 mod event;
@@ -91,6 +93,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Serves one group on stdin and stdout, for a host that starts this program itself
     Stdio(stdio::StdioArgs),
+    /// Connects a host that only starts programs to a group on another machine: stdio on this side, HTTP on the other
+    Bridge(bridge::BridgeArgs),
+    /// How a host is told of this server: commands, links, its configuration file
+    Connect(connect::ConnectArgs),
     /// Runs the main job on sample data: one registration from webhook to welcome
     Demo(demo::DemoArgs),
     /// Groups of tools
@@ -188,6 +194,8 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Settings(settings::SettingsCommand::Explain { name, json }) => {
             settings::explain(name.as_deref(), json, common.load(Logs::Warnings)?.config.language)
         }
+        Command::Bridge(args) => bridge::run(&args).await,
+        Command::Connect(args) => connect::run(&args, common.load(Logs::Warnings)?).await,
         Command::Register(args) => register::register(&args, common.load(Logs::Warnings)?).await,
         Command::Job(job::JobCommand::Verify(args)) => job::verify(&args, &common.load(Logs::Warnings)?.config, clock().now_ms()),
         Command::Drill(command) => drill::run(command).await,
@@ -225,6 +233,8 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Import(args) => import::run(&args, core).await,
         Command::Serve(_)
         | Command::Stdio(_)
+        | Command::Bridge(_)
+        | Command::Connect(_)
         | Command::Demo(_)
         | Command::Drill(_)
         | Command::Register(_)

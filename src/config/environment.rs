@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Language, secrets};
-use crate::secret::SecretText;
+use crate::{
+    connect::{Places, Platform},
+    secret::SecretText,
+};
 
 /// Prefix of our own variables.
 pub(super) const PREFIX: &str = "ANMEI_MCP_";
@@ -63,6 +66,20 @@ impl Environment {
     /// `ANMEI_MCP_DRILL`: the point at which a drill wants this process to die, such as `finish.before_commit:2`.
     pub fn drill(&self) -> Option<&str> {
         self.get(DRILL)
+    }
+
+    /// Where other programs of this account keep their settings; nothing without a home directory.
+    pub fn places(&self) -> Option<Places> {
+        let path = |name: &str| self.get(name).map(PathBuf::from);
+        let home = path("HOME").or_else(|| path("USERPROFILE"))?;
+        Some(Places {
+            platform: Platform::this(),
+            home,
+            xdg_config: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
+            app_data: path("APPDATA"),
+            codex: path("CODEX_HOME"),
+            claude: path("CLAUDE_CONFIG_DIR"),
+        })
     }
 
     /// `RUST_LOG`: what is logged, above `log.filter`.

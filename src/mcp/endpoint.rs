@@ -250,7 +250,8 @@ async fn besides<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, code: Opti
     match &endpoint.legacy {
         Some(streams) if parts.method == Method::GET && is_legacy(&parts) => {
             let group = code.map(|code| format!("/server/{code}")).unwrap_or_default();
-            streams.open(caller, &format!("{}{group}/mcp", endpoint.settings.public_path))
+            let path = format!("{}{group}/mcp", endpoint.settings.public_path);
+            streams.open(caller, &path, endpoint.backend.changes(caller))
         }
         _ => no_stream().into_response(),
     }

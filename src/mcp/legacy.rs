@@ -14,7 +14,7 @@ use axum::{
     body::Bytes,
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderValue, StatusCode, Uri, request::Parts};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    backend::Backend,
+    backend::{Backend, ListChanges},
     endpoint::Endpoint,
     envelope::{Envelope, Kind, RpcError},
     events,
@@ -101,8 +101,9 @@ impl Streams {
         Self { settings, open: Arc::default() }
     }
 
-    /// Opens a stream for the caller. `path` is where the endpoint is to be found, as the client sees it.
-    pub(super) fn open(&self, caller: &Caller, path: &str) -> Response {
+    /// Opens a stream for the caller. `path` is where the endpoint is to be found, as the client sees it; `changes` end when
+    /// the caller is no longer let in, and the stream with them.
+    pub(super) fn open(&self, caller: &Caller, path: &str, changes: Option<ListChanges>) -> Response {
         let id = match new_id() {
             Ok(id) => id,
             Err(error) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "randomness", error.to_string()).into_response(),
@@ -121,13 +122,13 @@ impl Streams {
             return problem.into_response();
         }
         let hello = events::event("endpoint", &format!("{path}/messages?sessionId={id}"));
-        let stop = self.settings.stop.clone();
-        events::response(stream::unfold((Some(hello), answers, stop, closing), |(hello, mut answers, stop, closing)| async move {
+        let source = Source { answers, changes: changes.unwrap_or_else(|| stream::pending().boxed()), stop: self.settings.stop.clone() };
+        events::response(stream::unfold((Some(hello), source, closing), |(hello, mut source, closing)| async move {
             let chunk = match hello {
                 Some(hello) => hello,
-                None => next(&mut answers, &stop).await?,
+                None => source.next().await?,
             };
-            Some((chunk, (None, answers, stop, closing)))
+            Some((chunk, (None, source, closing)))
         }))
     }
 
@@ -163,12 +164,24 @@ impl Streams {
     }
 }
 
-/// The next thing to send; nothing when the stream is to end.
-async fn next(answers: &mut mpsc::Receiver<Answered>, stop: &CancellationToken) -> Option<Bytes> {
-    tokio::select! {
-        () = stop.cancelled() => None,
-        answer = answers.recv() => answer.map(|answer| events::event("message", &answer.text)),
-        () = sleep(events::KEEP_ALIVE) => Some(events::COMMENT),
+/// What goes onto a stream, and what ends it.
+struct Source {
+    answers: mpsc::Receiver<Answered>,
+    changes: ListChanges,
+    stop: CancellationToken,
+}
+
+impl Source {
+    /// The next thing to send; nothing when the stream is to end.
+    async fn next(&mut self) -> Option<Bytes> {
+        // This transport tells of no change; that they end is what matters.
+        let gone = async { while self.changes.next().await.is_some() {} };
+        tokio::select! {
+            () = self.stop.cancelled() => None,
+            () = gone => None,
+            answer = self.answers.recv() => answer.map(|answer| events::event("message", &answer.text)),
+            () = sleep(events::KEEP_ALIVE) => Some(events::COMMENT),
+        }
     }
 }
 

@@ -1,18 +1,16 @@
 //! Who a session belongs to: nobody else may use its id, however they came to know it.
 
-use std::sync::Arc;
-
 use crate::gate::Caller;
 
 /// The holder of one credential in one group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Principal {
     group: String,
-    key: Option<Arc<str>>,
+    credential: String,
 }
 
 impl Principal {
     pub(super) fn of(caller: &Caller) -> Self {
-        Self { group: caller.group.group.id.clone(), key: caller.key_id.clone() }
+        Self { group: caller.group.group.id.clone(), credential: caller.principal().to_owned() }
     }
 }

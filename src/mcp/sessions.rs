@@ -18,7 +18,10 @@ use axum::{
     body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
-use futures_util::{Stream, StreamExt, future, stream};
+use futures_util::{
+    Stream, StreamExt, future,
+    stream::{self, BoxStream},
+};
 use http::{HeaderMap, StatusCode, request::Parts};
 use rmcp::{
     ServerHandler,
@@ -193,11 +196,11 @@ impl<H: ServerHandler> Sessions<H> {
             return response;
         }
         let telling = Telling::begin(session);
-        let changes = changes.filter(|_| telling.is_some()).unwrap_or_else(|| stream::pending().boxed());
+        let changes = until_gone(changes, telling.is_some());
         let over = future::select(Box::pin(session.ended.clone().cancelled_owned()), Box::pin(self.stop.clone().cancelled_owned()));
         response.map(|body| {
             let said = body.into_data_stream().filter_map(|chunk| future::ready(chunk.ok()));
-            let stream = either(said, changes.map(|()| events::event("message", LIST_CHANGED))).take_until(over);
+            let stream = either(said, changes).take_until(over);
             Body::from_stream(holding(stream, (active, telling)))
         })
     }
@@ -219,6 +222,12 @@ impl<H: ServerHandler> Sessions<H> {
             }
         }
     }
+}
+
+/// What a stream has to say of changes, if it is the one that `tells`. Ends when the caller is no longer let in.
+fn until_gone(changes: Option<ListChanges>, tells: bool) -> BoxStream<'static, Bytes> {
+    let Some(changes) = changes else { return stream::pending().boxed() };
+    changes.filter_map(move |()| future::ready(tells.then(|| events::event("message", LIST_CHANGED)))).boxed()
 }
 
 impl Book {

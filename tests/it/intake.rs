@@ -238,3 +238,31 @@ async fn a_rating_of_a_welcome_is_kept() {
     let stranger = keyed(&app, "POST", "/hooks/feedback", json!({"user_id": "usr_none", "rating": 5}).to_string()).await;
     assert_eq!(stranger.status, 404, "{stranger:?}");
 }
+
+#[tokio::test]
+async fn a_batch_whose_sender_never_reads_its_answers_is_cut_and_holds_up_nobody() {
+    let app = App::start(&[("http.write_timeout", "1s")]).await;
+    let address = app.hook_root().strip_prefix("http://").unwrap().to_owned();
+    let sending = tokio::task::spawn_blocking(move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        // Longer than the daemon's limit by far: whoever is still stuck then was never cut.
+        socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = format!(
+            "POST /hooks/registrations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {HOOK_KEY}\r\nContent-Length: 1000000000\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        // Each of these short lines has a long answer.
+        let lines = "{}\n".repeat(10_000);
+        loop {
+            if let Err(error) = socket.write_all(lines.as_bytes()) {
+                return error.kind();
+            }
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    let beside = keyed(&app, "POST", "/hooks/registration", json!({"user_id": "usr_beside"}).to_string()).await;
+    assert!(beside.status == 202 && began.elapsed() < Duration::from_secs(2), "{:?} {beside:?}", began.elapsed());
+    let ended = tokio::time::timeout(Duration::from_secs(30), sending).await.unwrap().unwrap();
+    assert!(matches!(ended, std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe), "{ended:?}");
+}

@@ -11,6 +11,7 @@ mod call_log;
 mod claims;
 mod cli;
 mod clients_sentences;
+mod connect;
 mod dify_faults;
 mod events;
 mod examples;

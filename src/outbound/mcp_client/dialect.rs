@@ -40,7 +40,7 @@ impl Dialect {
     }
 
     /// The headers of a request over streamable HTTP.
-    pub(super) fn headers(self, method: &str, params: &Map<String, Value>, version: &str) -> HeaderMap {
+    pub(in crate::outbound) fn headers(self, method: &str, params: &Map<String, Value>, version: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let mut put = |name: &'static str, value: &str| {
             if let Ok(value) = HeaderValue::from_str(&header_text(value)) {

@@ -11,8 +11,8 @@ use crate::{outbound::http_client::host_of, secret::SecretText};
 /// An address of MCP over HTTP, with the headers that go with every request.
 #[derive(Clone)]
 pub struct HttpTarget {
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
+    pub(in crate::outbound) url: Url,
+    pub(in crate::outbound) headers: HeaderMap,
 }
 
 impl HttpTarget {
