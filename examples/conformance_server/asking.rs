@@ -10,8 +10,8 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
+    about::capabilities,
     content::{failed, said, text},
-    handler::capabilities,
 };
 
 /// Longest a client may take to answer.

@@ -12,58 +12,22 @@ use anmei_mcp::gate::Caller;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, ClientCapabilities, CompleteRequestParams, CompleteResult,
-        DiscoverResult, GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, Implementation,
-        InputRequiredResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel,
-        MetaObject, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-        ServerConfig, SetLevelRequestMethod, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
-        UnsubscribeRequestParams, UpdateTaskParams,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, DiscoverResult,
+        GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams, ReadResourceRequestParams,
+        ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestMethod, SetLevelRequestParams, SubscribeRequestParams,
+        SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
-use serde_json::json;
 
 use super::{
+    about::{TTL_MS, capabilities, implementation, modern, named, server_meta},
     asking, changes, content, inputs, prompts, resources,
     rounds::{Reply, Step, field, script},
     tasks, telling,
     world::World,
 };
-
-/// How long a client may keep a list, in milliseconds.
-pub(crate) const TTL_MS: u64 = 5000;
-
-/// The server's name and version.
-pub(crate) fn implementation() -> Implementation {
-    Implementation::new("anmei-mcp conformance fixtures", env!("CARGO_PKG_VERSION"))
-}
-
-/// `_meta` of results: the server's name.
-pub(crate) fn meta() -> MetaObject {
-    let mut meta = MetaObject::default();
-    meta.0.insert("io.modelcontextprotocol/serverInfo".into(), json!(implementation()));
-    meta
-}
-
-/// The same, for a request of the revision that asks for it.
-pub(crate) fn server_meta(ctx: &RequestContext<RoleServer>) -> Option<MetaObject> {
-    modern(ctx).then(meta)
-}
-
-/// What the client of this request can do.
-pub(crate) fn capabilities(ctx: &RequestContext<RoleServer>) -> Option<ClientCapabilities> {
-    ctx.client_capabilities()
-}
-
-/// An input-required result with the server's name.
-pub(crate) fn named(mut result: InputRequiredResult, ctx: &RequestContext<RoleServer>) -> InputRequiredResult {
-    result.meta = server_meta(ctx);
-    result
-}
-
-fn modern(ctx: &RequestContext<RoleServer>) -> bool {
-    ctx.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
-}
 
 /// Every list fits one page, so no cursor was ever given out.
 fn one_page(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {

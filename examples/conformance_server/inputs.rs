@@ -8,8 +8,9 @@ use rmcp::{
 use serde_json::{Map, Value};
 
 use super::{
+    about::{capabilities, named},
     content::said,
-    handler::{Fixtures, capabilities, named},
+    handler::Fixtures,
     rounds::{Reply, Step, field, script},
     tasks, telling,
 };

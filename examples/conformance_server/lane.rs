@@ -9,8 +9,9 @@ use serde_json::{
 };
 
 use super::{
+    about::{TTL_MS, meta},
     content,
-    handler::{Fixtures, TTL_MS, meta},
+    handler::Fixtures,
     world::World,
 };
 

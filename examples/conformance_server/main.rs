@@ -11,6 +11,7 @@
 //! the same. No such layer is in the daemon.
 //!
 //! ```text
+//! about      who answers, who asks
 //! lane       what the fast lane answers           handler    every method, through rmcp
 //! content    tools that answer at once            telling    tools that report, log and change lists
 //! asking     tools that ask a session's client    rounds     input-required results and their sealed state
@@ -19,6 +20,7 @@
 //! ```
 #![expect(deprecated, reason = "logging, sampling and roots are deprecated since 2026-07-28, and part of what the suite checks")]
 
+mod about;
 mod asking;
 mod changes;
 mod content;

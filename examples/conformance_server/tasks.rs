@@ -11,8 +11,9 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
+    about::{capabilities, server_meta},
     content::{failed, said, text},
-    handler::{Fixtures, capabilities, server_meta},
+    handler::Fixtures,
 };
 
 /// How often a client should look, in milliseconds.
