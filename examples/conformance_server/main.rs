@@ -51,12 +51,17 @@ use http::{HeaderValue, header::AUTHORIZATION};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Far above what the suite does.
-const LIMITS: ConnectionLimits = ConnectionLimits {
-    connections: 1000,
-    first_byte: Duration::from_secs(30),
-    head: Duration::from_secs(30),
-    shutdown: Duration::from_secs(5),
-};
+fn limits() -> ConnectionLimits {
+    ConnectionLimits {
+        connections: 1000,
+        per_address: 0,
+        proxies: Arc::default(),
+        first_byte: Duration::from_secs(30),
+        head: Duration::from_secs(30),
+        write: Duration::from_secs(30),
+        shutdown: Duration::from_secs(5),
+    }
+}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -75,7 +80,7 @@ async fn main() -> anyhow::Result<()> {
     let routes = router(endpoint).layer(map_request(move |request: Request| std::future::ready(with_key(request, &bearer))));
     let bound = bind("mcp", SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     announce(bound.address, &key)?;
-    bound.serve(routes, LIMITS, stop).await;
+    bound.serve(routes, limits(), stop).await;
     tasks.close();
     tasks.wait().await;
     core.close().await;
