@@ -43,12 +43,23 @@ use anmei_mcp::{
     config::Config,
     http::{ConnectionLimits, bind},
     lifecycle,
-    mcp::{Endpoint, EndpointParts, EndpointSettings, SessionSettings, router},
+    mcp::{Endpoint, EndpointSettings, SessionSettings, router},
 };
 use anyhow::Context;
 use axum::{extract::Request, middleware::map_request};
 use http::{HeaderValue, header::AUTHORIZATION};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Sessions as the daemon has them, but with the event that names a time to reconnect: the suite looks for it.
+fn sessions(stop: &CancellationToken, tasks: &TaskTracker) -> SessionSettings {
+    SessionSettings {
+        timeout: Duration::from_hours(1),
+        max: 1000,
+        retry: Some(Duration::from_secs(3)),
+        stop: stop.clone(),
+        tasks: tasks.clone(),
+    }
+}
 
 /// Far above what the suite does.
 fn limits() -> ConnectionLimits {
@@ -72,10 +83,9 @@ async fn main() -> anyhow::Result<()> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     lifecycle::stop_on_signals(stop.clone())?;
     let key = core.set_up().await?.keys.into_iter().next().context("a new database made no key")?;
-    let settings = EndpointSettings { fast_lane, sessions: Some(SessionSettings::default()), ..EndpointSettings::default() };
-    let parts = EndpointParts { gate: Arc::clone(&core.gate), stop: stop.clone(), tasks: tasks.clone() };
+    let settings = EndpointSettings { fast_lane, sessions: Some(sessions(&stop, &tasks)), ..EndpointSettings::default() };
     let world = world::World::new(Arc::clone(&core.clock), stop.clone(), tasks.clone())?;
-    let endpoint = Endpoint::new(lane::FixtureBackend::new(world)?, parts, settings);
+    let endpoint = Endpoint::new(lane::FixtureBackend::new(world)?, Arc::clone(&core.gate), settings);
     let bearer = HeaderValue::from_str(&format!("Bearer {}", key.key.expose()))?;
     let routes = router(endpoint).layer(map_request(move |request: Request| std::future::ready(with_key(request, &bearer))));
     let bound = bind("mcp", SocketAddr::from(([127, 0, 0, 1], 0))).await?;
