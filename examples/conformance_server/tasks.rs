@@ -1,4 +1,5 @@
-//! Tools that go on as tasks: their state is rmcp's task manager's, in memory for five minutes.
+//! Tools that go on as tasks: their state is rmcp's task manager's, in memory for five minutes. There is one key here, so
+//! that no task is anybody else's.
 
 use std::time::Duration;
 
