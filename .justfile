@@ -39,7 +39,7 @@ bench-registrations *ARGS:
 
 # Real, unmodified clients against this build, such as: just clients --only inspector
 clients *ARGS:
-    cargo build
+    cargo build --bin anmei-mcp --example conformance_server
     python3 tests/clients/run.py --binary target/debug/anmei-mcp {{ ARGS }}
 
 # The consultants' page in a real Chromium; screenshots in target/screenshots

@@ -6,6 +6,7 @@ import sys
 
 import httpx
 from mcp import ClientSession, McpError
+from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -39,7 +40,13 @@ async def over_http(target, seen):
     async def note(response):
         seen["statuses"].append(response.status_code)
 
-    async with httpx.AsyncClient(headers=target["headers"], timeout=30, event_hooks={"response": [note]}) as http:
+    def client(headers=None, timeout=30, auth=None):
+        return httpx.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
+
+    if target.get("transport") == "sse":
+        await visit(sse_client(target["url"], headers=target["headers"], httpx_client_factory=client), target, seen)
+        return
+    async with client(target["headers"]) as http:
         await visit(streamable_http_client(target["url"], http_client=http), target, seen)
 
 

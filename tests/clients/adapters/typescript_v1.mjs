@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 const require = createRequire(process.env.NODE_PACKAGES + '/');
 const load = (name) => import(pathToFileURL(require.resolve(`@modelcontextprotocol/sdk/${name}`)).href);
 const { Client } = await load('client/index.js');
+const { SSEClientTransport } = await load('client/sse.js');
 const { StdioClientTransport } = await load('client/stdio.js');
 const { StreamableHTTPClientTransport } = await load('client/streamableHttp.js');
 
@@ -28,7 +29,8 @@ function transport(target, seen) {
     seen.statuses.push(response.status);
     return response;
   };
-  return new StreamableHTTPClientTransport(new URL(target.url), { requestInit: { headers: target.headers }, fetch: noting });
+  const Transport = target.transport === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport;
+  return new Transport(new URL(target.url), { requestInit: { headers: target.headers }, fetch: noting });
 }
 
 async function visit(target, seen) {

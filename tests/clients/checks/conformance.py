@@ -1,6 +1,7 @@
-"""The official conformance suite: every scenario that applies to any server, at every revision it knows.
+"""The official conformance suite against the daemon: every scenario that applies to any server, at every revision.
 
-The suite's other scenarios call fixtures (tools named `test_…`, resources, prompts) that no product offers.
+The suite's other scenarios call fixtures (tools named `test_…`, resources, prompts) that no product offers; `fixtures`
+runs them against an example that has them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from .report import Report
 from .toolchain import Toolchain
 
 SECONDS = 60
+
+#: The suite, in two releases.
+SUITE = "@modelcontextprotocol/conformance"
+SUITE_0116 = "conformance-0116"
 
 SCENARIOS: dict[str, list[str]] = {
     "2026-07-28": [
@@ -78,7 +83,7 @@ def run(tools: Toolchain, daemon: Daemon, report: Report) -> None:
 def check(tools: Toolchain, report: Report, url: str, label: str, revision: str, scenario: str) -> str:
     out = tools.work / "conformance"
     shutil.rmtree(out, ignore_errors=True)
-    line = [*tools.node_tool("conformance"), "server", "--url", url, "--scenario", scenario, "--spec-version", revision, "--output-dir", str(out)]
+    line = [*tools.node_package(SUITE), "server", "--url", url, "--scenario", scenario, "--spec-version", revision, "--output-dir", str(out)]
     try:
         done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL, cwd=tools.home, env=tools.environment(), check=False)
         said = done.stdout + done.stderr

@@ -18,7 +18,7 @@ COMMAND_SECONDS = 120
 class Daemon:
     """Starts the daemon, imports the sample, and knows its groups and keys."""
 
-    def __init__(self, binary: Path, directory: Path) -> None:
+    def __init__(self, binary: Path, directory: Path, settings: tuple[str, ...] = ()) -> None:
         self.binary = binary
         self.data = directory / "data"
         self._log = directory / "serve.log"
@@ -29,6 +29,7 @@ class Daemon:
         self.keys: dict[str, str] = {}
         self.tools: dict[str, dict[str, Any]] = {}
         self.plan_id = ""
+        self._settings = settings
         self._directory = directory
 
     def __enter__(self) -> Daemon:
@@ -72,6 +73,10 @@ class Daemon:
         """The URL of a group, or the one that all groups share."""
         return f"{self.mcp}/server/{code}/mcp" if code else f"{self.mcp}/mcp"
 
+    def sse(self, code: str | None = None) -> str:
+        """The same, for clients of the HTTP+SSE transport."""
+        return f"{self.mcp}/server/{code}/sse" if code else f"{self.mcp}/sse"
+
     def stdio(self, code: str) -> list[str]:
         """The command that serves a group on stdin and stdout."""
         return [str(self.binary), "stdio", "--server-code", code, "--data-dir", str(self.data)]
@@ -90,6 +95,7 @@ class Daemon:
         line += ["--set", "mcp.listen=127.0.0.1:0", "--set", "hook.listen=127.0.0.1:0", "--set", "live.listen=127.0.0.1:0"]
         # Every check registers a client of its own, from one address.
         line += ["--set", "oauth.registrations_per_hour=1000"]
+        line += [word for setting in self._settings for word in ("--set", setting)]
         # Keys are printed once on stdout, so that is not the log.
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

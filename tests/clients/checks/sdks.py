@@ -27,6 +27,8 @@ class Sdk:
     modes: dict[str, str]
     #: Which of the virtual environments; none for Node.
     python: str = ""
+    #: Whether it also speaks the HTTP+SSE transport of 2024-11-05.
+    sse: bool = False
 
     def command(self, tools: Toolchain) -> list[str]:
         adapter = str(HERE / "adapters" / self.adapter)
@@ -35,8 +37,8 @@ class Sdk:
 
 SDKS = [
     Sdk("Python SDK 2.x", "python_v2.py", {"auto": "2026-07-28", "2026-07-28": "2026-07-28", "legacy": "2025-11-25"}, "v2"),
-    Sdk("Python SDK 1.x", "python_v1.py", {"legacy": "2025-11-25"}, "v1"),
-    Sdk("TypeScript SDK 1.x", "typescript_v1.mjs", {"legacy": "2025-11-25"}),
+    Sdk("Python SDK 1.x", "python_v1.py", {"legacy": "2025-11-25"}, "v1", sse=True),
+    Sdk("TypeScript SDK 1.x", "typescript_v1.mjs", {"legacy": "2025-11-25"}, sse=True),
 ]
 
 
@@ -65,6 +67,10 @@ def visits(sdk: Sdk, daemon: Daemon) -> Iterator[Visit]:
             "http by key": {"url": daemon.url(), "headers": {"Authorization": f"Bearer {key}"}},
             "stdio": {"command": daemon.stdio(code), "env": {"ANMEI_MCP_API_KEY": key}},
         }
+        if sdk.sse:
+            streams = {"sse": daemon.sse(code), "sse by key": daemon.sse(), "sse at mcp": daemon.url(code), "sse at mcp by key": daemon.url()}
+            authorization = {"Authorization": f"Bearer {key}"}
+            ways |= {way: {"url": url, "headers": authorization, "transport": "sse"} for way, url in streams.items()}
         for mode, protocol in sdk.modes.items():
             for way, target in ways.items():
                 yield Visit({"label": f"{code} · {way} · {mode}", "mode": mode, "calls": calls, **target}, code, cases, protocol)
@@ -84,6 +90,10 @@ def refusals(sdk: Sdk, daemon: Daemon) -> Iterator[Visit]:
         for mode in sdk.modes:
             for what, url, headers, status in doors:
                 yield Visit({"label": f"{code} · {what} · {mode}", "mode": mode, "calls": [], "url": url, "headers": headers}, code, status=status)
+        if sdk.sse:
+            for what, url, headers, status in [*doors[:2], doors[3]]:
+                target = {"url": daemon.sse(code), "headers": headers, "transport": "sse"}
+                yield Visit({"label": f"{code} · {what} · sse", "mode": "legacy", "calls": [], **target}, code, status=status)
     unknown = {"url": daemon.url("no_such_group"), "headers": {"Authorization": f"Bearer {daemon.keys[codes[0]]}"}}
     for mode in sdk.modes:
         yield Visit({"label": f"an unknown code · {mode}", "mode": mode, "calls": [], **unknown}, "", status=404)

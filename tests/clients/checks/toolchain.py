@@ -6,6 +6,7 @@ Everything goes to one directory outside the sources. What is installed already,
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -33,6 +34,12 @@ class Toolchain:
     def node_tool(self, name: str) -> list[str]:
         """The command line of a program that an npm package brings."""
         return [str(self.node), str((self.node_modules / ".bin" / name).resolve())]
+
+    def node_package(self, name: str) -> list[str]:
+        """The command line of the one program of a package: two packages may bring programs of the same name."""
+        directory = self.node_modules / name
+        (program,) = json.loads((directory / "package.json").read_text())["bin"].values()
+        return [str(self.node), str(directory / program)]
 
     def environment(self) -> dict[str, str]:
         """An environment without what the machine's user has set up for these clients, or for ours."""
