@@ -49,7 +49,7 @@ async fn main() -> Result<ExitCode> {
     let near = || -> Result<Try> { Ok(Try { header: bearer(&near(&valid)?)?, code: None }) };
     let far = || -> Result<Try> { Ok(Try { header: bearer(&made_up()?)?, code: None }) };
     let at = |code| -> Result<Try> { Ok(Try { code: Some(code), ..far()? }) };
-    let pairs: [(&str, [&dyn Fn() -> Result<Try>; 2]); 2] = [
+    let pairs: [(&str, Pair<'_>); 2] = [
         ("a key in force but for one character / a made-up one", [&near, &far]),
         ("a group that exists / one that does not", [&|| at("lab"), &|| at("nil")]),
     ];
@@ -139,13 +139,13 @@ fn near(valid: &str) -> Result<String> {
     let (same, last) = head.split_at(head.len() - 1);
     let [byte] = random_bytes::<1>()?;
     let other = if digit(byte) == last { digit(byte.wrapping_add(1)) } else { digit(byte) };
-    Ok(checked(format!("{same}{other}")))
+    Ok(checked(&format!("{same}{other}")))
 }
 
 /// A key nobody was given.
 fn made_up() -> Result<String> {
     let random: String = random_bytes::<30>()?.into_iter().map(digit).collect();
-    Ok(checked(format!("{PREFIX}{random}")))
+    Ok(checked(&format!("{PREFIX}{random}")))
 }
 
 fn digit(byte: u8) -> &'static str {
@@ -153,8 +153,11 @@ fn digit(byte: u8) -> &'static str {
     BASE62.get(at..=at).and_then(|digit| std::str::from_utf8(digit).ok()).unwrap_or("0")
 }
 
+/// Two kinds of requests that must not be told apart.
+type Pair<'a> = [&'a dyn Fn() -> Result<Try>; 2];
+
 /// With the checksum that belongs to it.
-fn checked(head: String) -> String {
+fn checked(head: &str) -> String {
     let mut left = crc32fast::hash(head.as_bytes());
     let mut digits = [""; 6];
     for slot in digits.iter_mut().rev() {

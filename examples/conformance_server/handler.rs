@@ -70,7 +70,7 @@ impl Fixtures {
         let parts = ctx.extensions.get::<http::request::Parts>();
         let caller = parts.and_then(|parts| parts.extensions.get::<Caller>());
         let caller = caller.ok_or_else(|| ErrorData::internal_error("the request lost its caller", None))?;
-        Ok(format!("request-state/{}/{method}/{name}", caller.key_id.as_deref().unwrap_or_default()))
+        Ok(format!("request-state/{}/{method}/{name}", caller.principal()))
     }
 
     /// The resources that this session watches.

@@ -36,7 +36,7 @@ pub(super) fn state(core: &Core) -> Option<OauthState> {
         return None;
     }
     let domains = config.client_document_domains.clone();
-    let documents = config.client_documents.then(|| DocumentSettings { domains, loopback: config.client_documents_loopback });
+    let documents = config.client_documents.then_some(DocumentSettings { domains, loopback: config.client_documents_loopback });
     let bases = bases(core);
     let grants =
         Grants::new(core.store.clone(), Arc::clone(&core.clock), lifetimes(&core.config), Arc::clone(&core.tokens), Arc::clone(&bases));

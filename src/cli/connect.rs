@@ -77,9 +77,9 @@ async fn connect(args: &ConnectArgs, core: &Core, config_file: Option<PathBuf>) 
     let code = checked.as_deref().map_or(exit::OK, check::exit_code);
     let outcome = Outcome { pieces, file, installed, checked };
     if args.json {
-        show::json(&outcome)?
+        show::json(&outcome)?;
     } else {
-        show::text(&outcome)?
+        show::text(&outcome)?;
     }
     Ok(code)
 }

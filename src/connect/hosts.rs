@@ -85,7 +85,7 @@ fn reach(host: Host, offer: &Offer, server: &Server) -> Map<String, Value> {
             json!({ "command": command, "args": args, "env": { "ANMEI_MCP_API_KEY": server.key_text() } })
         }
         (_, Transport::Stdio) => stdio(host, offer, server),
-        (Host::Cursor, _) => json!({ "url": url, "headers": authorization }),
+        (Host::Cursor, _) | (Host::Gemini, Transport::Sse) => json!({ "url": url, "headers": authorization }),
         (Host::VsCode, transport) => {
             let key = format!("Bearer ${{input:{}}}", vscode_id(offer, server));
             json!({ "type": transport.name(), "url": url, "headers": { "Authorization": key } })
@@ -102,7 +102,6 @@ fn reach(host: Host, offer: &Offer, server: &Server) -> Map<String, Value> {
         (Host::Inspector, Transport::Http) => over_http("streamable-http"),
         (Host::Codex, _) => json!({ "url": url, "http_headers": authorization }),
         (Host::Gemini, Transport::Http) => json!({ "httpUrl": url, "headers": authorization }),
-        (Host::Gemini, Transport::Sse) => json!({ "url": url, "headers": authorization }),
         (_, transport) => over_http(transport.name()),
     };
     match value {

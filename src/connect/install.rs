@@ -79,7 +79,7 @@ fn read(path: &Path) -> Result<Option<String>, InstallError> {
         Err(why) => Err(fail("read", path, why)),
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
             let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = good.split(|byte| *byte == b'\n').count();
             let column = good.rsplit(|byte| *byte == b'\n').next().map_or(1, |line| line.len() + 1);
             InstallError::Contents { path: path.to_owned(), why: MergeError::Syntax { line, column, why: "it is not UTF-8".into() } }
         }),

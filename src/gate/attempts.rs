@@ -83,7 +83,7 @@ impl Table {
 /// The address, or the /64 it is in.
 fn prefix(address: IpAddr) -> u128 {
     match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_ipv6_mapped().to_bits()),
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits() >> 64 << 64,
     }
 }
@@ -92,6 +92,7 @@ fn prefix(address: IpAddr) -> u128 {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a peer may be unknown, and the calls below read as they do elsewhere")]
     fn ip(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
     }

@@ -101,8 +101,8 @@ pub trait Backend: Send + Sync + 'static {
     fn call(&self, asked: &Asked<'_>, tool: &str, arguments: Option<Map<String, Value>>) -> impl Future<Output = CallAnswer> + Send;
 
     /// Why the caller may not call this tool with the token it has, though it is offered: the client hears what to ask for.
+    #[expect(unused_variables, reason = "this answer is the same for all")]
     fn lacks(&self, caller: &Caller, tool: &str) -> Option<Refusal> {
-        let _any = (caller, tool);
         None
     }
 

@@ -262,7 +262,7 @@ async fn besides<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, code: Opti
 fn is_legacy(parts: &Parts) -> bool {
     let named_so = parts.uri.path().ends_with("/sse") && !parts.headers.contains_key(header::ACCEPT);
     let later = ["mcp-session-id", "mcp-protocol-version", "last-event-id"].iter().any(|name| parts.headers.contains_key(*name));
-    !later && (named_so || intake::accepts_events(&parts.headers))
+    !later && (named_so || intake::names_events(&parts.headers))
 }
 
 async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, (headers, code): (&HeaderMap, Option<&str>)) -> Response {

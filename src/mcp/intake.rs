@@ -34,7 +34,7 @@ pub(super) async fn read(body: Body, max: usize, timeout: Duration) -> Result<By
 }
 
 /// Whether the client names event streams among what it accepts.
-pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
+pub(super) fn names_events(headers: &HeaderMap) -> bool {
     accepted(headers).any(is_events)
 }
 

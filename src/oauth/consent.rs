@@ -161,15 +161,14 @@ async fn by_account(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPol
     let policy = state.parts.gate.policy().current().map_err(|_| Trouble::Unavailable)?;
     let mut open = policy.groups().iter().filter(|group| account_may(&account, &group.group).is_ok());
     let code = answer.transaction.group.as_deref().or_else(|| answer.params.get("group").map(str::trim));
-    let group = match code {
-        Some(code) => open.find(|group| group.group.server_code == code).ok_or(Trouble::NoRight)?,
-        None => {
-            let all: Vec<_> = open.collect();
-            match all.as_slice() {
-                [only] => *only,
-                [] => return Err(Trouble::NoRight),
-                several => return Err(Trouble::WhichGroup(several.iter().map(|group| group.group.server_code.clone()).collect())),
-            }
+    let group = if let Some(code) = code {
+        open.find(|group| group.group.server_code == code).ok_or(Trouble::NoRight)?
+    } else {
+        let all: Vec<_> = open.collect();
+        match all.as_slice() {
+            [only] => *only,
+            [] => return Err(Trouble::NoRight),
+            several => return Err(Trouble::WhichGroup(several.iter().map(|group| group.group.server_code.clone()).collect())),
         }
     };
     Ok((Arc::clone(group), Proof::Account(account.id)))

@@ -131,7 +131,7 @@ pub(super) fn consent(shown: &Shown<'_>) -> Response {
     let (transaction, client) = (shown.transaction, shown.client);
     let t = Texts::of(shown.language);
     let uri = transaction.redirect_uri.as_str();
-    let document = (client.kind == ClientKind::Document).then(|| client.id.as_str());
+    let document = (client.kind == ClientKind::Document).then_some(client.id.as_str());
     let target = redirect::shown(uri);
     let page = ConsentPage {
         t,

@@ -74,7 +74,8 @@ async fn a_document_is_read_and_kept_as_its_headers_say() {
 
 #[tokio::test]
 async fn what_a_document_must_be_is_named_and_a_failure_is_not_repeated_at_once() {
-    let cases: [(fn(&str) -> String, &str); 10] = [
+    type Case = (fn(&str) -> String, &'static str);
+    let cases: [Case; 10] = [
         (|_| good("https://other.example/client.json"), "its own address"),
         (|id| good(&format!("{id}?")), "its own address"),
         (|_| "not json".into(), "JSON object"),

@@ -130,8 +130,8 @@ impl GuardedClient {
     }
 
     pub(super) fn with_lookup(limits: Limits, lookup: Arc<dyn Lookup>) -> Result<Self, SetupError> {
-        let resolver = Arc::new(PublicOnly { lookup, loopback: limits.loopback });
-        Ok(Self { http: http_client::guarded(resolver, limits.timeout)?, limits })
+        let resolver: Arc<dyn reqwest::dns::Resolve> = Arc::new(PublicOnly { lookup, loopback: limits.loopback });
+        Ok(Self { http: http_client::guarded(&resolver, limits.timeout)?, limits })
     }
 
     /// Fetches a JSON document.
@@ -249,7 +249,7 @@ pub fn is_public(ip: IpAddr) -> bool {
 
 /// Networks of IPv4 that are not public (IANA's special-purpose registry, multicast and what is reserved).
 const PRIVATE_V4: [(Ipv4Addr, u32); 16] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),

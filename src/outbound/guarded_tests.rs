@@ -228,6 +228,7 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
 
 #[tokio::test]
 async fn bodies_have_limits_and_are_never_repeated() {
+    type Case = (&'static str, fn(&GuardError) -> bool);
     let client = GuardedClient::new(Limits { loopback: true, ..LIMITS }).unwrap();
     let ask = async |answer: &'static str| {
         let canary = Canary::on("127.0.0.1", answer).await;
@@ -235,7 +236,7 @@ async fn bodies_have_limits_and_are_never_repeated() {
     };
     let good = ask("HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: 7\r\n\r\n{\"a\":1}").await.unwrap();
     assert_eq!(&good.body[..], b"{\"a\":1}");
-    let cases: [(&str, fn(&GuardError) -> bool); 6] = [
+    let cases: [Case; 6] = [
         ("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\nsecret", |e| matches!(e, GuardError::NotJson { .. })),
         ("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret", |e| matches!(e, GuardError::NotJson { .. })),
         ("HTTP/1.1 500 Oops\r\ncontent-length: 6\r\n\r\nsecret", |e| matches!(e, GuardError::Status { status: 500, .. })),

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "values are written where they are used")]
 fn member(table: Option<&'static str>, name: &str, value: serde_json::Value) -> Put {
     Put::Member { table, name: name.into(), value: value.as_object().cloned().unwrap() }
 }
