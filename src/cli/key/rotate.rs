@@ -6,7 +6,7 @@ use super::{End, Key, Order, Which, keys_of, made, output, pick, rfc3339, shown,
 use crate::{app::Core, config::HumanDuration, store::audit::By};
 
 #[derive(Debug, Args)]
-pub(super) struct RotateArgs {
+pub(in crate::cli) struct RotateArgs {
     /// Server code of the group
     code: String,
     #[command(flatten)]
