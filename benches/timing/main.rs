@@ -40,6 +40,9 @@ struct Try {
     code: Option<&'static str>,
 }
 
+/// Makes tries of one kind.
+type Kind<'a> = &'a dyn Fn() -> Result<Try>;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
     let dir = tempfile::tempdir()?;
@@ -49,7 +52,7 @@ async fn main() -> Result<ExitCode> {
     let near = || -> Result<Try> { Ok(Try { header: bearer(&near(&valid)?)?, code: None }) };
     let far = || -> Result<Try> { Ok(Try { header: bearer(&made_up()?)?, code: None }) };
     let at = |code| -> Result<Try> { Ok(Try { code: Some(code), ..far()? }) };
-    let pairs: [(&str, [&dyn Fn() -> Result<Try>; 2]); 2] = [
+    let pairs: [(&str, [Kind<'_>; 2]); 2] = [
         ("a key in force but for one character / a made-up one", [&near, &far]),
         ("a group that exists / one that does not", [&|| at("lab"), &|| at("nil")]),
     ];
@@ -70,7 +73,7 @@ async fn main() -> Result<ExitCode> {
 }
 
 /// Welch's t of one round.
-async fn round(gate: &Gate, one: &dyn Fn() -> Result<Try>, other: &dyn Fn() -> Result<Try>) -> Result<f64> {
+async fn round(gate: &Gate, one: Kind<'_>, other: Kind<'_>) -> Result<f64> {
     let mut times = [Vec::with_capacity(TRIES), Vec::with_capacity(TRIES)];
     let mut left = [TRIES, TRIES];
     while left.iter().sum::<usize>() > 0 {
@@ -139,13 +142,13 @@ fn near(valid: &str) -> Result<String> {
     let (same, last) = head.split_at(head.len() - 1);
     let [byte] = random_bytes::<1>()?;
     let other = if digit(byte) == last { digit(byte.wrapping_add(1)) } else { digit(byte) };
-    Ok(checked(format!("{same}{other}")))
+    Ok(checked(&format!("{same}{other}")))
 }
 
 /// A key nobody was given.
 fn made_up() -> Result<String> {
     let random: String = random_bytes::<30>()?.into_iter().map(digit).collect();
-    Ok(checked(format!("{PREFIX}{random}")))
+    Ok(checked(&format!("{PREFIX}{random}")))
 }
 
 fn digit(byte: u8) -> &'static str {
@@ -154,7 +157,7 @@ fn digit(byte: u8) -> &'static str {
 }
 
 /// With the checksum that belongs to it.
-fn checked(head: String) -> String {
+fn checked(head: &str) -> String {
     let mut left = crc32fast::hash(head.as_bytes());
     let mut digits = [""; 6];
     for slot in digits.iter_mut().rev() {
