@@ -40,6 +40,9 @@ struct Try {
     code: Option<&'static str>,
 }
 
+/// Makes tries of one kind.
+type Kind<'a> = &'a dyn Fn() -> Result<Try>;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
     let dir = tempfile::tempdir()?;
@@ -49,7 +52,7 @@ async fn main() -> Result<ExitCode> {
     let near = || -> Result<Try> { Ok(Try { header: bearer(&near(&valid)?)?, code: None }) };
     let far = || -> Result<Try> { Ok(Try { header: bearer(&made_up()?)?, code: None }) };
     let at = |code| -> Result<Try> { Ok(Try { code: Some(code), ..far()? }) };
-    let pairs: [(&str, Pair<'_>); 2] = [
+    let pairs: [(&str, [Kind<'_>; 2]); 2] = [
         ("a key in force but for one character / a made-up one", [&near, &far]),
         ("a group that exists / one that does not", [&|| at("lab"), &|| at("nil")]),
     ];
@@ -70,7 +73,7 @@ async fn main() -> Result<ExitCode> {
 }
 
 /// Welch's t of one round.
-async fn round(gate: &Gate, one: &dyn Fn() -> Result<Try>, other: &dyn Fn() -> Result<Try>) -> Result<f64> {
+async fn round(gate: &Gate, one: Kind<'_>, other: Kind<'_>) -> Result<f64> {
     let mut times = [Vec::with_capacity(TRIES), Vec::with_capacity(TRIES)];
     let mut left = [TRIES, TRIES];
     while left.iter().sum::<usize>() > 0 {

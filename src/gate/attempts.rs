@@ -92,38 +92,37 @@ fn prefix(address: IpAddr) -> u128 {
 mod tests {
     use super::*;
 
-    #[expect(clippy::unnecessary_wraps, reason = "a peer may be unknown, and the calls below read as they do elsewhere")]
-    fn ip(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
     fn ten_are_heard_and_then_none_until_the_minute_is_over() {
         let attempts = Attempts::new(10);
         for n in 0..10 {
-            assert_eq!(attempts.failed(ip("192.0.2.1"), n * 1_000), Verdict::Heard);
+            assert_eq!(attempts.failed(Some(ip("192.0.2.1")), n * 1_000), Verdict::Heard);
         }
-        assert_eq!(attempts.failed(ip("192.0.2.1"), 10_000), Verdict::TooMany { retry_after: 50, first: true });
-        assert_eq!(attempts.failed(ip("192.0.2.1"), 59_999), Verdict::TooMany { retry_after: 1, first: false });
-        assert_eq!(attempts.failed(ip("192.0.2.2"), 59_999), Verdict::Heard);
-        assert_eq!(attempts.failed(ip("192.0.2.1"), 60_000), Verdict::Heard);
+        assert_eq!(attempts.failed(Some(ip("192.0.2.1")), 10_000), Verdict::TooMany { retry_after: 50, first: true });
+        assert_eq!(attempts.failed(Some(ip("192.0.2.1")), 59_999), Verdict::TooMany { retry_after: 1, first: false });
+        assert_eq!(attempts.failed(Some(ip("192.0.2.2")), 59_999), Verdict::Heard);
+        assert_eq!(attempts.failed(Some(ip("192.0.2.1")), 60_000), Verdict::Heard);
     }
 
     #[test]
     fn a_64_is_one_address_and_a_mapped_one_is_its_ipv4() {
         let attempts = Attempts::new(1);
-        assert_eq!(attempts.failed(ip("2001:db8::1"), 0), Verdict::Heard);
-        assert!(matches!(attempts.failed(ip("2001:db8::ffff:2"), 0), Verdict::TooMany { .. }));
-        assert_eq!(attempts.failed(ip("2001:db8:0:1::1"), 0), Verdict::Heard);
-        assert_eq!(attempts.failed(ip("::ffff:192.0.2.1"), 0), Verdict::Heard);
-        assert!(matches!(attempts.failed(ip("192.0.2.1"), 0), Verdict::TooMany { .. }));
+        assert_eq!(attempts.failed(Some(ip("2001:db8::1")), 0), Verdict::Heard);
+        assert!(matches!(attempts.failed(Some(ip("2001:db8::ffff:2")), 0), Verdict::TooMany { .. }));
+        assert_eq!(attempts.failed(Some(ip("2001:db8:0:1::1")), 0), Verdict::Heard);
+        assert_eq!(attempts.failed(Some(ip("::ffff:192.0.2.1")), 0), Verdict::Heard);
+        assert!(matches!(attempts.failed(Some(ip("192.0.2.1")), 0), Verdict::TooMany { .. }));
     }
 
     #[test]
     fn without_a_limit_or_an_address_everybody_is_heard() {
         let (none, one) = (Attempts::new(0), Attempts::new(1));
         for _ in 0..5 {
-            assert_eq!((none.failed(ip("192.0.2.1"), 0), one.failed(None, 0)), (Verdict::Heard, Verdict::Heard));
+            assert_eq!((none.failed(Some(ip("192.0.2.1")), 0), one.failed(None, 0)), (Verdict::Heard, Verdict::Heard));
         }
     }
 
@@ -133,12 +132,12 @@ mod tests {
         for n in 0..200_000_u32 {
             attempts.failed(Some(IpAddr::V4(n.into())), 0);
             if n % 1_000 == 0 {
-                attempts.failed(ip("203.0.113.9"), 0);
+                attempts.failed(Some(ip("203.0.113.9")), 0);
             }
         }
         let table = attempts.table.lock().unwrap();
         assert!(table.young.len() + table.old.len() <= 2 * GENERATION);
         drop(table);
-        assert!(matches!(attempts.failed(ip("203.0.113.9"), 0), Verdict::TooMany { .. }));
+        assert!(matches!(attempts.failed(Some(ip("203.0.113.9")), 0), Verdict::TooMany { .. }));
     }
 }

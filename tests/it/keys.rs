@@ -108,7 +108,7 @@ async fn a_key_is_refused_by_its_form_alone_and_the_older_form_still_opens() {
 
     // A key of the first release: its hash was put in by that release.
     let older = format!("mcp_key_{}", "Ab-_9".repeat(9).get(..43).unwrap());
-    let hash: String = anmei_mcp::gate::keys::hash(&older).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let hash = anmei_mcp::gate::keys::hash(&older).map(|byte| format!("{byte:02x}")).concat();
     app.change(&format!(
         "INSERT INTO mcp_keys (id, group_id, name, hash, hint, created_at) SELECT 'old', id, 'old', x'{hash}', '9Ab-', 1 FROM mcp_tool_groups WHERE server_code = 'system_tools'"
     ));
