@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -38,12 +37,9 @@ impl Drop for CountDrop {
     }
 }
 
-fn event(message: &Value) -> Result<Bytes, std::convert::Infallible> {
-    Ok(format!("event: message\ndata: {message}\n\n").into())
-}
-
 fn events(messages: Vec<Value>) -> Response {
-    let body = Body::from_stream(stream::iter(messages).map(|message| event(&message)));
+    let events = stream::iter(messages).map(|message| format!("event: message\ndata: {message}\n\n"));
+    let body = Body::from_stream(events.map(Ok::<_, std::convert::Infallible>));
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
@@ -158,7 +154,7 @@ async fn messages_pass_with_the_session_and_the_revision_and_the_end_of_input_en
     assert_eq!(ids, [1, 2]);
     assert_eq!(host.heard("initialize"), [(None, None)]);
     let agreed = (Some("s0".to_owned()), Some("2025-06-18".to_owned()));
-    assert_eq!(host.heard("notifications/initialized"), [agreed.clone()]);
+    assert_eq!(host.heard("notifications/initialized"), std::slice::from_ref(&agreed));
     assert_eq!(host.heard("tools/list"), [agreed.clone(), agreed]);
     host.ask(3, "last").await;
     drop(host.to.take());
