@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -38,12 +37,9 @@ impl Drop for CountDrop {
     }
 }
 
-fn event(message: &Value) -> Bytes {
-    format!("event: message\ndata: {message}\n\n").into()
-}
-
 fn events(messages: Vec<Value>) -> Response {
-    let body = Body::from_stream(stream::iter(messages).map(|message| Ok::<_, std::convert::Infallible>(event(&message))));
+    let events = stream::iter(messages).map(|message| format!("event: message\ndata: {message}\n\n"));
+    let body = Body::from_stream(events.map(Ok::<_, std::convert::Infallible>));
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
