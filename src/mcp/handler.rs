@@ -177,9 +177,7 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         one_page(request.as_ref())?;
-        let mut result = ListResourcesResult::default();
-        result.meta = self.settings.meta_for(&protocol(&ctx));
-        Ok(result)
+        Ok(ListResourcesResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListResourcesResult::default() })
     }
 
     async fn list_resource_templates(
@@ -188,9 +186,7 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         one_page(request.as_ref())?;
-        let mut result = ListResourceTemplatesResult::default();
-        result.meta = self.settings.meta_for(&protocol(&ctx));
-        Ok(result)
+        Ok(ListResourceTemplatesResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListResourceTemplatesResult::default() })
     }
 
     async fn list_prompts(
@@ -199,9 +195,7 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         one_page(request.as_ref())?;
-        let mut result = ListPromptsResult::default();
-        result.meta = self.settings.meta_for(&protocol(&ctx));
-        Ok(result)
+        Ok(ListPromptsResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListPromptsResult::default() })
     }
 
     async fn read_resource(

@@ -81,7 +81,7 @@ impl Events {
             for line in block.lines() {
                 match line.split_once(':') {
                     Some(("", _)) => self.comments += 1,
-                    Some(("event", text)) => name = text.trim().to_owned(),
+                    Some(("event", text)) => text.trim().clone_into(&mut name),
                     Some(("data", text)) => data = Some(text.trim().to_owned()),
                     _ => {}
                 }
