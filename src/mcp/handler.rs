@@ -217,10 +217,7 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         one_page(request.as_ref())?;
-        let mut result = ListResourcesResult::default();
-        (result.ttl_ms, result.cache_scope) = self.settings.cache_hints(&ctx);
-        result.meta = self.settings.meta_for(&protocol(&ctx));
-        Ok(result)
+        Ok(ListResourcesResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListResourcesResult::default() })
     }
 
     async fn list_resource_templates(
@@ -229,10 +226,7 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         one_page(request.as_ref())?;
-        let mut result = ListResourceTemplatesResult::default();
-        (result.ttl_ms, result.cache_scope) = self.settings.cache_hints(&ctx);
-        result.meta = self.settings.meta_for(&protocol(&ctx));
-        Ok(result)
+        Ok(ListResourceTemplatesResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListResourceTemplatesResult::default() })
     }
 
     async fn list_prompts(
@@ -241,10 +235,7 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         one_page(request.as_ref())?;
-        let mut result = ListPromptsResult::default();
-        (result.ttl_ms, result.cache_scope) = self.settings.cache_hints(&ctx);
-        result.meta = self.settings.meta_for(&protocol(&ctx));
-        Ok(result)
+        Ok(ListPromptsResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListPromptsResult::default() })
     }
 
     async fn read_resource(

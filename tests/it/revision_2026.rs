@@ -83,17 +83,6 @@ async fn each_kind_of_error_has_its_status_and_code() {
         for method in ["no/such", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
             expect(method, &ask(&app, method, json!({})).await, 404, -32601);
         }
-        expect(
-            "initialize",
-            &ask(
-                &app,
-                "initialize",
-                json!({"protocolVersion": "2026-07-28", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}),
-            )
-            .await,
-            404,
-            -32601,
-        );
         let unknown = changed(&app, "tools/call", json!({"name": "no_such_tool", "arguments": {}}), |_, _| {}).await;
         expect("an unknown tool", &unknown, 200, -32602);
         expect(
@@ -106,6 +95,18 @@ async fn each_kind_of_error_has_its_status_and_code() {
         expect("a batch", &answer, 400, -32600);
         let answer = changed(&app, "tools/list", json!({}), |_, body| *body = json!({"jsonrpc": "2.0", "id": 1, "result": {}})).await;
         expect("an answer", &answer, 400, -32600);
+    }
+}
+
+/// Clients that speak several revisions try this first.
+#[tokio::test]
+async fn a_handshake_that_asks_for_this_revision_is_answered_with_the_last_one_that_has_it() {
+    for lane in LANES {
+        let app = App::start(&[("mcp.fast_lane", lane), ("mcp.sessions", "true")]).await;
+        let hello = json!({"protocolVersion": "2026-07-28", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
+        let answer = ask(&app, "initialize", hello).await;
+        assert_eq!(answer.json()["result"]["protocolVersion"], "2025-11-25", "{lane} {answer:?}");
+        assert!(!answer.headers.contains_key("mcp-session-id"), "{lane} {answer:?}");
     }
 }
 
