@@ -165,7 +165,9 @@ async fn no_spelling_of_a_private_address_is_asked() {
     ];
     for host in hosts {
         let error = client.json(&url(&format!("https://{host}:{}/client.json", canary.port))).await.unwrap_err();
-        assert!(matches!(error, GuardError::NotPublic { .. }), "{host}: {error:?}");
+        // Not every system knows `localhost.`; one that does leads to this machine.
+        let unknown = host == "localhost." && matches!(error, GuardError::Unreachable { .. });
+        assert!(unknown || matches!(error, GuardError::NotPublic { .. }), "{host}: {error:?}");
         let plain = client.json(&url(&format!("http://{host}:{}/client.json", canary.port))).await.unwrap_err();
         assert!(matches!(plain, GuardError::NotPublic { .. } | GuardError::Address { .. }), "{host}: {plain:?}");
     }

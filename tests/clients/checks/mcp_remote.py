@@ -23,10 +23,10 @@ SECONDS = 45
 class McpRemote:
     """One run of the proxy, spoken to as a host does: JSON-RPC over its stdin and stdout."""
 
-    def __init__(self, tools: Toolchain, url: str, key: str, memory: Path) -> None:
+    def __init__(self, tools: Toolchain, url: str, key: str, memory: Path, port: int) -> None:
         environment = {**tools.environment(), "MCP_REMOTE_CONFIG_DIR": str(memory), "BROWSER": shutil.which("true") or "true"}
         self._environment = {**environment, "STAND_IN_KEY": key}
-        line = [*tools.node_tool("mcp-remote"), url, str(free_port()), "--host", "127.0.0.1", "--allow-http"]
+        line = [*tools.node_tool("mcp-remote"), url, str(port), "--host", "127.0.0.1", "--allow-http"]
         self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tools.home, env=environment)
         self._answers: queue.Queue[str] = queue.Queue()
         self.said: list[str] = []

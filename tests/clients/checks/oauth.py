@@ -125,13 +125,14 @@ def as_dify(protocol: str, daemon: Daemon, case: Case) -> dict[str, Any]:
 
 def by_mcp_remote(tools: Toolchain, daemon: Daemon, case: Case) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="mcp-remote-", dir=tools.work) as directory:
-        memory = Path(directory)
-        with mcp_remote.McpRemote(tools, daemon.url(GROUP), daemon.keys[GROUP], memory) as proxy:
+        # The same callback both times: its registration is for that address.
+        memory, port = Path(directory), mcp_remote.free_port()
+        with mcp_remote.McpRemote(tools, daemon.url(GROUP), daemon.keys[GROUP], memory, port) as proxy:
             first = proxy.visit(case.tool, case.arguments)
             if proxy.consents != 1:
                 return {"failure": f"a person was asked {proxy.consents} times"}
         before = mcp_remote.expire(memory)
-        with mcp_remote.McpRemote(tools, daemon.url(GROUP), daemon.keys[GROUP], memory) as proxy:
+        with mcp_remote.McpRemote(tools, daemon.url(GROUP), daemon.keys[GROUP], memory, port) as proxy:
             second = proxy.visit(case.tool, case.arguments)
             if proxy.consents:
                 return {"failure": "a person was asked again, where a refresh was due"}
