@@ -156,9 +156,6 @@ fn digit(byte: u8) -> &'static str {
     BASE62.get(at..=at).and_then(|digit| std::str::from_utf8(digit).ok()).unwrap_or("0")
 }
 
-/// Two kinds of requests that must not be told apart.
-type Pair<'a> = [&'a dyn Fn() -> Result<Try>; 2];
-
 /// With the checksum that belongs to it.
 fn checked(head: &str) -> String {
     let mut left = crc32fast::hash(head.as_bytes());

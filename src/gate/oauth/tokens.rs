@@ -158,3 +158,7 @@ impl TokenCheck for Tokens {
         holds().unwrap_or(true)
     }
 }
+
+#[cfg(test)]
+#[path = "tokens_tests.rs"]
+mod tests;
