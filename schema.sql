@@ -546,3 +546,86 @@ CREATE TABLE dify_configs (
     created_at         INTEGER NOT NULL,                                             -- when it was added
     updated_at         INTEGER NOT NULL                                              -- when it last changed
 ) STRICT;
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- OAuth: clients, what they were granted, codes and tokens
+
+CREATE TABLE oauth_revision (
+    id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), -- there is one row
+    revision INTEGER NOT NULL                             -- counts what ends a token before its time; triggers below
+) STRICT;
+INSERT INTO oauth_revision (id, revision) VALUES (1, 1);
+
+CREATE TABLE oauth_clients (
+    id             TEXT    NOT NULL PRIMARY KEY,                                        -- its client_id: made by us, or the https URL of a document about it
+    kind           TEXT    NOT NULL CHECK (kind IN ('dynamic', 'operator', 'document')), -- it registered itself, an operator added it, or it is known by its document
+    name           TEXT    NOT NULL,                                                    -- name shown to people
+    uri            TEXT,                                                                -- its home page
+    redirect_uris  TEXT    NOT NULL CHECK (json_valid(redirect_uris)),                  -- where answers may be sent, as registered
+    grant_types    TEXT    NOT NULL CHECK (json_valid(grant_types)),                    -- the grant types it may use
+    secret_hash    BLOB    CHECK (length(secret_hash) = 32),                            -- SHA-256 of its secret; NULL for public clients
+    group_ids      TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(group_ids)),         -- groups it may enter by itself, and about whose tokens it may ask
+    may_write      INTEGER NOT NULL DEFAULT 0 CHECK (may_write IN (0, 1)),              -- 1: it may enter them with the right to store something
+    may_introspect INTEGER NOT NULL DEFAULT 0 CHECK (may_introspect IN (0, 1)),         -- 1: it may ask about tokens
+    created_by     TEXT    NOT NULL,                                                    -- registration, document, or who added it
+    created_at     INTEGER NOT NULL,                                                    -- when it was added
+    used_at        INTEGER,                                                             -- when it was last granted something; NULL until then
+    revoked_at     INTEGER                                                              -- when it was shut out
+) STRICT;
+
+CREATE TABLE oauth_grants (
+    id            TEXT    NOT NULL PRIMARY KEY,                                         -- UUID v7; the family of all tokens it gave
+    client_id     TEXT    NOT NULL REFERENCES oauth_clients (id) ON DELETE CASCADE,     -- to whom
+    group_id      TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE,   -- the one group it opens
+    audience      TEXT    NOT NULL,                                                     -- resource it is for, as a URL
+    resource_code TEXT,                                                                 -- server code in that URL; NULL for the root resource
+    scopes        TEXT    NOT NULL CHECK (json_valid(scopes)),                          -- what it allows
+    key_id        TEXT,                                                                 -- key that proved the right; revoking it ends the grant. No foreign key: the record outlives the key
+    account_id    TEXT,                                                                 -- account that proved the right; it must keep it. No foreign key: the record outlives the account
+    created_at    INTEGER NOT NULL,                                                     -- when it was given
+    expires_at    INTEGER NOT NULL,                                                     -- when it ends, whatever is refreshed
+    used_at       INTEGER,                                                              -- last accepted request, written behind by up to a minute
+    revoked_at    INTEGER,                                                              -- when it was revoked
+    revoked_why   TEXT                                                                  -- why, for people
+) STRICT;
+CREATE INDEX oauth_grants_by_client ON oauth_grants (client_id);
+CREATE INDEX oauth_grants_by_group  ON oauth_grants (group_id);
+CREATE INDEX oauth_grants_by_end    ON oauth_grants (expires_at);
+CREATE INDEX oauth_grants_by_key    ON oauth_grants (key_id) WHERE key_id IS NOT NULL;
+
+CREATE TABLE oauth_codes (
+    hash           BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),              -- SHA-256 of the code
+    grant_id       TEXT    NOT NULL UNIQUE REFERENCES oauth_grants (id) ON DELETE CASCADE, -- what it stands for
+    transaction_id TEXT    NOT NULL UNIQUE,                                             -- the authorization request: each is approved once
+    redirect_uri   TEXT    NOT NULL,                                                    -- where it was sent; the client must say the same
+    challenge      TEXT    NOT NULL,                                                    -- PKCE challenge (S256)
+    created_at     INTEGER NOT NULL,                                                    -- when it was sent
+    expires_at     INTEGER NOT NULL,                                                    -- when it ends
+    used_at        INTEGER                                                              -- when it was exchanged
+) STRICT;
+
+CREATE TABLE oauth_tokens (
+    hash          BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),               -- SHA-256 of the token
+    id            TEXT    NOT NULL UNIQUE,                                              -- UUID v7, for logs
+    kind          TEXT    NOT NULL CHECK (kind IN ('access', 'refresh')),               -- what it is for
+    grant_id      TEXT    NOT NULL REFERENCES oauth_grants (id) ON DELETE CASCADE,      -- what it comes from
+    pair          INTEGER NOT NULL,                                                     -- how many exchanges came before, within the grant
+    audience      TEXT    NOT NULL,                                                     -- resource it is for, as a URL; the grant's or narrower
+    resource_code TEXT,                                                                 -- server code in that URL; NULL for the root resource
+    scopes        TEXT    NOT NULL CHECK (json_valid(scopes)),                          -- what it allows; the grant's or fewer
+    created_at    INTEGER NOT NULL,                                                     -- when it was made
+    expires_at    INTEGER NOT NULL,                                                     -- when it ends
+    used_at       INTEGER,                                                              -- access: last accepted, written behind; refresh: when it was exchanged
+    revoked_at    INTEGER                                                               -- when it was revoked by itself
+) STRICT;
+CREATE INDEX oauth_tokens_by_grant ON oauth_tokens (grant_id, pair);
+CREATE INDEX oauth_tokens_by_end   ON oauth_tokens (expires_at);
+
+CREATE TRIGGER oauth_client_changed AFTER UPDATE OF revoked_at ON oauth_clients BEGIN UPDATE oauth_revision SET revision = revision + 1; END;
+CREATE TRIGGER oauth_grant_changed  AFTER UPDATE OF group_id, scopes, expires_at, revoked_at ON oauth_grants BEGIN UPDATE oauth_revision SET revision = revision + 1; END;
+CREATE TRIGGER oauth_grant_removed  AFTER DELETE ON oauth_grants BEGIN UPDATE oauth_revision SET revision = revision + 1; END;
+CREATE TRIGGER oauth_key_revoked    AFTER UPDATE OF revoked_at ON mcp_keys WHEN new.revoked_at IS NOT NULL BEGIN
+    UPDATE oauth_grants SET revoked_at = new.revoked_at, revoked_why = 'key revoked' WHERE key_id = new.id AND revoked_at IS NULL;
+END;
+CREATE TRIGGER oauth_token_changed  AFTER UPDATE OF scopes, expires_at, revoked_at ON oauth_tokens BEGIN UPDATE oauth_revision SET revision = revision + 1; END;
+CREATE TRIGGER oauth_token_removed  AFTER DELETE ON oauth_tokens BEGIN UPDATE oauth_revision SET revision = revision + 1; END;

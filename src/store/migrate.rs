@@ -17,6 +17,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0002_live_revocations.sql")),
     M::up(include_str!("migrations/0003_keys.sql")),
     M::up(include_str!("migrations/0004_accounts.sql")),
+    M::up(include_str!("migrations/0005_oauth.sql")),
 ];
 
 /// Oldest SQLite without the bug that loses a write-ahead log (sqlite.org/wal.html#walresetbug).

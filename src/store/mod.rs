@@ -36,6 +36,8 @@ pub mod live_revocations;
 pub mod messages;
 pub mod notices;
 pub mod notifications;
+pub mod oauth_clients;
+pub mod oauth_grants;
 pub mod outcomes;
 pub mod plans;
 pub mod policy;

@@ -213,6 +213,11 @@ impl Store {
         .await
     }
 
+    /// A group by its id.
+    pub fn group(&self, id: &str) -> Result<Option<Group>, StoreError> {
+        self.point(|db| rows::one(db, &format!("{GROUPS} WHERE id = ?1"), [id], group))
+    }
+
     /// A value this installation keeps about itself.
     pub fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
         self.point(|db| db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional())
