@@ -13,6 +13,7 @@
 //! uses       who used which key, on its way to the database
 //! policy     groups, keys and tools as one snapshot
 //! origins    hosts and origins
+//! oauth      the rules of the authorization server: clients, grants, tokens
 //! ```
 //!
 //! Architecture invariant: the only way to get a [`Caller`] is through [`Gate`], so no handler can reach a tool
@@ -23,6 +24,7 @@ mod admit;
 mod attempts;
 pub mod keys;
 pub mod lifetime;
+pub mod oauth;
 pub mod origins;
 mod policy;
 mod refusal;
