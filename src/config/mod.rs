@@ -18,6 +18,7 @@ mod load;
 mod log;
 mod manual;
 mod mcp;
+mod oauth;
 mod outbound;
 mod problem;
 mod registration;
@@ -47,6 +48,7 @@ pub use self::{
     log::{Log, LogFormat},
     manual::manual,
     mcp::Mcp,
+    oauth::Oauth,
     outbound::Outbound,
     problem::{ConfigError, Origin, Problem},
     registration::Registration,
@@ -89,6 +91,8 @@ pub struct Config {
     pub http: Http,
     /// Group keys and the master key.
     pub keys: Keys,
+    /// The authorization server for clients without a key.
+    pub oauth: Oauth,
     /// The record of tool calls.
     pub call_log: CallLog,
     /// The registration automation.
@@ -111,6 +115,7 @@ impl Default for Config {
             live: Live::default(),
             http: Http::default(),
             keys: Keys::default(),
+            oauth: Oauth::default(),
             call_log: CallLog::default(),
             registration: Registration::default(),
             outbound: Outbound::default(),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
-use super::{Config, Live, Mcp};
+use super::{Config, Live, Mcp, Oauth};
 use crate::{
     network::Network,
     secret::{MasterKey, SecretText},
@@ -31,6 +31,7 @@ pub(super) fn whole(config: &Config) -> Vec<Finding> {
     findings.extend(proxies(&config.http.trusted_proxies));
     findings.extend(host_list("hook.allowed_hosts", &config.hook.allowed_hosts));
     findings.extend(live(&config.live));
+    findings.extend(oauth(&config.oauth));
     findings.extend(secrets(config));
     findings.extend(overlap(config));
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&config.log.filter) {
@@ -85,6 +86,25 @@ fn live(live: &Live) -> Vec<Finding> {
         if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
             findings.push((key, "is empty; leave the key out to accept any".to_owned()));
         }
+    }
+    findings
+}
+
+fn oauth(oauth: &Oauth) -> Vec<Finding> {
+    let mut findings = host_list("oauth.http_redirect_hosts", &oauth.http_redirect_hosts);
+    let wildcards = oauth.http_redirect_hosts.iter().chain(&oauth.client_document_domains).any(|host| host.contains('*'));
+    if wildcards {
+        findings.push(("oauth.http_redirect_hosts", "name each host and domain; \"*\" is not for these lists".to_owned()));
+    }
+    findings.extend(host_list("oauth.client_document_domains", &oauth.client_document_domains));
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let of_an_app = |scheme: &str| {
+        let named = scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(part);
+        named && !["http", "https", "javascript", "data", "file"].contains(&scheme.to_ascii_lowercase().as_str())
+    };
+    for scheme in oauth.app_schemes.iter().filter(|scheme| !of_an_app(scheme)) {
+        findings
+            .push(("oauth.app_schemes", format!("\"{scheme}\" is not the scheme of an app; write it without \"://\", such as \"cursor\"")));
     }
     findings
 }
@@ -251,6 +271,21 @@ mod tests {
         assert!(whole(&config).is_empty());
         config.http.trusted_proxies = vec!["nginx".to_owned()];
         assert_eq!(keys(&whole(&config)), ["http.trusted_proxies"]);
+    }
+
+    #[test]
+    fn what_oauth_may_send_answers_to_is_named_exactly() {
+        let mut config = Config::default();
+        let list = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        config.oauth.http_redirect_hosts = list(&["dify.lan", "10.0.0.7"]);
+        config.oauth.client_document_domains = list(&["claude.ai"]);
+        config.oauth.app_schemes = list(&["cursor", "com.example.app"]);
+        assert!(whole(&config).is_empty());
+        config.oauth.http_redirect_hosts = list(&["*", "http://dify.lan"]);
+        config.oauth.app_schemes = list(&["cursor://", "javascript", "https", ""]);
+        let mut found = keys(&whole(&config));
+        found.dedup();
+        assert_eq!(found, ["oauth.http_redirect_hosts", "oauth.app_schemes"]);
     }
 
     #[test]
