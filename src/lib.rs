@@ -29,6 +29,7 @@ pub mod live;
 pub mod mcp;
 pub mod names;
 pub mod network;
+pub mod oauth;
 pub mod outbound;
 pub mod problem;
 pub mod queue;
