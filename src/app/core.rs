@@ -9,7 +9,7 @@ use crate::{
     clock::SharedClock,
     config::{Bodies, Config},
     dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder},
-    gate::{Gate, accounts::Accounts},
+    gate::{Gate, accounts::Accounts, oauth::tokens::Tokens},
     secret::{MasterKey, MasterKeyError, NoRandomness, SealError},
     settings::Book,
     store::{OpenError, Store, StoreError},
@@ -69,6 +69,8 @@ pub struct Core {
     pub settings: Book,
     /// Who may do what.
     pub gate: Arc<Gate>,
+    /// Tokens of the authorization server.
+    pub tokens: Arc<Tokens>,
     /// Who signs in with a password.
     pub accounts: Arc<Accounts>,
     /// The tools.
@@ -85,6 +87,8 @@ impl Core {
         let master = Arc::new(master);
         let settings = Book::new(store.clone(), Arc::clone(&master), Arc::clone(&clock));
         let gate = Gate::new(store.clone(), Arc::clone(&clock)).with_failed_attempts(config.keys.failed_attempts);
+        let tokens = Arc::new(Tokens::new(store.clone()));
+        let gate = if config.oauth.enabled { gate.with_tokens(Arc::clone(&tokens) as _) } else { gate };
         let gate = Arc::new(gate);
         let accounts = Arc::new(Accounts::new(store.clone(), Arc::clone(&clock)));
         let catalogue = Catalogue::new(anmei_mcp_tools::all())?;
@@ -97,7 +101,7 @@ impl Core {
             recorder,
             limits,
         );
-        Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, accounts, dispatch: Arc::new(dispatch) })
+        Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, tokens, accounts, dispatch: Arc::new(dispatch) })
     }
 
     /// Writes the call log in the background, until [`Self::close`].
@@ -114,6 +118,9 @@ impl Core {
         }
         if let Err(error) = self.accounts.flush().await {
             tracing::error!(%error, "the last failed sign-ins could not be written");
+        }
+        if let Err(error) = self.tokens.flush_uses().await {
+            tracing::error!(%error, "the last uses of tokens could not be written");
         }
         self.store.close().await;
     }

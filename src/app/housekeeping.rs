@@ -18,6 +18,8 @@ pub(super) struct Housekeeper {
     pub(super) store: Store,
     pub(super) book: Book,
     pub(super) clock: SharedClock,
+    /// After how many milliseconds an OAuth client that never got anything is forgotten.
+    pub(super) unused_client_ms: i64,
     /// Time between two rounds.
     pub(super) period: Duration,
 }
@@ -51,6 +53,11 @@ impl Housekeeper {
         let pruned = self.store.prune(cutoffs).await?;
         if pruned.total() > 0 {
             tracing::info!(?pruned, "old rows were deleted");
+        }
+        let unused_since = now - self.unused_client_ms;
+        let forgotten = self.store.prune_oauth(now, unused_since).await?;
+        if forgotten > 0 {
+            tracing::info!(forgotten, "ended grants, tokens and unused clients were forgotten");
         }
         if let Some(bytes) = self.store.empty_long_wal(LONG_WAL).await? {
             tracing::info!(bytes, "a long write-ahead log was emptied");

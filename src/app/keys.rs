@@ -29,6 +29,7 @@ pub(super) async fn keep(core: Core, stop: CancellationToken) {
 /// Uses first: a key is quiet only when nothing of it waits to be written.
 async fn round(core: &Core) -> Result<(), StoreError> {
     core.gate.flush_uses().await?;
+    core.tokens.flush_uses().await?;
     core.accounts.flush().await?;
     let by = By::new("daemon", core.clock.now_ms());
     let quiet = core.config.keys.retire_after_quiet.as_ms();

@@ -11,6 +11,7 @@ mod housekeeping;
 mod keys;
 mod listeners;
 mod live;
+mod oauth;
 mod serve;
 mod watching;
 

@@ -2,6 +2,7 @@
 
 use std::{fs::File, sync::Arc};
 
+use axum::Router;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,6 +19,7 @@ use crate::{
     gate::origins::Origins,
     live::{self, Hub},
     mcp::{self, Endpoint, EndpointSettings, Product, ServerSettings},
+    oauth,
     outbound::standard_webhooks::WebhookSecret,
     registration::{self, HookParts, HookSettings, HookState},
     secret::{SecretText, random_bytes},
@@ -57,7 +59,7 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     let tasks = TaskTracker::new();
     let shared = Shared { hub: Hub::new(), wake: Arc::new(Notify::new()) };
     let routes = [
-        mcp::router(endpoint(&core, &stop, &tasks)),
+        mcp::router(endpoint(&core, &stop, &tasks)).merge(super::oauth::state(&core).map_or_else(Router::new, oauth::router)),
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),
         live::router(super::live::state(&core, &shared, &stop, &tasks)?),
     ];
@@ -109,6 +111,7 @@ fn endpoint(core: &Core, stop: &CancellationToken, tasks: &TaskTracker) -> Endpo
         max_body: mcp.max_body.as_usize(),
         body_timeout: http.request_timeout.into(),
         fast_lane: mcp.fast_lane,
+        challenges: super::oauth::challenges(core),
         public_path: mcp.public_path(),
     };
     let gate = Arc::clone(&core.gate);

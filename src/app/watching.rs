@@ -49,8 +49,13 @@ pub(super) fn start(core: &Core, desk: Arc<Desk>, wake: &Arc<Notify>, stop: &Can
         wake: Arc::clone(wake),
         period: JUDGE,
     };
-    let housekeeper =
-        Housekeeper { store: core.store.clone(), book: core.settings.clone(), clock: Arc::clone(&core.clock), period: HOUSEKEEPING };
+    let housekeeper = Housekeeper {
+        store: core.store.clone(),
+        book: core.settings.clone(),
+        clock: Arc::clone(&core.clock),
+        unused_client_ms: core.config.oauth.unused_client_expiry.as_ms(),
+        period: HOUSEKEEPING,
+    };
     tasks.spawn(watcher.run(stop.clone()));
     tasks.spawn(guard.run(stop.clone()));
     tasks.spawn(housekeeper.run(stop.clone()));

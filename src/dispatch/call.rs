@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anmei_mcp_tools::{Context, Records, ToolError, port::RecordsError};
+use anmei_mcp_tools::{Context, Effect, Records, ToolError, port::RecordsError};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    gate::{Caller, Refusal},
+    gate::{
+        Caller, Refusal,
+        oauth::{challenge::Challenges, scope},
+    },
     store::Store,
 };
 
@@ -130,6 +133,11 @@ impl Dispatch {
         entry.finish("refused", None, Some(&refusal.for_log())).await;
     }
 
+    /// Why the caller's token does not cover a call of `tool`: it stores something, and the token may only read.
+    pub fn lacks(&self, caller: &Caller, tool: &str) -> Option<Refusal> {
+        self.catalogue.offers(caller).find(tool).and_then(|offer| beyond(caller, offer))
+    }
+
     /// Does one call. Dropping the future ends the tool's work; the log then says `cancelled`.
     pub async fn call(&self, call: Call<'_>) -> Outcome {
         let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), call.tool, call.client);
@@ -142,6 +150,11 @@ impl Dispatch {
             return Outcome::UnknownTool(text);
         };
         entry.tool(offer.known.tool.name());
+        if let Some(refusal) = beyond(call.caller, offer) {
+            let text = too_little(offer.known.tool.name(), &refusal);
+            entry.finish("refused", None, Some(&text)).await;
+            return Outcome::Failed(text);
+        }
         let (outcome, result) = match arguments::prepare(&offer.known, call.arguments) {
             Ok(arguments) => self.run_about(offer, arguments, call.caller.group.group.subject_scoped, &mut entry).await,
             Err(text) => ("invalid_arguments", Err(text)),
@@ -222,6 +235,16 @@ impl Dispatch {
         let micros = start.elapsed().as_micros();
         i64::try_from(micros.div_ceil(1000)).unwrap_or(i64::MAX)
     }
+}
+
+/// A tool that stores something needs the scope for it. Keys cover everything.
+fn beyond(caller: &Caller, offer: &Offer) -> Option<Refusal> {
+    let reads = offer.known.tool.definition.about.effect == Effect::Reads;
+    (!reads && !caller.has_scope(scope::WRITE)).then(|| Challenges::needed(&caller.group.group.server_code))
+}
+
+fn too_little(name: &str, refusal: &Refusal) -> String {
+    format!("错误 / Error ({name}): 该令牌只能读取，请重新授权。 / {}", refusal.problem().detail)
 }
 
 /// Dify ignores `isError`, so that the text itself must say that it is an error.

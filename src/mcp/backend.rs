@@ -98,6 +98,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Does one call. Dropping the future cancels it.
     fn call(&self, asked: &Asked<'_>, tool: &str, arguments: Option<Map<String, Value>>) -> impl Future<Output = CallAnswer> + Send;
 
+    /// Why the caller may not call this tool with the token it has, though it is offered: the client hears what to ask for.
+    fn lacks(&self, caller: &Caller, tool: &str) -> Option<Refusal> {
+        let _any = (caller, tool);
+        None
+    }
+
     /// Hears of a request that was not let in.
     #[expect(unused_variables, reason = "nothing is kept of it")]
     fn refused(&self, refusal: &Refusal, headers: &HeaderMap) -> impl Future<Output = ()> + Send {

@@ -16,7 +16,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 
 use super::{backend::Backend, intake, lanes};
 use crate::{
-    gate::{Gate, Presented, Refusal, origins::Origins},
+    gate::{Gate, Presented, Refusal, oauth::challenge::Challenges, origins::Origins},
     http::PeerAddress,
     problem::Problem,
 };
@@ -32,6 +32,8 @@ pub struct EndpointSettings {
     pub body_timeout: Duration,
     /// Whether the hot methods are answered without rmcp.
     pub fast_lane: bool,
+    /// Where a client that is not let in is sent to, when there is somewhere.
+    pub challenges: Option<Arc<Challenges>>,
     /// The prefix under which a proxy offers the endpoint, such as `/anmei`; empty without one.
     pub public_path: String,
 }
@@ -43,6 +45,7 @@ impl Default for EndpointSettings {
             max_body: 1024 * 1024,
             body_timeout: Duration::from_mins(1),
             fast_lane: true,
+            challenges: None,
             public_path: String::new(),
         }
     }
@@ -119,7 +122,7 @@ async fn serve<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request: 
     }
     let caller = match endpoint.gate.admit(presented(&parts, code)).await {
         Ok(caller) => caller,
-        Err(refusal) => return refuse(endpoint, &refusal, &parts.headers).await,
+        Err(refusal) => return refuse(endpoint, &refusal, (&parts.headers, code)).await,
     };
     if parts.method != Method::POST {
         return no_stream().into_response();
@@ -131,6 +134,9 @@ async fn serve<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request: 
         Ok(body) => body,
         Err(problem) => return problem.into_response(),
     };
+    if let Some(refusal) = lanes::too_little(&*endpoint.backend, &caller, &body) {
+        return refuse(endpoint, &refusal, (&parts.headers, code)).await;
+    }
     parts.extensions.insert(caller.clone());
     let only_events = intake::accepts_only_events(&parts.headers);
     let response = lanes::answer(endpoint, &caller, parts, body).await;
@@ -148,7 +154,7 @@ fn presented<'a>(parts: &'a Parts, code: Option<&'a str>) -> Presented<'a> {
     }
 }
 
-async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, headers: &HeaderMap) -> Response {
+async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, (headers, code): (&HeaderMap, Option<&str>)) -> Response {
     if let Refusal::Unavailable(why) = refusal {
         tracing::error!(error = %why, "a key could not be checked");
     }
@@ -156,7 +162,9 @@ async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, headers: 
         endpoint.backend.refused(refusal, headers).await;
     }
     let mut response = refusal.problem().into_response();
-    if let Some(challenge) = refusal.challenge(None) {
+    let challenges = endpoint.settings.challenges.as_ref();
+    let challenge = challenges.map_or_else(|| refusal.challenge(None), |challenges| challenges.answer(refusal, headers, code));
+    if let Some(challenge) = challenge {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response

@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use super::{
     backend::Backend,
     endpoint::Endpoint,
-    envelope::{Envelope, Kind, Object, RpcError},
+    envelope::{CallParams, Envelope, Kind, Object, RpcError},
     fast::{self, Answer, error_answer},
 };
-use crate::gate::Caller;
+use crate::gate::{Caller, Credential, Refusal};
 
 /// Most messages in a batch.
 const BATCH: usize = 50;
@@ -28,6 +28,18 @@ pub(super) async fn answer<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, 
         return batch(endpoint, caller, &parts, text).await;
     }
     one(endpoint, caller, parts, text, &body).await
+}
+
+/// Whether the caller's token covers the call that a body asks for. Keys cover everything and cost nothing here; of a
+/// batch, the dispatch refuses each call by itself.
+pub(super) fn too_little<B: Backend>(backend: &B, caller: &Caller, body: &[u8]) -> Option<Refusal> {
+    if !matches!(caller.credential, Credential::Token(_)) {
+        return None;
+    }
+    let (message, _) = Envelope::read(std::str::from_utf8(body).ok()?).ok()?;
+    let params = message.params.filter(|_| message.method.as_deref() == Some("tools/call"))?;
+    let params: CallParams<'_> = serde_json::from_str(params.get()).ok()?;
+    backend.lacks(caller, &params.name)
 }
 
 /// One message: `text` is what `body` holds.

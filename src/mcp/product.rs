@@ -79,6 +79,10 @@ impl Backend for Product {
         }
     }
 
+    fn lacks(&self, caller: &Caller, tool: &str) -> Option<Refusal> {
+        self.dispatch.lacks(caller, tool)
+    }
+
     async fn refused(&self, refusal: &Refusal, headers: &HeaderMap) {
         let version = headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let client = http_client(headers, &version.chars().take(20).collect::<String>(), None);
