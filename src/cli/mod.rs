@@ -15,6 +15,7 @@ pub mod import;
 mod job;
 mod key;
 mod live;
+mod oauth;
 mod output;
 mod prompt;
 mod register;
@@ -104,6 +105,9 @@ enum Command {
     /// People who sign in with a password, and which groups that opens for them
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// OAuth: clients that ask for access, and what they were granted
+    #[command(subcommand)]
+    Oauth(oauth::OauthCommand),
     /// Tools: what they are, who offers them, and calling one
     #[command(subcommand)]
     Tool(tool::ToolCommand),
@@ -208,6 +212,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Key(command) => key::run(command, core).await,
         Command::Audit(command) => audit::run(command, core).await,
         Command::Account(command) => account::run(command, core).await,
+        Command::Oauth(command) => oauth::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,
         Command::Alert(command) => alert::run(command, core).await,
