@@ -146,6 +146,85 @@ CREATE INDEX mcp_call_logs_by_run    ON mcp_call_logs (registration_id, created_
 CREATE INDEX mcp_call_logs_by_caller ON mcp_call_logs (caller_app_id, created_at) WHERE caller_app_id IS NOT NULL;
 
 -- ---------------------------------------------------------------------------------------------------------------
+-- Long calls, and callers who work from an old list
+
+CREATE TABLE mcp_tasks (
+    id          TEXT    NOT NULL PRIMARY KEY,                                       -- task_ + 32 random characters: who knows it may still not read it
+    principal   TEXT    NOT NULL,                                                   -- who started it (key id, grant, or local); nobody else is told of it
+    group_id    TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE, -- in which group
+    tool_name   TEXT    NOT NULL,                                                   -- the tool that was called
+    channel     TEXT    NOT NULL,                                                   -- http or stdio: which process works on it
+    state       TEXT    NOT NULL DEFAULT 'working' CHECK (state IN ('working', 'completed', 'failed', 'cancelled')), -- how far it is
+    answer      TEXT    CHECK (json_valid(answer)),                                 -- completed: the tool's result
+    failure     TEXT,                                                               -- completed: what the caller is told instead of a result; failed: why there is neither
+    note        TEXT    CHECK (json_valid(note)),                                   -- what the caller should know about its old list
+    created_at  INTEGER NOT NULL,                                                   -- when it was started
+    updated_at  INTEGER NOT NULL,                                                   -- when it last changed
+    deadline_at INTEGER NOT NULL,                                                   -- when a task that still is working has lost its process
+    expires_at  INTEGER NOT NULL                                                    -- when it is forgotten
+) STRICT;
+CREATE INDEX mcp_tasks_by_principal ON mcp_tasks (principal, expires_at);
+CREATE INDEX mcp_tasks_by_end ON mcp_tasks (expires_at);
+CREATE INDEX mcp_tasks_at_work ON mcp_tasks (channel) WHERE state = 'working';
+
+CREATE TABLE mcp_tool_aliases (
+    group_id   TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE,  -- the group that understands it
+    alias      TEXT    NOT NULL,                                                    -- the name that old clients call
+    tool_name  TEXT    NOT NULL,                                                    -- the tool that answers
+    until      INTEGER NOT NULL,                                                    -- from when on the alias is refused, with the new name
+    created_at INTEGER NOT NULL,                                                    -- when it was made or last changed
+    PRIMARY KEY (group_id, alias)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER policy_alias_added   AFTER INSERT ON mcp_tool_aliases BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_alias_changed AFTER UPDATE ON mcp_tool_aliases BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_alias_removed AFTER DELETE ON mcp_tool_aliases BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+
+CREATE TABLE mcp_offer_changes (
+    group_id   TEXT    NOT NULL,                                                    -- the group. No foreign key: rows come from triggers, and end with the group by one
+    tool_name  TEXT    NOT NULL,                                                    -- the tool
+    change     TEXT    NOT NULL CHECK (change IN ('added', 'enabled', 'disabled', 'removed')), -- what happened to it last
+    changed_at INTEGER NOT NULL,                                                    -- when
+    PRIMARY KEY (group_id, tool_name)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER offer_added AFTER INSERT ON mcp_tools BEGIN
+    INSERT INTO mcp_offer_changes (group_id, tool_name, change, changed_at) VALUES (new.group_id, new.tool_name, 'added', new.updated_at)
+    ON CONFLICT (group_id, tool_name) DO UPDATE SET change = excluded.change, changed_at = excluded.changed_at;
+END;
+CREATE TRIGGER offer_switched AFTER UPDATE OF enabled ON mcp_tools WHEN old.enabled <> new.enabled BEGIN
+    INSERT INTO mcp_offer_changes (group_id, tool_name, change, changed_at)
+    VALUES (new.group_id, new.tool_name, CASE WHEN new.enabled THEN 'enabled' ELSE 'disabled' END, new.updated_at)
+    ON CONFLICT (group_id, tool_name) DO UPDATE SET change = excluded.change, changed_at = excluded.changed_at;
+END;
+CREATE TRIGGER offer_removed AFTER DELETE ON mcp_tools WHEN EXISTS (SELECT 1 FROM mcp_tool_groups WHERE id = old.group_id) BEGIN
+    INSERT INTO mcp_offer_changes (group_id, tool_name, change, changed_at)
+    VALUES (old.group_id, old.tool_name, 'removed', CAST(unixepoch('subsec') * 1000 AS INTEGER))
+    ON CONFLICT (group_id, tool_name) DO UPDATE SET change = excluded.change, changed_at = excluded.changed_at;
+END;
+CREATE TRIGGER offers_of_group_removed AFTER DELETE ON mcp_tool_groups BEGIN
+    DELETE FROM mcp_offer_changes WHERE group_id = old.id;
+END;
+
+CREATE TABLE mcp_tool_schemas (
+    tool_name    TEXT    NOT NULL,                                                  -- the tool
+    seen_at      INTEGER NOT NULL,                                                  -- when a daemon first started with this definition
+    input_schema TEXT    NOT NULL CHECK (json_valid(input_schema)),                 -- schema of its arguments
+    PRIMARY KEY (tool_name, seen_at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mcp_stale_calls (
+    principal   TEXT    NOT NULL,                                                   -- who called: key id, grant, or local
+    group_id    TEXT    NOT NULL,                                                   -- in which group. No foreign key: a count, like the call log
+    called      TEXT    NOT NULL,                                                   -- the name that was called
+    reason      TEXT    NOT NULL,                                                   -- renamed, sunset, disabled, removed, out_of_scope, or arguments
+    client_name TEXT,                                                               -- client that did so last
+    calls       INTEGER NOT NULL,                                                   -- how often
+    first_at    INTEGER NOT NULL,                                                   -- first time
+    last_at     INTEGER NOT NULL,                                                   -- last time
+    PRIMARY KEY (principal, group_id, called, reason)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mcp_stale_calls_by_time ON mcp_stale_calls (last_at);
+
+-- ---------------------------------------------------------------------------------------------------------------
 -- The clinic's records (kept current by the app, read by the tools)
 
 CREATE TABLE users (

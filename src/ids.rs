@@ -33,6 +33,11 @@ pub fn subject_id(random: [u8; 16]) -> String {
     format!("{SUBJECT_PREFIX}{}", URL_SAFE_NO_PAD.encode(random))
 }
 
+/// Random bytes as text that fits a URL and a header: what nobody can guess.
+pub fn random_text<const N: usize>(random: [u8; N]) -> String {
+    URL_SAFE_NO_PAD.encode(random)
+}
+
 /// An id given by the existing app: 1 to 64 of `A-Z a-z 0-9 _ -`, meaning nothing to us.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]

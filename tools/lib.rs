@@ -21,7 +21,7 @@ pub mod treatment;
 pub mod user;
 
 pub use port::{Context, Records};
-pub use tool::{About, Definition, Effect, NativeTool, Subject, Tool, ToolError};
+pub use tool::{About, Definition, Effect, FormerName, NativeTool, Subject, Tool, ToolError};
 
 /// Every tool of the crate, in a fixed order.
 pub fn all() -> Vec<Tool> {

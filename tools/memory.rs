@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::{
     port::{
         Activity, Claim, ClaimOutcome, ClaimTarget, Consultation, Context, Conversation, Customer, Message, NewClaim, NewPlan, NewSummary,
-        Participant, Plan, Preferences, Records, RecordsError, Service, Stored, User, UserHit,
+        NobodyAsked, Participant, Plan, Preferences, Records, RecordsError, Service, Stored, User, UserHit,
     },
     tool::{Tool, ToolError},
 };
@@ -258,7 +258,7 @@ pub(crate) async fn call_with(tool: &Tool, records: &Memory, arguments: Value, c
     let (Value::Object(arguments), Value::Object(config)) = (arguments, config) else {
         panic!("arguments and config are JSON objects");
     };
-    let context = Context { records, now: now(), config: &config };
+    let context = Context { records, now: now(), config: &config, progress: &NobodyAsked };
     let text = tool.call(arguments, &context).await?;
     let result: Value = serde_json::from_str(&text).unwrap();
     assert!(result.is_object(), "{text}");

@@ -1,9 +1,9 @@
-//! What a tool may ask of the world: the clinic's records, the time, its own configuration.
+//! What a tool may ask of the world: the clinic's records, the time, its own configuration, and an ear for how far it is.
 //!
 //! Tools depend on this file and on nothing of the daemon: no key, no group secret, no SQL connection
 //! and no MCP type passes through here. The daemon's store implements [`Records`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, task::Poll};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -385,6 +385,22 @@ pub trait Records: Send + Sync {
     async fn claim(&self, claim: NewClaim) -> Result<ClaimOutcome, RecordsError>;
 }
 
+/// Hears how far a tool that takes long is.
+#[async_trait]
+pub trait Progress: Send + Sync {
+    /// `percent` of the work is done; `what` says what was done last, for people. Only what increases is worth telling.
+    async fn report(&self, percent: u8, what: &str);
+}
+
+/// Nobody asked how far it is.
+#[derive(Debug, Clone, Copy)]
+pub struct NobodyAsked;
+
+#[async_trait]
+impl Progress for NobodyAsked {
+    async fn report(&self, _: u8, _: &str) {}
+}
+
 /// What one call hands its tool.
 pub struct Context<'a> {
     /// The clinic's records.
@@ -393,11 +409,32 @@ pub struct Context<'a> {
     pub now: DateTime<Utc>,
     /// `config_data` of this tool in the caller's group: what the operator allows, such as `{"allow_contact": true}`.
     pub config: &'a Map<String, Value>,
+    /// Who wants to know how far it is.
+    pub progress: &'a dyn Progress,
 }
 
 impl Context<'_> {
+    /// Says how far the work is, and lets others have the thread: a call that was cancelled ends here.
+    pub async fn report(&self, percent: u8, what: &str) {
+        self.progress.report(percent, what).await;
+        pause().await;
+    }
+
     /// Whether the operator switched `name` on for this tool in this group. Anything but `true` is off.
     pub fn allows(&self, name: &str) -> bool {
         self.config.get(name) == Some(&Value::Bool(true))
     }
+}
+
+/// Gives the thread back once.
+async fn pause() {
+    let mut paused = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

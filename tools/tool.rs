@@ -59,6 +59,17 @@ pub enum Subject {
     Named(&'static [&'static str]),
 }
 
+/// A name that a tool had before. Clients that hold an old list go on calling it; until the sunset they are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormerName {
+    /// The old wire name.
+    pub name: &'static str,
+    /// When it was renamed: milliseconds since 1970.
+    pub since_ms: i64,
+    /// From when on the old name is refused: milliseconds since 1970.
+    pub until_ms: i64,
+}
+
 /// The full definition: what is said plus the schemas derived from the types.
 #[derive(Debug, Clone)]
 pub struct Definition {
@@ -66,6 +77,10 @@ pub struct Definition {
     pub about: About,
     /// Whose data it can reach.
     pub subject: Subject,
+    /// Whether one call may take so long that clients want a task, and to be told how far it is.
+    pub long: bool,
+    /// Names it had before.
+    pub former_names: &'static [FormerName],
     /// JSON Schema (2020-12) of the arguments: inlined, portable keywords only.
     pub input_schema: Map<String, Value>,
     /// JSON Schema (2020-12) of the result.
@@ -118,6 +133,10 @@ pub trait NativeTool: DeserializeOwned + JsonSchema + Send + 'static {
     type Output: Serialize + JsonSchema + Send;
     /// Whose data it can reach. A tool that does not say is taken to reach anybody's.
     const SUBJECT: Subject = Subject::Anybody;
+    /// Whether one call may take long. Such a tool reports how far it is ([`Context::report`]).
+    const LONG: bool = false;
+    /// Names it had before, each with the day from which it is refused.
+    const FORMER_NAMES: &'static [FormerName] = &[];
     /// What it says of itself.
     fn about() -> About;
     /// Does the work.
@@ -142,6 +161,8 @@ impl Tool {
         Self {
             definition: Definition {
                 subject: T::SUBJECT,
+                long: T::LONG,
+                former_names: T::FORMER_NAMES,
                 input_schema: schema::input::<T>(),
                 output_schema: schema::output::<T::Output>(),
                 // A test parses every example; a broken one shows as null there.
@@ -204,6 +225,17 @@ mod tests {
                 Subject::Anybody | Subject::Nobody => Vec::new(),
             };
             assert_eq!(found, said, "{}: declare SUBJECT", tool.name());
+        }
+    }
+
+    #[test]
+    fn a_former_name_is_nobodys_present_name_and_has_a_sunset() {
+        let tools = crate::all();
+        for tool in &tools {
+            for former in tool.definition.former_names {
+                assert!(tools.iter().all(|other| other.name() != former.name), "{} is a tool", former.name);
+                assert!(former.since_ms < former.until_ms, "{}", former.name);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What every verb shares: configuration, database, master key, gate and dispatch.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -8,7 +8,7 @@ use super::data_dir::{DataDir, DataDirError};
 use crate::{
     clock::SharedClock,
     config::{Bodies, Config},
-    dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder},
+    dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder, TaskSettings},
     gate::Gate,
     secret::{MasterKey, MasterKeyError, NoRandomness, SealError},
     settings::Book,
@@ -17,6 +17,8 @@ use crate::{
 
 /// Calls in progress over all groups: far above what two cores can do, far below what would fill the memory.
 const CONCURRENT_CALLS: usize = 1024;
+/// How often a client should ask for its task: plans take a second or two.
+const TASK_POLL: Duration = Duration::from_millis(500);
 /// What the key check seals.
 const KEY_CHECK: &[u8] = b"anmei-mcp";
 const KEY_CHECK_PURPOSE: &str = "meta/key_check";
@@ -86,7 +88,7 @@ impl Core {
         let gate = Arc::new(gate);
         let catalogue = Catalogue::new(anmei_mcp_tools::all())?;
         let recorder = Recorder::new(record_settings(&config));
-        let limits = Limits { concurrent_calls: CONCURRENT_CALLS };
+        let limits = Limits { concurrent_calls: CONCURRENT_CALLS, tasks: task_settings(&config) };
         let dispatch = Dispatch::new(
             catalogue,
             store.clone().with_events(config.outbound.webhook_url.is_some()),
@@ -105,12 +107,17 @@ impl Core {
 
     /// Writes what is still in memory, and closes the database.
     pub async fn close(&self) {
+        self.dispatch.finish_tasks().await;
         self.dispatch.flush().await;
         if let Err(error) = self.gate.flush_uses().await {
             tracing::error!(%error, "the last uses of keys could not be written");
         }
         self.store.close().await;
     }
+}
+
+fn task_settings(config: &Config) -> TaskSettings {
+    TaskSettings { ttl: config.mcp.task_ttl.into(), poll: TASK_POLL, per_principal: config.mcp.tasks_per_key }
 }
 
 fn record_settings(config: &Config) -> RecordSettings {

@@ -47,6 +47,7 @@ impl Housekeeper {
             deliveries: now - kept.deliveries.as_ms(),
             call_log: now - kept.call_log.as_ms(),
             subjects: now,
+            tasks: now,
         };
         let pruned = self.store.prune(cutoffs).await?;
         if pruned.total() > 0 {

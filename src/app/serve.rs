@@ -62,6 +62,7 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
         live::router(super::live::state(&core, &shared, &stop, &tasks)?),
     ];
     core.start_recording();
+    look_back(&core).await?;
     automation::start(&core, shared, &stop, &tasks)?;
     listeners.serve(&core, &routes, &stop, &tasks);
     tasks.spawn(keys::keep(core.clone(), stop.clone()));
@@ -90,6 +91,15 @@ impl Daemon {
             None => Ok(()),
         }
     }
+}
+
+/// What a daemon before this one left behind: its tasks, and what its tools were.
+async fn look_back(core: &Core) -> Result<(), StartError> {
+    let lost = core.dispatch.fail_lost_tasks().await?;
+    if lost > 0 {
+        tracing::warn!(tasks = lost, "tasks were interrupted when the daemon before this one ended; their callers are told so");
+    }
+    Ok(core.dispatch.remember_definitions().await?)
 }
 
 /// The hook's key: from the configuration, or made at the first start.

@@ -1,4 +1,7 @@
-//! `tool`: list, show, enable, disable, set, call.
+//! `tool`: list, show, enable, disable, set, alias, stale, call.
+
+mod alias;
+pub(super) mod stale;
 
 use std::{io::Read, sync::Arc};
 
@@ -8,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Fault, exit, group, output};
 use crate::{
     app::Core,
-    dispatch::{Call, Channel, Client, Known, Outcome},
+    dispatch::{Call, Channel, Client, Known, NobodyAsked, Outcome},
     store::policy::ToolChange,
 };
 
@@ -47,6 +50,10 @@ pub(super) enum ToolCommand {
     },
     /// Changes how a group offers a tool
     Set(SetArgs),
+    /// Lets a group answer calls of an old name, until a sunset
+    Alias(alias::AliasArgs),
+    /// Who still calls what is no longer offered as it was
+    Stale(stale::StaleArgs),
     /// Calls a tool as the group would, through the same dispatch
     Call(CallArgs),
 }
@@ -91,6 +98,8 @@ pub(super) async fn run(command: ToolCommand, core: &Core) -> anyhow::Result<u8>
             change(core, &code, &name, ToolChange { enabled: Some(false), ..ToolChange::default() }).await?;
         }
         ToolCommand::Set(args) => set(core, args).await?,
+        ToolCommand::Alias(args) => alias::run(args, core).await?,
+        ToolCommand::Stale(args) => stale::run(&args, core)?,
         ToolCommand::Call(args) => return call(core, &args).await,
     }
     Ok(exit::OK)
@@ -227,7 +236,12 @@ async fn call(core: &Core, args: &CallArgs) -> anyhow::Result<u8> {
     let Object(arguments) = object(&text).map_err(|why| Fault::new(exit::USAGE, format!("--arguments: {why}")))?;
     let caller = core.gate.admit_local(&args.code).map_err(|refusal| Fault::new(exit::FAILURE, refusal.problem().detail))?;
     let client = Client { channel: Channel::Cli, protocol: String::new(), name: None, app_id: None };
-    let outcome = core.dispatch.call(Call { caller: &caller, tool: &args.name, arguments: Some(arguments), client }).await;
+    let outcome =
+        core.dispatch.call(Call { caller: &caller, tool: &args.name, arguments: Some(arguments), client, progress: &NobodyAsked }).await;
+    let (outcome, note) = outcome.and_note();
+    if let Some(note) = note {
+        output::aside(note.text);
+    }
     match outcome {
         Outcome::Answer(json) => {
             output::json(&serde_json::from_str::<Value>(&json)?)?;
@@ -235,6 +249,7 @@ async fn call(core: &Core, args: &CallArgs) -> anyhow::Result<u8> {
         }
         Outcome::Failed(text) => Err(Fault::new(exit::FAILURE, text).into()),
         Outcome::UnknownTool(text) => Err(Fault::new(exit::NOT_FOUND, text).into()),
+        Outcome::Noted(..) => Err(Fault::new(exit::FAILURE, "an answer has one note").into()),
     }
 }
 

@@ -42,6 +42,14 @@ pub struct Mcp {
     /// change of a group is seen at once.
     #[schemars(extend("maximum" = "24h"))]
     pub list_ttl: HumanDuration,
+    /// How long a task (a call that outlives its request, protocol 2026-07-28) can be asked for, from its start. A task
+    /// is kept for at least as long as its tool may take, whatever is set here.
+    #[schemars(extend("minimum" = "1m", "maximum" = "24h"))]
+    pub task_ttl: HumanDuration,
+    /// Tasks that one key or grant may have at a time, running or finished and not yet forgotten. A call beyond them
+    /// is answered when it is done, like every call of a client that knows no tasks.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub tasks_per_key: u32,
 }
 
 impl Default for Mcp {
@@ -56,6 +64,8 @@ impl Default for Mcp {
             server_version: "1.0.0".to_owned(),
             max_body: ByteSize::mib(1),
             list_ttl: HumanDuration::from_secs(0),
+            task_ttl: HumanDuration::from_secs(600),
+            tasks_per_key: 64,
         }
     }
 }

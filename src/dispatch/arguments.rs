@@ -12,8 +12,17 @@ use super::catalogue::Known;
 /// Most complaints in one answer.
 const MOST: usize = 5;
 
-/// Coerces and validates. The error is text for the model.
-pub fn prepare(known: &Known, arguments: Option<Map<String, Value>>) -> Result<Map<String, Value>, String> {
+/// Arguments that were refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfit {
+    /// What the model is told.
+    pub text: String,
+    /// What was given, as far as it was understood.
+    pub given: Value,
+}
+
+/// Coerces and validates.
+pub fn prepare(known: &Known, arguments: Option<Map<String, Value>>) -> Result<Map<String, Value>, Unfit> {
     let mut arguments = arguments.unwrap_or_default();
     coerce_object(&known.tool.definition.input_schema, &mut arguments);
     let value = Value::Object(arguments);
@@ -23,7 +32,7 @@ pub fn prepare(known: &Known, arguments: Option<Map<String, Value>>) -> Result<M
             _ => Ok(Map::new()),
         };
     }
-    Err(explain(known, &value))
+    Err(Unfit { text: explain(known, &value), given: value })
 }
 
 fn explain(known: &Known, value: &Value) -> String {

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anmei_mcp_tools::{Context, Records, ToolError, port::RecordsError};
+use anmei_mcp_tools::{
+    Context, Records, ToolError,
+    port::{Progress, RecordsError},
+};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
@@ -15,7 +18,9 @@ use super::{
     catalogue::{Catalogue, Offer},
     confined::Confined,
     record::Entry,
+    stale::{Note, Old},
     subject::{self, Unresolved},
+    tasks::{TaskSettings, Tasks},
 };
 use crate::{
     clock::SharedClock,
@@ -59,7 +64,6 @@ pub struct Client {
 }
 
 /// One call.
-#[derive(Debug)]
 pub struct Call<'a> {
     /// Who calls.
     pub caller: &'a Caller,
@@ -69,6 +73,8 @@ pub struct Call<'a> {
     pub arguments: Option<Map<String, Value>>,
     /// From where.
     pub client: Client,
+    /// Who wants to know how far it is.
+    pub progress: &'a dyn Progress,
 }
 
 /// How a call ended, for the protocol to put into its own words.
@@ -80,23 +86,53 @@ pub enum Outcome {
     Failed(String),
     /// The group offers no such tool; the text names what it offers.
     UnknownTool(String),
+    /// One of the others, with what the caller should know about its list.
+    Noted(Box<Outcome>, Box<Note>),
+}
+
+impl Outcome {
+    /// The outcome itself, and what is to be said beside it.
+    pub fn and_note(self) -> (Self, Option<Note>) {
+        match self {
+            Self::Noted(outcome, note) => (*outcome, Some(*note)),
+            plain => (plain, None),
+        }
+    }
+
+    pub(super) fn noted(self, note: Option<Note>) -> Self {
+        match note {
+            Some(note) => Self::Noted(Box::new(self), Box::new(note)),
+            None => self,
+        }
+    }
+}
+
+/// What is to be done, once it is known with which tool.
+struct Work<'a> {
+    caller: &'a Caller,
+    called: &'a str,
+    arguments: Option<Map<String, Value>>,
+    progress: &'a dyn Progress,
 }
 
 /// The outcome's name in the call log, and the result or what the model is told instead.
 type Ended = (&'static str, Result<String, String>);
 
-/// How much may run at once.
+/// How much may run at once, and be kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Calls in progress, over all groups.
     pub concurrent_calls: usize,
+    /// Tasks.
+    pub tasks: TaskSettings,
 }
 
 /// The core. One per process.
 pub struct Dispatch {
-    catalogue: Catalogue,
-    store: Store,
-    clock: SharedClock,
+    pub(super) catalogue: Catalogue,
+    pub(super) store: Store,
+    pub(super) clock: SharedClock,
+    pub(super) tasks: Tasks,
     recorder: Recorder,
     running: Semaphore,
 }
@@ -110,7 +146,8 @@ impl std::fmt::Debug for Dispatch {
 impl Dispatch {
     /// Puts the core together.
     pub fn new(catalogue: Catalogue, store: Store, clock: SharedClock, recorder: Recorder, limits: Limits) -> Self {
-        Self { catalogue, store, clock, recorder, running: Semaphore::new(limits.concurrent_calls) }
+        let tasks = Tasks::new(limits.tasks);
+        Self { catalogue, store, clock, tasks, recorder, running: Semaphore::new(limits.concurrent_calls) }
     }
 
     /// The tools and what groups offer of them.
@@ -132,19 +169,46 @@ impl Dispatch {
 
     /// Does one call. Dropping the future ends the tool's work; the log then says `cancelled`.
     pub async fn call(&self, call: Call<'_>) -> Outcome {
-        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), call.tool, call.client);
-        entry.group(Some(&call.caller.group.group.id), call.caller.key_id());
-        entry.request(call.arguments.as_ref());
-        let offers = self.catalogue.offers(call.caller);
-        let Some(offer) = offers.find(call.tool) else {
-            let text = unknown(call.tool, &call.caller.group.group.server_code, &offers.names());
-            entry.finish("unknown_tool", None, Some(&text)).await;
-            return Outcome::UnknownTool(text);
+        let Call { caller, tool: called, arguments, client, progress } = call;
+        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), called, client);
+        entry.group(Some(&caller.group.group.id), caller.key_id());
+        entry.request(arguments.as_ref());
+        let offers = self.catalogue.offers(caller);
+        let work = Work { caller, called, arguments, progress };
+        if let Some(offer) = offers.find(called) {
+            return self.call_offered(offer, work, entry).await;
+        }
+        let note = match self.look_back(caller, &offers, called) {
+            Old::Works(offer, note) => {
+                entry.stale(note.counted(caller));
+                return self.call_offered(&offer, work, entry).await.noted(Some(note));
+            }
+            Old::Gone(note) => Some(note),
+            Old::Never => None,
         };
+        let text = match &note {
+            Some(note) => {
+                entry.stale(note.counted(caller));
+                note.text.clone()
+            }
+            None => unknown(called, &caller.group.group.server_code, &offers.names()),
+        };
+        entry.finish("unknown_tool", None, Some(&text)).await;
+        Outcome::UnknownTool(text).noted(note)
+    }
+
+    async fn call_offered(&self, offer: &Offer, work: Work<'_>, mut entry: Entry) -> Outcome {
         entry.tool(offer.known.tool.name());
-        let (outcome, result) = match arguments::prepare(&offer.known, call.arguments) {
-            Ok(arguments) => self.run_about(offer, arguments, call.caller.group.group.subject_scoped, &mut entry).await,
-            Err(text) => ("invalid_arguments", Err(text)),
+        let mut note = None;
+        let (outcome, result) = match arguments::prepare(&offer.known, work.arguments) {
+            Ok(arguments) => self.run_about(offer, arguments, (work.caller, work.progress), &mut entry).await,
+            Err(unfit) => {
+                note = self.were_good(&offer.known, work.called, &unfit.given);
+                if let Some(note) = &note {
+                    entry.stale(note.counted(work.caller));
+                }
+                ("invalid_arguments", Err(unfit.text))
+            }
         };
         match result {
             Ok(json) => {
@@ -153,13 +217,20 @@ impl Dispatch {
             }
             Err(text) => {
                 entry.finish(outcome, None, Some(&text)).await;
-                Outcome::Failed(text)
+                Outcome::Failed(text).noted(note)
             }
         }
     }
 
     /// Puts the person behind a subject into the arguments, does the work, and takes the person out of what came of it.
-    async fn run_about(&self, offer: &Offer, mut arguments: Map<String, Value>, scoped: bool, entry: &mut Entry) -> Ended {
+    async fn run_about(
+        &self,
+        offer: &Offer,
+        mut arguments: Map<String, Value>,
+        (caller, progress): (&Caller, &dyn Progress),
+        entry: &mut Entry,
+    ) -> Ended {
+        let scoped = caller.group.group.subject_scoped;
         let (name, reach) = (offer.known.tool.name(), offer.known.tool.definition.subject);
         let subject = match subject::resolve(&self.store, reach, scoped, &mut arguments, self.clock.now_ms()) {
             Ok(subject) => subject,
@@ -172,7 +243,7 @@ impl Dispatch {
         let user_id = subject.as_ref().map(|subject| subject.user_id.as_str());
         let confined = Confined { records: &self.store, user_id };
         let records: &dyn Records = if scoped { &confined } else { &self.store };
-        let (outcome, result) = self.run(offer, arguments, records).await;
+        let (outcome, result) = self.run(offer, arguments, (records, progress)).await;
         let Some(subject) = subject else { return (outcome, result) };
         if result.is_ok() {
             tracing::info!(
@@ -194,11 +265,11 @@ impl Dispatch {
         (outcome, result)
     }
 
-    async fn run(&self, offer: &Offer, arguments: Map<String, Value>, records: &dyn Records) -> Ended {
+    async fn run(&self, offer: &Offer, arguments: Map<String, Value>, (records, progress): (&dyn Records, &dyn Progress)) -> Ended {
         let name = offer.known.tool.name();
         let work = async {
             let _slot = self.running.acquire().await;
-            let ctx = Context { records, now: self.clock.now(), config: &offer.config };
+            let ctx = Context { records, now: self.clock.now(), config: &offer.config, progress };
             AssertUnwindSafe(offer.known.tool.call(arguments, &ctx)).catch_unwind().await
         };
         match tokio::time::timeout(offer.timeout, work).await {
@@ -246,7 +317,7 @@ fn late(name: &str, limit: Duration) -> String {
     )
 }
 
-fn unknown(tool: &str, code: &str, names: &str) -> String {
+pub(super) fn unknown(tool: &str, code: &str, names: &str) -> String {
     let tool: String = tool.chars().filter(|c| !c.is_control()).take(100).collect();
     format!("unknown tool `{tool}`: the group {code} has {names}")
 }

@@ -14,6 +14,7 @@ use anmei_mcp_tools::{Subject, Tool};
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
+use super::stale::Before;
 use crate::{
     gate::{Caller, GroupPolicy},
     store::policy::{Group, ToolPolicy},
@@ -26,6 +27,10 @@ pub struct Known {
     pub tool: Tool,
     /// Its compiled input schema.
     pub validator: jsonschema::Validator,
+    /// Whether clients of 2026-07-28 repeat arguments in headers (`x-mcp-header`), which then are to be compared.
+    pub param_headers: bool,
+    /// The definition before this one, once somebody needed it.
+    pub(super) before: OnceLock<Option<Before>>,
 }
 
 impl Known {
@@ -48,11 +53,23 @@ pub struct Offer {
     pub config: Map<String, Value>,
 }
 
+/// A name that old clients call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// The tool's name today.
+    pub to: String,
+    /// When it was renamed.
+    pub since: i64,
+    /// From when on the old name is refused.
+    pub until: i64,
+}
+
 /// What one group offers at one revision of the policy.
 #[derive(Debug)]
 pub struct Offers {
     list: Vec<Arc<Offer>>,
     by_name: HashMap<&'static str, usize>,
+    renamed: HashMap<String, Renamed>,
     /// Room for what a protocol derives from the offers, such as serialised lists: it lives exactly as long as they do.
     pub derived: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
@@ -62,7 +79,8 @@ impl Offers {
         let enabled = policy.tools.iter().filter(|tool| tool.enabled);
         let list: Vec<_> = enabled.filter_map(|tool| offer(known, tool)).filter(|offer| offer.known.fits(&policy.group)).collect();
         let by_name = list.iter().enumerate().map(|(at, offer)| (offer.known.tool.name(), at)).collect();
-        Self { list, by_name, derived: OnceLock::new() }
+        let renamed = renamed(&list, policy);
+        Self { list, by_name, renamed, derived: OnceLock::new() }
     }
 
     /// All of them, in order.
@@ -73,7 +91,12 @@ impl Offers {
     /// The one called `name`. `prefix__name` is understood too: clients that hold several servers write it so.
     pub fn find(&self, name: &str) -> Option<&Arc<Offer>> {
         let exact = |name: &str| self.by_name.get(name).and_then(|at| self.list.get(*at));
-        exact(name).or_else(|| name.split_once("__").and_then(|(_, bare)| exact(bare)))
+        exact(name).or_else(|| bare(name).and_then(exact))
+    }
+
+    /// What the name stands for, when it is one that old clients call.
+    pub fn renamed(&self, name: &str) -> Option<&Renamed> {
+        self.renamed.get(name)
     }
 
     /// Their names, for an error text.
@@ -81,6 +104,27 @@ impl Offers {
         let names: Vec<_> = self.list.iter().map(|offer| offer.known.tool.name()).collect();
         if names.is_empty() { "none".into() } else { names.join(", ") }
     }
+}
+
+/// The name behind a server's prefix.
+pub(super) fn bare(name: &str) -> Option<&str> {
+    name.split_once("__").map(|(_, bare)| bare)
+}
+
+/// Renames of the product for the tools on offer, and over them the group's own.
+fn renamed(list: &[Arc<Offer>], policy: &GroupPolicy) -> HashMap<String, Renamed> {
+    let of_product = list.iter().flat_map(|offer| {
+        let definition = &offer.known.tool.definition;
+        definition.former_names.iter().map(|former| {
+            let renamed = Renamed { to: definition.about.name.to_owned(), since: former.since_ms, until: former.until_ms };
+            (former.name.to_owned(), renamed)
+        })
+    });
+    let of_group = policy
+        .aliases
+        .iter()
+        .map(|alias| (alias.alias.clone(), Renamed { to: alias.tool_name.clone(), since: alias.created_at, until: alias.until }));
+    of_product.chain(of_group).collect()
 }
 
 fn offer(known: &HashMap<&'static str, Arc<Known>>, policy: &ToolPolicy) -> Option<Arc<Offer>> {
@@ -99,6 +143,7 @@ fn offer(known: &HashMap<&'static str, Arc<Known>>, policy: &ToolPolicy) -> Opti
 pub struct Catalogue {
     known: HashMap<&'static str, Arc<Known>>,
     order: Vec<Arc<Known>>,
+    any_param_headers: bool,
     built: ArcSwap<Built>,
 }
 
@@ -121,7 +166,8 @@ impl Catalogue {
     pub fn new(tools: Vec<Tool>) -> Result<Self, BadDefinition> {
         let order = tools.into_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
         let known = order.iter().map(|known| (known.tool.name(), Arc::clone(known))).collect();
-        Ok(Self { known, order, built: ArcSwap::default() })
+        let any_param_headers = order.iter().any(|known| known.param_headers);
+        Ok(Self { known, order, any_param_headers, built: ArcSwap::default() })
     }
 
     /// Every tool of this binary.
@@ -132,6 +178,23 @@ impl Catalogue {
     /// The tool called `name`, offered or not.
     pub fn definition(&self, name: &str) -> Option<&Arc<Known>> {
         self.known.get(name)
+    }
+
+    /// Whether any tool has arguments that clients repeat in headers.
+    pub fn repeats_arguments(&self) -> bool {
+        self.any_param_headers
+    }
+
+    /// The tool that clients mean by `name`: its own, one behind a server's prefix, or one it had before.
+    pub fn definition_called(&self, name: &str) -> Option<&Arc<Known>> {
+        let formerly =
+            |name: &str| self.order.iter().find(|known| known.tool.definition.former_names.iter().any(|former| former.name == name));
+        [Some(name), bare(name)].into_iter().flatten().find_map(|name| self.known.get(name).or_else(|| formerly(name)))
+    }
+
+    /// The tools that a group offers.
+    pub fn definitions_of(&self, policy: &GroupPolicy) -> Vec<Arc<Known>> {
+        Offers::build(&self.known, policy).iter().map(|offer| Arc::clone(&offer.known)).collect()
     }
 
     /// What the caller's group offers.
@@ -163,5 +226,12 @@ fn compile(tool: Tool) -> Result<Arc<Known>, BadDefinition> {
     let name = tool.name();
     let schema = Value::Object(tool.definition.input_schema.clone());
     let validator = jsonschema::draft202012::new(&schema).map_err(|error| BadDefinition { tool: name, why: error.to_string() })?;
-    Ok(Arc::new(Known { tool, validator }))
+    let param_headers = repeats_arguments(&schema);
+    Ok(Arc::new(Known { tool, validator, param_headers, before: OnceLock::new() }))
+}
+
+/// Whether a property of the schema, at any depth, is annotated with `x-mcp-header`.
+fn repeats_arguments(schema: &Value) -> bool {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().any(|(_, inner)| inner.get("x-mcp-header").is_some() || repeats_arguments(inner))
 }

@@ -7,6 +7,8 @@
 //! confined    the records of a call that may see one person only
 //! call        timeout, cancellation, panic: each ends one call, and says so
 //! record      one row in the call log, whatever happened
+//! stale       callers who work from an old list: told what changed, and counted
+//! tasks       calls that outlive their request
 //! ```
 
 pub mod arguments;
@@ -15,8 +17,18 @@ mod catalogue;
 mod confined;
 pub mod defaults;
 mod record;
+mod stale;
 mod subject;
+mod tasks;
 
+pub use anmei_mcp_tools::port::{NobodyAsked, Progress};
 pub use call::{Call, Channel, Client, Dispatch, Limits, Outcome};
 pub use catalogue::{BadDefinition, Catalogue, Known, Offer, Offers};
 pub use record::{Bodies, RecordSettings, Recorder};
+pub use stale::{Note, Reason};
+pub use tasks::{LongCall, NoTask, TaskOutcome, TaskSettings, TaskView};
+
+/// Whoever a task or a count belongs to.
+fn principal(caller: &crate::gate::Caller) -> &str {
+    caller.key_id.as_deref().unwrap_or("local")
+}

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clock::Clock,
     ids::new_id,
-    store::{Store, call_log::CallRow},
+    store::{Store, call_log::CallRow, stale::StaleCall},
 };
 
 /// How much of arguments and results is kept.
@@ -200,6 +200,7 @@ impl Entry {
             error_message: None,
             duration_ms: 0,
             created_at: clock.now_ms(),
+            stale: None,
         };
         Self { recorder: recorder.clone(), started: Instant::now(), row: Some(row) }
     }
@@ -214,6 +215,13 @@ impl Entry {
     pub(super) fn run(&mut self, registration_id: String) {
         if let Some(row) = &mut self.row {
             row.registration_id = Some(registration_id);
+        }
+    }
+
+    /// The caller works from an old list.
+    pub(super) fn stale(&mut self, call: Box<StaleCall>) {
+        if let Some(row) = &mut self.row {
+            row.stale = Some(call);
         }
     }
 

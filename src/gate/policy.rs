@@ -15,6 +15,7 @@ use crate::store::{
     Store, StoreError,
     keys::Key,
     policy::{Group, PolicyRows, ToolPolicy},
+    stale::ToolAlias,
 };
 
 /// A group with its tools.
@@ -24,6 +25,8 @@ pub struct GroupPolicy {
     pub group: Group,
     /// Its tools, enabled or not, in the order they were added.
     pub tools: Vec<ToolPolicy>,
+    /// Names that old clients call.
+    pub aliases: Vec<ToolAlias>,
 }
 
 /// What a presented key stands for.
@@ -54,10 +57,17 @@ impl Policy {
         for tool in rows.tools {
             tools.entry(tool.group_id.clone()).or_default().push(tool);
         }
+        let mut aliases: HashMap<String, Vec<ToolAlias>> = HashMap::new();
+        for alias in rows.aliases {
+            aliases.entry(alias.group_id.clone()).or_default().push(alias);
+        }
         let groups: Vec<_> = rows
             .groups
             .into_iter()
-            .map(|group| Arc::new(GroupPolicy { tools: tools.remove(&group.id).unwrap_or_default(), group }))
+            .map(|group| {
+                let (tools, aliases) = (tools.remove(&group.id).unwrap_or_default(), aliases.remove(&group.id).unwrap_or_default());
+                Arc::new(GroupPolicy { group, tools, aliases })
+            })
             .collect();
         let by_id: HashMap<&str, &Arc<GroupPolicy>> = groups.iter().map(|g| (g.group.id.as_str(), g)).collect();
         let by_hash: HashMap<_, _> = rows.keys.into_iter().filter_map(|key| known(key, &by_id)).collect();

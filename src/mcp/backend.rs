@@ -40,6 +40,8 @@ pub enum CallAnswer {
     UnknownTool(String),
     /// A whole result object without `resultType` and `_meta`, which the lane adds for 2026-07-28.
     Result(Box<RawValue>),
+    /// A whole result object as it goes out.
+    Whole(Box<RawValue>),
     /// A protocol error.
     Error {
         /// Its JSON-RPC code.

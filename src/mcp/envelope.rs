@@ -152,6 +152,15 @@ impl Meta<'_> {
     pub fn wants_progress(&self) -> bool {
         self.progress_token.is_some()
     }
+
+    /// Whether the client of a long call wants more than its answer: a task, or to be told how far it is.
+    pub(super) fn wants_more(&self) -> bool {
+        self.wants_progress() || self.declares(rmcp::model::TASKS_EXTENSION_ID)
+    }
+
+    fn declares(&self, extension: &str) -> bool {
+        self.capabilities.as_ref().and_then(|all| all.get("extensions")).is_some_and(|extensions| extensions.get(extension).is_some())
+    }
 }
 
 /// Who the client says it is.

@@ -160,7 +160,7 @@ fn call_answer<B: Backend>(id: &RawValue, era: Era, backend: &B, answer: &CallAn
         CallAnswer::UnknownTool(text) => return error_answer(StatusCode::OK, Some(id), -32602, text),
         CallAnswer::Error { code, message } => return error_answer(StatusCode::OK, Some(id), *code, message),
         CallAnswer::Result(result) if modern => return respond(id, completed(result, backend.server_meta())),
-        CallAnswer::Result(result) => return respond(id, result),
+        CallAnswer::Result(result) | CallAnswer::Whole(result) => return respond(id, result),
     };
     let result = CallResult {
         result_type: modern.then_some("complete"),

@@ -6,19 +6,19 @@ use futures_util::StreamExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult, DiscoverResult,
-        ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ReadResourceRequestParams,
-        ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
+        GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, InitializeRequestParams, InitializeResult,
+        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, UpdateTaskParams,
     },
     service::{RequestContext, SubscriptionContext},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{envelope::client_text, fast, listing, watch::ListWatch};
+use super::{envelope::client_text, fast, listing, progress::Notifier, result::call_result, tasks, watch::ListWatch};
 use crate::{
-    dispatch::{Call, Channel, Client, Dispatch, Outcome},
+    dispatch::{Call, Channel, Client, Dispatch, NobodyAsked, Progress},
     gate::{Caller, Gate},
 };
 
@@ -45,11 +45,17 @@ impl ServerSettings {
             .enable_resources()
             .enable_tools()
             .enable_tool_list_changed()
+            .enable_tasks()
             .enable_experimental_with(experimental.into_iter().collect())
             .build()
     }
 
-    fn meta_for(&self, protocol: &str) -> Option<MetaObject> {
+    /// How long a list may be kept, and by whom: by whoever holds this key. Older revisions know no such hints.
+    fn cache_hints(&self, ctx: &RequestContext<RoleServer>) -> (Option<u64>, Option<CacheScope>) {
+        if protocol(ctx) == fast::MODERN { (Some(self.list_ttl_ms), Some(CacheScope::Private)) } else { (None, None) }
+    }
+
+    pub(super) fn meta_for(&self, protocol: &str) -> Option<MetaObject> {
         (protocol == fast::MODERN).then(|| self.meta())
     }
 
@@ -124,12 +130,15 @@ impl ServerHandler for Handler {
         let mut result = self.negotiate_initialize(&request)?;
         ctx.peer.set_peer_info(request);
         result.instructions = instructions;
+        // Extensions came with 2026-07-28.
+        result.capabilities.extensions = None;
         Ok(result)
     }
 
     async fn discover(&self, ctx: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let mut result = DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), self.get_info());
         result.instructions = self.instructions(&ctx);
+        result.ttl_ms = self.settings.list_ttl_ms;
         result.cache_scope = CacheScope::Private;
         Ok(result)
     }
@@ -142,60 +151,84 @@ impl ServerHandler for Handler {
         one_page(request.as_ref())?;
         let listing = self.list(&self.caller(&ctx)?);
         let mut result = ListToolsResult::with_all_items(listing.tools.clone());
-        result.ttl_ms = Some(self.settings.list_ttl_ms);
-        result.cache_scope = Some(CacheScope::Private);
+        (result.ttl_ms, result.cache_scope) = self.settings.cache_hints(&ctx);
         result.meta = self.settings.meta_for(&protocol(&ctx));
         Ok(result)
     }
 
     async fn call_tool(&self, request: CallToolRequestParams, ctx: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
         let caller = self.caller(&ctx)?;
-        let client = self.client(&ctx);
+        let (mut client, mut request) = (self.client(&ctx), request);
         let meta = self.settings.meta_for(&client.protocol);
-        let call = Call { caller: &caller, tool: &request.name, arguments: request.arguments, client };
+        if tasks::declared(&ctx) && self.dispatch.is_long(&caller, &request.name) {
+            match tasks::start(&self.dispatch, (caller.clone(), client), request, meta.clone()).await {
+                Ok(task) => return Ok(task.into()),
+                Err(plain) => (client, request) = plain,
+            }
+        }
+        let notifier = Notifier::of(&ctx);
+        let progress: &dyn Progress = notifier.as_ref().map_or(&NobodyAsked, |notifier| notifier);
+        let call = Call { caller: &caller, tool: &request.name, arguments: request.arguments, client, progress };
         // rmcp does not drop the handler of a cancelled request: without this the tool would run to its end.
         let outcome = tokio::select! {
             outcome = self.dispatch.call(call) => outcome,
             () = ctx.ct.cancelled() => return Err(ErrorData::internal_error("the request was cancelled", None)),
         };
-        let result = match outcome {
-            Outcome::Answer(json) => {
-                let value: Value = serde_json::from_str(&json).map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
-                let mut result = CallToolResult::success(vec![ContentBlock::text(json)]);
-                result.structured_content = Some(value);
-                result
-            }
-            Outcome::Failed(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
-            Outcome::UnknownTool(text) => return Err(ErrorData::invalid_params(text, None)),
-        };
-        Ok(result.with_meta(meta).into())
+        Ok(call_result(outcome, meta)?.into())
+    }
+
+    async fn get_task(&self, request: GetTaskParams, ctx: RequestContext<RoleServer>) -> Result<GetTaskResult, ErrorData> {
+        tasks::get(&self.dispatch, &self.caller(&ctx)?, &request.task_id, self.settings.meta_for(&protocol(&ctx)))
+    }
+
+    async fn update_task(&self, request: UpdateTaskParams, ctx: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        tasks::update(&self.dispatch, &self.caller(&ctx)?, &request.task_id)
+    }
+
+    async fn cancel_task(&self, request: CancelTaskParams, ctx: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        tasks::cancel(&self.dispatch, &self.caller(&ctx)?, &request.task_id).await
+    }
+
+    /// For `Mcp-Param-*`: what a tool is does not depend on the group, and who may call it is checked later.
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        let known = self.dispatch.catalogue().definition_called(name).filter(|known| known.param_headers)?;
+        Some(listing::of_definition(&known.tool.definition))
     }
 
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListResourcesResult::default())
+        let mut result = ListResourcesResult::default();
+        (result.ttl_ms, result.cache_scope) = self.settings.cache_hints(&ctx);
+        result.meta = self.settings.meta_for(&protocol(&ctx));
+        Ok(result)
     }
 
     async fn list_resource_templates(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListResourceTemplatesResult::default())
+        let mut result = ListResourceTemplatesResult::default();
+        (result.ttl_ms, result.cache_scope) = self.settings.cache_hints(&ctx);
+        result.meta = self.settings.meta_for(&protocol(&ctx));
+        Ok(result)
     }
 
     async fn list_prompts(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        ctx: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListPromptsResult::default())
+        let mut result = ListPromptsResult::default();
+        (result.ttl_ms, result.cache_scope) = self.settings.cache_hints(&ctx);
+        result.meta = self.settings.meta_for(&protocol(&ctx));
+        Ok(result)
     }
 
     async fn read_resource(

@@ -20,7 +20,14 @@ fn build(offers: &Offers) -> Listing {
 }
 
 fn tool(offer: &Offer) -> Tool {
-    let Definition { about, input_schema, output_schema, .. } = &offer.known.tool.definition;
+    let mut tool = of_definition(&offer.known.tool.definition);
+    tool.description = Some(offer.description.clone().into());
+    tool
+}
+
+/// A tool as its definition says it is, whatever group offers it.
+pub(super) fn of_definition(definition: &Definition) -> Tool {
+    let Definition { about, input_schema, output_schema, .. } = definition;
     let (reads, adds) = (about.effect == Effect::Reads, about.effect == Effect::Adds);
     let annotations = ToolAnnotations::new()
         .read_only(reads)
@@ -28,7 +35,7 @@ fn tool(offer: &Offer) -> Tool {
         .destructive(false)
         .idempotent(!adds)
         .open_world(false);
-    Tool::new(about.name, offer.description.clone(), Arc::new(input_schema.clone()))
+    Tool::new(about.name, about.description, Arc::new(input_schema.clone()))
         .with_title(about.title)
         .with_raw_output_schema(Arc::new(output_schema.clone()))
         .with_annotations(annotations)

@@ -11,6 +11,9 @@
 //! handler     everything else, through rmcp; also the whole of stdio
 //! listing     tools/list of a group, serialised once per change of the group
 //! watch       who is told when a list changes
+//! result      what came of a call, in rmcp's words
+//! tasks       long calls as tasks of their own
+//! progress    how far a call is, for clients that ask
 //! ```
 //!
 //! Both lanes end in the same dispatch and give the same results (`tests/it` runs each protocol test on both). The fast
@@ -27,7 +30,10 @@ mod intake;
 mod lanes;
 mod listing;
 mod product;
+mod progress;
+mod result;
 mod stdio;
+mod tasks;
 mod watch;
 
 pub use backend::{Asked, Backend, CallAnswer, ListChanges, Listing};

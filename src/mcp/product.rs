@@ -11,14 +11,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     backend::{Asked, Backend, CallAnswer, ListChanges, Listing},
-    envelope::ClientInfo,
-    fast::http_client,
+    envelope::{ClientInfo, Meta},
+    fast::{MODERN, http_client},
     handler::{Handler, Scope, ServerSettings},
     listing,
+    result::call_result,
     watch::ListWatch,
 };
 use crate::{
-    dispatch::{Call, Dispatch, Outcome},
+    dispatch::{Call, Dispatch, NobodyAsked, Outcome},
     gate::{Caller, Gate, Refusal},
 };
 
@@ -48,6 +49,20 @@ impl Product {
         };
         Self { dispatch, server_meta, list_ttl_ms, watch, handler }
     }
+
+    /// What has more to say than the lane has words for: worded as rmcp words it.
+    fn in_full(&self, outcome: Outcome, protocol: &str) -> CallAnswer {
+        let result = call_result(outcome, self.handler.settings.meta_for(protocol)).map(|mut result| {
+            // Revisions before 2026-07-28 know no kinds of results.
+            result.result_type = result.result_type.filter(|_| protocol == MODERN);
+            to_raw_value(&result)
+        });
+        match result {
+            Ok(Ok(raw)) => CallAnswer::Whole(raw),
+            Ok(Err(error)) => CallAnswer::Error { code: -32603, message: format!("Internal error: the result cannot be written: {error}") },
+            Err(error) => CallAnswer::Error { code: error.code.0, message: error.message.into_owned() },
+        }
+    }
 }
 
 impl Backend for Product {
@@ -69,13 +84,22 @@ impl Backend for Product {
         Some(listing::of(&self.dispatch.catalogue().offers(asked.caller)))
     }
 
+    /// What has one result, and no headers that repeat its arguments.
+    fn takes(&self, asked: &Asked<'_>, tool: &str) -> bool {
+        let catalogue = self.dispatch.catalogue();
+        let plain = !catalogue.repeats_arguments() || catalogue.definition_called(tool).is_none_or(|known| !known.param_headers);
+        plain && !(asked.meta.is_some_and(Meta::wants_more) && self.dispatch.is_long(asked.caller, tool))
+    }
+
     async fn call(&self, asked: &Asked<'_>, tool: &str, arguments: Option<Map<String, Value>>) -> CallAnswer {
         let said = asked.meta.and_then(|meta| meta.client.as_ref()).map(ClientInfo::text);
         let client = http_client(asked.headers, asked.protocol, said);
-        match self.dispatch.call(Call { caller: asked.caller, tool, arguments, client }).await {
+        let call = Call { caller: asked.caller, tool, arguments, client, progress: &NobodyAsked };
+        match self.dispatch.call(call).await {
             Outcome::Answer(json) => CallAnswer::Json(json),
             Outcome::Failed(text) => CallAnswer::Failed(text),
             Outcome::UnknownTool(text) => CallAnswer::UnknownTool(text),
+            noted @ Outcome::Noted(..) => self.in_full(noted, asked.protocol),
         }
     }
 

@@ -3,7 +3,10 @@
 use rusqlite::{Row, params};
 use serde::Serialize;
 
-use super::{Store, StoreError, rows};
+use super::{
+    Store, StoreError, rows,
+    stale::{self, StaleCall},
+};
 
 /// One call or refusal, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +43,8 @@ pub struct CallRow {
     pub duration_ms: i64,
     /// When the call arrived.
     pub created_at: i64,
+    /// Whether the caller works from an old list. Counted beside the log.
+    pub stale: Option<Box<StaleCall>>,
 }
 
 /// A call that an agent made for a run.
@@ -85,6 +90,9 @@ impl Store {
                     row.duration_ms,
                     row.created_at
                 ])?;
+                if let Some(call) = &row.stale {
+                    stale::count(db, call, row)?;
+                }
             }
             Ok(())
         })
@@ -136,6 +144,7 @@ mod tests {
             error_message: None,
             duration_ms: 3,
             created_at,
+            stale: None,
         }
     }
 

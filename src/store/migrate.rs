@@ -16,6 +16,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_base.sql")),
     M::up(include_str!("migrations/0002_live_revocations.sql")),
     M::up(include_str!("migrations/0003_keys.sql")),
+    M::up(include_str!("migrations/0004_tasks_and_old_lists.sql")),
 ];
 
 /// Oldest SQLite without the bug that loses a write-ahead log (sqlite.org/wal.html#walresetbug).

@@ -11,6 +11,7 @@ use super::{
     audit::{self, By, Change},
     keys::{self, Key},
     rows,
+    stale::{self, ToolAlias},
 };
 
 /// A group of tools behind one server code.
@@ -76,6 +77,8 @@ pub struct PolicyRows {
     pub keys: Vec<Key>,
     /// All tools of all groups, by creation.
     pub tools: Vec<ToolPolicy>,
+    /// All aliases of all groups.
+    pub aliases: Vec<ToolAlias>,
 }
 
 /// A change of one tool in one group; `None` leaves a field alone.
@@ -117,6 +120,7 @@ impl Store {
                 groups: in_order(&snapshot, GROUPS, group)?,
                 keys: keys::all(&snapshot)?,
                 tools: in_order(&snapshot, TOOLS, tool)?,
+                aliases: stale::aliases(&snapshot)?,
             };
             snapshot.finish()?;
             Ok(rows)

@@ -26,6 +26,8 @@ pub struct Cutoffs {
     pub call_log: i64,
     /// Subjects that stand for nobody any more.
     pub subjects: i64,
+    /// Tasks by the time they are forgotten.
+    pub tasks: i64,
 }
 
 /// How many rows were deleted.
@@ -43,12 +45,16 @@ pub struct Pruned {
     pub calls: usize,
     /// Subjects.
     pub subjects: usize,
+    /// Tasks that nobody may ask for any more.
+    pub tasks: usize,
+    /// Counts of stale callers who came back no more.
+    pub stale_callers: usize,
 }
 
 impl Pruned {
     /// All of them.
     pub fn total(&self) -> usize {
-        self.jobs + self.notifications + self.pushes + self.events + self.calls + self.subjects
+        self.jobs + self.notifications + self.pushes + self.events + self.calls + self.subjects + self.tasks + self.stale_callers
     }
 }
 
@@ -87,6 +93,15 @@ const SUBJECTS: Rule = Rule {
         WHERE s.expires_at < ?1 AND r.state NOT IN ('accepted', 'dead_letter') LIMIT ?2",
     delete: "DELETE FROM subjects WHERE id IN (SELECT value FROM json_each(?1))",
 };
+const TASKS: Rule = Rule {
+    find: "SELECT id FROM mcp_tasks WHERE expires_at <= ?1 LIMIT ?2",
+    delete: "DELETE FROM mcp_tasks WHERE id IN (SELECT value FROM json_each(?1))",
+};
+// Found by time, deleted by time: whoever came back in between has a later one.
+const STALE_CALLERS: Rule = Rule {
+    find: "SELECT last_at FROM mcp_stale_calls WHERE last_at < ?1 LIMIT ?2",
+    delete: "DELETE FROM mcp_stale_calls WHERE last_at IN (SELECT value FROM json_each(?1))",
+};
 
 impl Store {
     /// Deletes what is older than the cutoffs.
@@ -98,6 +113,8 @@ impl Store {
             events: self.bite_off(&EVENTS, cutoffs.deliveries).await?,
             calls: self.bite_off(&CALLS, cutoffs.call_log).await?,
             subjects: self.bite_off(&SUBJECTS, cutoffs.subjects).await?,
+            tasks: self.bite_off(&TASKS, cutoffs.tasks).await?,
+            stale_callers: self.bite_off(&STALE_CALLERS, cutoffs.call_log).await?,
         })
     }
 

@@ -302,7 +302,8 @@ mod tests {
         let records = clinic();
         let config = serde_json::Map::new();
         for text in [r#"{"notes": "色斑困扰"}"#, "色斑困扰"] {
-            let context = crate::port::Context { records: &records, now: crate::memory::now(), config: &config };
+            let context =
+                crate::port::Context { records: &records, now: crate::memory::now(), config: &config, progress: &crate::port::NobodyAsked };
             let Value::Object(arguments) = json!({"consultation_data": text}) else { unreachable!() };
             let answer = tool().call(arguments, &context).await.unwrap();
             assert!(answer.contains("色斑困扰"), "{answer}");

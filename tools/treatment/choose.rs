@@ -31,22 +31,9 @@ pub(crate) struct Choice {
     pub(crate) proven: bool,
 }
 
-/// The best selection of at least one session, or `None` when the limits leave none.
-pub(crate) fn choose(problem: &Problem) -> Option<Choice> {
-    let mut search = Search::new(problem);
-    search.greedy();
-    search.descend(0, &Partial::new(problem));
-    let (_, sessions) = search.best?;
-    let mut in_order = vec![0; problem.candidates.len()];
-    for (&at, count) in search.order.iter().zip(sessions) {
-        if let Some(slot) = in_order.get_mut(at) {
-            *slot = count;
-        }
-    }
-    Some(Choice { sessions: in_order, proven: search.nodes <= MAX_NODES })
-}
-
-struct Search<'a> {
+/// The search for the best selection of at least one session. It is done in steps, so that whoever waits can be told how
+/// far it is, and can stop it in between.
+pub(crate) struct Search<'a> {
     problem: &'a Problem,
     /// The candidates in the order of the search: strongest first.
     order: Vec<usize>,
@@ -54,10 +41,46 @@ struct Search<'a> {
     bounds: Bounds,
     best: Option<(Rank, Vec<u32>)>,
     nodes: u32,
+    /// What is still to be looked at, the next one last.
+    open: Vec<(usize, Partial)>,
 }
 
 impl<'a> Search<'a> {
-    fn new(problem: &'a Problem) -> Self {
+    /// Starts with what greedy finds.
+    pub(crate) fn new(problem: &'a Problem) -> Self {
+        let mut search = Self::unstarted(problem);
+        search.greedy();
+        search.open.push((0, Partial::new(problem)));
+        search
+    }
+
+    /// Looks at up to `nodes` further nodes. Says whether the search is over.
+    pub(crate) fn step(&mut self, nodes: u32) -> bool {
+        for _ in 0..nodes {
+            let Some((depth, state)) = self.open.pop() else { return true };
+            self.look(depth, &state);
+        }
+        self.open.is_empty()
+    }
+
+    /// How many nodes were looked at.
+    pub(crate) fn nodes(&self) -> u32 {
+        self.nodes
+    }
+
+    /// The best selection found, or `None` when the limits leave none.
+    pub(crate) fn finish(self) -> Option<Choice> {
+        let (_, sessions) = self.best?;
+        let mut in_order = vec![0; self.problem.candidates.len()];
+        for (&at, count) in self.order.iter().zip(sessions) {
+            if let Some(slot) = in_order.get_mut(at) {
+                *slot = count;
+            }
+        }
+        Some(Choice { sessions: in_order, proven: self.nodes <= MAX_NODES })
+    }
+
+    fn unstarted(problem: &'a Problem) -> Self {
         let start = Partial::new(problem);
         let mut order: Vec<(usize, &Candidate)> = problem.candidates.iter().enumerate().collect();
         order.sort_by_key(|(at, candidate)| {
@@ -71,6 +94,7 @@ impl<'a> Search<'a> {
             ranked,
             best: None,
             nodes: 0,
+            open: Vec::new(),
         }
     }
 
@@ -139,7 +163,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn descend(&mut self, depth: usize, state: &Partial) {
+    fn look(&mut self, depth: usize, state: &Partial) {
         self.nodes += 1;
         let Some(candidate) = self.ranked.get(depth).cloned() else {
             let chosen = state.chosen.clone();
@@ -148,9 +172,9 @@ impl<'a> Search<'a> {
         if self.nodes > MAX_NODES || self.hopeless(depth, state) {
             return;
         }
-        for next in self.options(&candidate, state).into_iter().rev() {
-            self.descend(depth + 1, &next);
-        }
+        // The last one pushed is looked at first: many sessions before few.
+        let options = self.options(&candidate, state);
+        self.open.extend(options.into_iter().map(|next| (depth + 1, next)));
     }
 
     /// Every number of sessions of `candidate` that fits, fewest first.

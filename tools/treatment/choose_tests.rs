@@ -2,8 +2,15 @@
 
 use std::time::Instant;
 
-use super::{Candidate, Choice, Partial, Problem, Rank, choose};
+use super::{Candidate, Choice, Partial, Problem, Rank, Search};
 use crate::treatment::{fixture::Lcg, knapsack::left_over};
+
+/// The whole search, in steps of a few nodes.
+fn choose(problem: &Problem) -> Option<Choice> {
+    let mut search = Search::new(problem);
+    while !search.step(7) {}
+    search.finish()
+}
 
 fn candidate(rng: &mut Lcg, concerns: u64, longest: u64) -> Candidate {
     let mut treats: Vec<usize> = (0..concerns as usize).filter(|_| rng.chance(50)).collect();
@@ -108,6 +115,17 @@ fn large_catalogues_stay_within_the_limits_and_mostly_are_proven() {
 fn the_same_question_has_the_same_answer() {
     let problem = problem(&mut Lcg(3), 12, 3, 5);
     assert_eq!(choose(&problem), choose(&problem));
+}
+
+#[test]
+fn the_size_of_the_steps_does_not_matter() {
+    let mut rng = Lcg(11);
+    for _ in 0..20 {
+        let problem = problem(&mut rng, 12, 3, 5);
+        let mut at_once = Search::new(&problem);
+        assert!(at_once.step(u32::MAX));
+        assert_eq!(at_once.finish(), choose(&problem));
+    }
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub(crate) struct StoredPlan {
 impl NativeTool for GenerateTreatmentPlan {
     type Output = StoredPlan;
     const SUBJECT: Subject = Subject::Named(&["customer_profile", "user_id"]);
+    const LONG: bool = true;
 
     fn about() -> About {
         About {
@@ -64,7 +65,8 @@ impl NativeTool for GenerateTreatmentPlan {
     async fn run(self, ctx: &Context<'_>) -> Result<StoredPlan, ToolError> {
         let services = ctx.records.services(ctx.now).await?;
         let brief = constraints::gather(self.customer_profile, self.requirements, &services, ctx).await?;
-        let body = make::make(&brief, &services, ctx.now)?;
+        ctx.report(5, "已读取项目目录和客户档案 / the catalogue and the customer's record were read").await;
+        let body = make::make(&brief, &services, ctx).await?;
         let kept = Kept { body, constraints: brief.constraints };
         store(kept, brief.customer_id, None, ctx).await
     }

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use chrono::{DateTime, Utc};
 
 use super::{
-    choose::{self, Choice},
+    choose::{Choice, MAX_NODES, Search},
     constraints::Brief,
     knapsack::{Problem, left_over},
     plan::{BasedOn, Body, Coverage, Excluded, Review, Treatment},
@@ -22,24 +22,26 @@ use crate::{
         tags,
     },
     money,
-    port::Service,
+    port::{Context, Service},
     tool::ToolError,
 };
 
 /// A plan of more services than this is no plan.
 const MAX_SERVICES: u32 = 5;
+/// Nodes between two reports: about a millisecond's work.
+const STEP: u32 = 250;
 /// What the first concerns weigh; later ones weigh like the last.
 const WEIGHTS: [i64; 6] = [100, 90, 80, 70, 60, 50];
 
 /// Chooses from the catalogue under the brief. The error names the binding constraint.
-pub(crate) fn make(brief: &Brief, services: &[Service], now: DateTime<Utc>) -> Result<Body, ToolError> {
+pub(crate) async fn make(brief: &Brief, services: &[Service], ctx: &Context<'_>) -> Result<Body, ToolError> {
     let concerns = concerns::read_all(&brief.constraints.concerns);
-    let screen = Screen::new(&brief.constraints, &concerns, now);
+    let screen = Screen::new(&brief.constraints, &concerns, ctx.now);
     refuse::check_included(&screen, services)?;
     let eligible: Vec<&Service> =
         services.iter().filter(|service| screen.concerned(service) && screen.reasons(service).is_empty()).collect();
     let problem = problem(&screen, &eligible);
-    let Some(choice) = choose::choose(&problem) else {
+    let Some(choice) = search(&problem, ctx).await else {
         return Err(refuse::explain(&screen, services));
     };
     let mut chosen: Vec<(&Service, u32)> =
@@ -49,8 +51,22 @@ pub(crate) fn make(brief: &Brief, services: &[Service], now: DateTime<Utc>) -> R
     });
     screen::verify(&chosen, &brief.constraints, screen.days)
         .map_err(|why| ToolError::Internal(format!("the plan failed its last check and was discarded: {why}")))?;
+    ctx.report(95, "方案已复核 / the plan was checked again").await;
     let made = Made { screen: &screen, services, brief, problem: &problem, choice: &choice, chosen };
-    Ok(made.body(now))
+    Ok(made.body(ctx.now))
+}
+
+/// The search, a few nodes at a time.
+async fn search(problem: &Problem, ctx: &Context<'_>) -> Option<Choice> {
+    let suitable = problem.candidates.len();
+    ctx.report(10, &format!("已按禁忌和要求筛选，剩 {suitable} 个项目 / screened: {suitable} services are left")).await;
+    let mut search = Search::new(problem);
+    while !search.step(STEP) {
+        let nodes = search.nodes();
+        let percent = 10 + 80 * nodes.min(MAX_NODES) / MAX_NODES;
+        ctx.report(percent as u8, &format!("已比较 {nodes} 种组合 / {nodes} combinations compared")).await;
+    }
+    search.finish()
 }
 
 fn problem(screen: &Screen<'_>, eligible: &[&Service]) -> Problem {

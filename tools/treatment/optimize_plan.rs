@@ -97,7 +97,7 @@ impl NativeTool for OptimizePlan {
         let services = ctx.records.services(ctx.now).await?;
         let heard = understand(&self.feedback, &original.kept.body, &services)?;
         let brief = brief(&original, &heard, &services, ctx).await.map_err(about_feedback)?;
-        let body = make::make(&brief, &services, ctx.now).map_err(about_feedback)?;
+        let body = make::make(&brief, &services, ctx).await.map_err(about_feedback)?;
         let learnt = brief.constraints.safety != original.kept.constraints.safety;
         let answer = Answer { original, heard, brief, services, now: ctx.now };
         if changes::same(&answer.original.kept.body, &body) && !learnt {

@@ -183,7 +183,7 @@ async fn a_sample_plan_can_be_revised() {
     store.import(records, now().timestamp_millis()).await.unwrap();
     let tool = anmei_mcp_tools::all().into_iter().find(|tool| tool.name() == "optimize_plan").unwrap();
     let config = serde_json::Map::new();
-    let context = anmei_mcp_tools::Context { records: &store, now: now(), config: &config };
+    let context = anmei_mcp_tools::Context { records: &store, now: now(), config: &config, progress: &anmei_mcp_tools::port::NobodyAsked };
     let mut revised = 0;
     for plan in &plans {
         let arguments = serde_json::json!({ "plan_id": plan, "feedback": "恢复期不超过3天" });

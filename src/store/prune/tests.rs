@@ -4,7 +4,7 @@ use super::*;
 use crate::store::rows_for_tests::{Bench, DAY, Run, T0};
 
 const OLD: i64 = T0 - 40 * DAY;
-const CUTOFFS: Cutoffs = Cutoffs { jobs: T0 - 30 * DAY, deliveries: T0 - 30 * DAY, call_log: T0 - 30 * DAY, subjects: T0 };
+const CUTOFFS: Cutoffs = Cutoffs { jobs: T0 - 30 * DAY, deliveries: T0 - 30 * DAY, call_log: T0 - 30 * DAY, subjects: T0, tasks: T0 };
 
 fn push(bench: &Bench, id: &str, delivered_at: Option<i64>) {
     bench.sql(
@@ -44,15 +44,34 @@ async fn what_is_settled_and_old_goes_and_everything_else_stays() {
             &[&at],
         );
     }
+    bench.sql(
+        "INSERT INTO mcp_tool_groups (id, server_code, name, created_by, created_at, updated_at) VALUES ('g', 'g', 'g', 'cli', 0, 0)",
+        &[],
+    );
+    for (id, at) in [("forgotten", T0), ("asked", T0 + 1)] {
+        bench.sql(
+            "INSERT INTO mcp_tasks (id, principal, group_id, tool_name, channel, created_at, updated_at, deadline_at, expires_at)
+             VALUES (?1, 'k', 'g', 't', 'http', 0, 0, 0, ?2)",
+            &[&id, &at],
+        );
+    }
+    for (called, at) in [("gave_up", OLD), ("goes_on", T0)] {
+        bench.sql(
+            "INSERT INTO mcp_stale_calls (principal, group_id, called, reason, calls, first_at, last_at) VALUES ('k', 'g', ?1, 'renamed', 1, 0, ?2)",
+            &[&called, &at],
+        );
+    }
 
     let pruned = bench.store.prune(CUTOFFS).await.unwrap();
-    assert_eq!(pruned, Pruned { jobs: 1, notifications: 1, pushes: 1, events: 1, calls: 2, subjects: 1 });
+    assert_eq!(pruned, Pruned { jobs: 1, notifications: 1, pushes: 1, events: 1, calls: 2, subjects: 1, tasks: 1, stale_callers: 1 });
     assert_eq!(bench.texts("SELECT subject_id FROM jobs ORDER BY 1"), ["dead", "n", "open"]);
     assert_eq!(bench.texts("SELECT id FROM subjects ORDER BY 1"), ["dead", "open"]);
     assert_eq!(bench.texts("SELECT id FROM outgoing_events ORDER BY 1"), ["dead", "open"]);
     assert_eq!(bench.texts("SELECT event_id FROM event_attempts ORDER BY 1"), ["dead", "open"]);
     assert_eq!(bench.texts("SELECT id FROM notifications ORDER BY 1"), ["dead", "open"]);
     assert_eq!(bench.texts("SELECT id FROM pushes ORDER BY 1"), ["latest", "never"]);
+    assert_eq!(bench.texts("SELECT id FROM mcp_tasks"), ["asked"]);
+    assert_eq!(bench.texts("SELECT called FROM mcp_stale_calls"), ["goes_on"]);
     for table in ["registrations", "conversations", "messages", "agent_calls", "users"] {
         assert_eq!(bench.number(&format!("SELECT count(*) FROM {table}")), 3, "{table}");
     }
