@@ -67,7 +67,7 @@ pub(super) enum Kind {
 impl<'a> Envelope<'a> {
     /// Reads one message and checks its shape. The error carries the id, where there is one.
     pub(super) fn read(body: &'a str) -> Result<(Self, Kind), (RpcError, Option<&'a RawValue>)> {
-        let envelope: Envelope<'a> = serde_json::from_str(body).map_err(|error| (shape_or_syntax(body, &error), None))?;
+        let envelope: Envelope<'a> = serde_json::from_str(body).map_err(|error| (shape_or_syntax(body, &error), id_of(body)))?;
         match envelope.kind() {
             Ok(kind) => Ok((envelope, kind)),
             Err(error) => {
@@ -102,6 +102,16 @@ fn shape_or_syntax(body: &str, error: &serde_json::Error) -> RpcError {
         Ok(_) => RpcError::invalid_request(error),
         Err(syntax) => RpcError::parse(&syntax),
     }
+}
+
+/// The id of what is JSON and yet no message.
+fn id_of(body: &str) -> Option<&RawValue> {
+    #[derive(Deserialize)]
+    struct Identified<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    serde_json::from_str::<Identified<'_>>(body).ok().map(|message| message.id).filter(|id| is_id(id))
 }
 
 fn is_id(id: &RawValue) -> bool {

@@ -1,6 +1,9 @@
 //! The rmcp side: handshake, discovery, subscriptions, and both tool methods for whoever the fast lane does not serve.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::StreamExt;
 use rmcp::{
@@ -11,7 +14,7 @@ use rmcp::{
         ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
         ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, UpdateTaskParams,
     },
-    service::{RequestContext, SubscriptionContext},
+    service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -72,8 +75,13 @@ impl ServerSettings {
 pub(super) enum Scope {
     /// The endpoint put the caller into the request.
     Request,
-    /// Whoever started this process asks, in the group of this server code.
-    Local(String),
+    /// Whoever started this process asks.
+    Local {
+        /// Server code of its group.
+        code: String,
+        /// Whether it has made the handshake of an older revision.
+        greeted: Arc<AtomicBool>,
+    },
 }
 
 /// Answers requests. Cheap to clone: rmcp takes one per request.
@@ -96,7 +104,9 @@ impl Handler {
                 .and_then(|parts| parts.extensions.get::<Caller>())
                 .cloned()
                 .ok_or_else(|| ErrorData::internal_error("the request lost its caller", None)),
-            Scope::Local(code) => self.gate.admit_local(code).map_err(|refusal| ErrorData::invalid_request(refusal.problem().detail, None)),
+            Scope::Local { code, .. } => {
+                self.gate.admit_local(code).map_err(|refusal| ErrorData::invalid_request(refusal.problem().detail, None))
+            }
         }
     }
 
@@ -133,6 +143,12 @@ impl ServerHandler for Handler {
         // Extensions came with 2026-07-28.
         result.capabilities.extensions = None;
         Ok(result)
+    }
+
+    async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
+        if let Scope::Local { greeted, .. } = &self.scope {
+            greeted.store(true, Ordering::Relaxed);
+        }
     }
 
     async fn discover(&self, ctx: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {

@@ -43,10 +43,42 @@ pub(super) fn accepts_only_events(headers: &HeaderMap) -> bool {
     any && only
 }
 
+/// Whether the client takes an event stream at all; one that does not say takes anything.
+pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
+    let mut any = false;
+    let takes = accepted(headers).any(|range| {
+        any = true;
+        is_events(range) || matches!(range.split(';').next().unwrap_or_default().trim(), "*/*" | "text/*")
+    });
+    takes || !any
+}
+
 fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
 }
 
 fn is_events(range: &str) -> bool {
     range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_a_client_accepts_is_read_as_it_is_written() {
+        for (accept, takes, nothing_else) in [
+            (None, true, false),
+            (Some("application/json"), false, false),
+            (Some("application/json, text/event-stream"), true, false),
+            (Some("Text/Event-Stream;q=0.9"), true, true),
+            (Some("*/*"), true, false),
+            (Some("text/*, application/json"), true, false),
+        ] {
+            let headers: HeaderMap = accept.map(|accept| (header::ACCEPT, HeaderValue::from_static(accept))).into_iter().collect();
+            assert_eq!((accepts_events(&headers), accepts_only_events(&headers)), (takes, nothing_else), "{accept:?}");
+        }
+    }
 }

@@ -13,6 +13,8 @@ use super::{
     endpoint::Endpoint,
     envelope::{Envelope, Kind, Object, RpcError},
     fast::{self, Answer, error_answer},
+    intake,
+    progress::AnswerOnly,
 };
 use crate::gate::Caller;
 
@@ -70,6 +72,9 @@ fn misshapen(message: &Envelope<'_>) -> Option<RpcError> {
 }
 
 async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, mut parts: Parts, body: Bytes) -> Response {
+    if !intake::accepts_events(&parts.headers) {
+        parts.extensions.insert(AnswerOnly);
+    }
     // rmcp insists on both types; a client that names fewer (or none) is answered all the same.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     let request = http::Request::from_parts(parts, http_body_util::Full::new(body));

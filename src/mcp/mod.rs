@@ -36,6 +36,9 @@ mod stdio;
 mod tasks;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use backend::{Asked, Backend, CallAnswer, ListChanges, Listing};
 pub use endpoint::{Endpoint, EndpointSettings, router};
 pub use envelope::Meta;
