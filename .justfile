@@ -56,6 +56,10 @@ torture *ARGS:
 drill *ARGS:
     cargo run --release -- drill crash {{ ARGS }}
 
+# Feeds bytes nobody would write to every reader of foreign input, 60 s each; needs cargo-fuzz (such as: just fuzz message)
+fuzz *TARGETS:
+    bash fuzz/run {{ TARGETS }}
+
 # Everything that CI runs
 ci:
     bash .ci/run

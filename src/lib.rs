@@ -21,6 +21,9 @@ pub mod config;
 pub mod demo;
 pub mod dispatch;
 pub mod drill;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod http;
 pub mod ids;

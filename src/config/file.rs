@@ -21,6 +21,14 @@ pub(super) struct Found {
     text: String,
 }
 
+#[cfg(feature = "fuzzing")]
+impl Found {
+    /// A file that is nowhere.
+    pub(super) fn of_text(text: &str) -> Self {
+        Self { path: PathBuf::from("anmei-mcp.toml"), text: text.to_owned() }
+    }
+}
+
 /// The file to read: the one named by flag or variable, which must exist, or the first that exists on the search
 /// path, or none.
 pub(super) fn find(named: Option<PathBuf>, environment: &Environment) -> Result<Option<Found>, ConfigError> {

@@ -84,6 +84,15 @@ pub(super) fn load(sources: Sources, environment: &Environment) -> Result<Loaded
     Err(ConfigError::Invalid(merged.problems))
 }
 
+/// All that is wrong with a layer by itself.
+#[cfg(feature = "fuzzing")]
+pub(super) fn judged(layer: Layer, catalogue: &Catalogue) -> Vec<Problem> {
+    let mut merged = merge(layer, catalogue);
+    merged.judge(validate::whole);
+    let warnings = merged.findings(warnings::warnings(&merged.config));
+    merged.problems.into_iter().chain(warnings).collect()
+}
+
 /// A configuration on its way, with all that is wrong so far.
 struct Merged {
     config: Config,

@@ -47,8 +47,8 @@ pub struct Mcp {
     #[schemars(extend("minimum" = "1m", "maximum" = "24h"))]
     pub task_ttl: HumanDuration,
     /// Tasks that one key or grant may have at a time, running or finished and not yet forgotten. A call beyond them
-    /// is answered when it is done, like every call of a client that knows no tasks.
-    #[schemars(range(min = 1, max = 10_000))]
+    /// is answered when it is done, like every call of a client that knows no tasks. With 0 there are none.
+    #[schemars(range(min = 0, max = 10_000))]
     pub tasks_per_key: u32,
 }
 

@@ -9,6 +9,8 @@ mod call_log;
 mod catalogue;
 mod environment;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hook;
 mod http;
 mod keys;

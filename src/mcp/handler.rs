@@ -179,7 +179,7 @@ impl ServerHandler for Handler {
         if tasks::declared(&ctx) && self.dispatch.is_long(&caller, &request.name) {
             match tasks::start(&self.dispatch, (caller.clone(), client), request, meta.clone()).await {
                 Ok(task) => return Ok(task.into()),
-                Err(plain) => (client, request) = plain,
+                Err(plain) => (client, request) = *plain,
             }
         }
         let notifier = Notifier::of(&ctx);

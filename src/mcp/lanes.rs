@@ -56,7 +56,7 @@ async fn one<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, parts: Parts, 
 }
 
 /// Parameters that rmcp would take for an unknown method.
-fn misshapen(message: &Envelope<'_>) -> Option<RpcError> {
+pub(super) fn misshapen(message: &Envelope<'_>) -> Option<RpcError> {
     #[derive(serde::Deserialize)]
     #[expect(dead_code, reason = "only its shape matters")]
     struct Shape {

@@ -25,6 +25,8 @@ mod backend;
 mod endpoint;
 mod envelope;
 mod fast;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod handler;
 mod intake;
 mod lanes;

@@ -33,7 +33,7 @@ pub(super) async fn start(
     (caller, client): (Caller, Client),
     request: CallToolRequestParams,
     meta: Option<MetaObject>,
-) -> Result<CreateTaskResult, (Client, CallToolRequestParams)> {
+) -> Result<CreateTaskResult, Box<(Client, CallToolRequestParams)>> {
     let mut request = request;
     let call = LongCall { caller, tool: request.name.to_string(), arguments: request.arguments.take(), client };
     match dispatch.start_task(call).await {
@@ -46,7 +46,7 @@ pub(super) async fn start(
             let (why, call) = *refused;
             tracing::info!(%why, tool.name = call.tool, "answered without a task");
             request.arguments = call.arguments;
-            Err((call.client, request))
+            Err(Box::new((call.client, request)))
         }
     }
 }

@@ -66,6 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("live", &["clock", "gate", "ids", "outbound", "problem", "secret", "settings", "store"]),
     ("alerts", &["clock", "ids", "outbound", "queue", "settings", "store"]),
     ("drill", &[]),
+    ("fuzzing", &["config", "dispatch", "mcp"]),
     ("store", &["clock", "drill", "ids"]),
     ("config", &["network", "outbound", "secret"]),
     ("lifecycle", &[]),
@@ -96,7 +97,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("figment", &["config"]),
     ("jsonschema", &["dispatch"]),
     ("jsonwebtoken", &["live", "outbound"]),
-    ("anmei_mcp_tools", &["app", "dispatch", "mcp", "store"]),
+    ("anmei_mcp_tools", &["app", "dispatch", "fuzzing", "mcp", "store"]),
 ];
 
 /// Every source but the test modules that are files of their own: those may look anywhere.
