@@ -219,9 +219,9 @@ impl Entry {
     }
 
     /// The caller works from an old list.
-    pub(super) fn stale(&mut self, call: Box<StaleCall>) {
+    pub(super) fn stale(&mut self, call: StaleCall) {
         if let Some(row) = &mut self.row {
-            row.stale = Some(call);
+            row.stale = Some(Box::new(call));
         }
     }
 

@@ -78,8 +78,8 @@ pub struct Note {
 }
 
 impl Note {
-    pub(super) fn counted(&self, caller: &Caller) -> Box<StaleCall> {
-        Box::new(StaleCall { principal: super::principal(caller).to_owned(), called: self.called.clone(), reason: self.reason.as_str() })
+    pub(super) fn counted(&self, caller: &Caller) -> StaleCall {
+        StaleCall { principal: super::principal(caller).to_owned(), called: self.called.clone(), reason: self.reason.as_str() }
     }
 }
 

@@ -218,7 +218,7 @@ impl Dispatch {
     /// The longest the call may take, with slack.
     fn limit_of(&self, call: &LongCall) -> Duration {
         let offers = self.catalogue.offers(&call.caller);
-        offers.find(&call.tool).map_or(Duration::from_secs(300), |offer| offer.timeout) + SLACK
+        offers.find(&call.tool).map_or(Duration::from_mins(5), |offer| offer.timeout) + SLACK
     }
 
     async fn work(self: Arc<Self>, id: String, running: Arc<Running>, call: LongCall) {
