@@ -199,7 +199,11 @@ async fn show(core: &Core, code: &str, which: &Which, as_json: bool) -> anyhow::
     core.store.note_key_shown(key, super::by(core, which.reason.as_deref())).await?;
     tracing::warn!(group.code = code, key.id = key.id, "a key was shown");
     if as_json {
-        return output::json(&shown(core, code, key, &text));
+        let mut value = shown(core, code, key, &text);
+        if let Some(object) = value.as_object_mut() {
+            object.insert("stale_callers".into(), super::tool::stale::of_key(core, &key.id)?.into());
+        }
+        return output::json(&value);
     }
     output::say(text.expose())
 }

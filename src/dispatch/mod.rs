@@ -27,8 +27,3 @@ pub use catalogue::{BadDefinition, Catalogue, Known, Offer, Offers};
 pub use record::{Bodies, RecordSettings, Recorder};
 pub use stale::{Note, Reason};
 pub use tasks::{LongCall, NoTask, TaskOutcome, TaskSettings, TaskView};
-
-/// Whoever a task or a count belongs to.
-fn principal(caller: &crate::gate::Caller) -> &str {
-    caller.key_id.as_deref().unwrap_or("local")
-}

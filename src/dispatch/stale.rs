@@ -79,7 +79,7 @@ pub struct Note {
 
 impl Note {
     pub(super) fn counted(&self, caller: &Caller) -> StaleCall {
-        StaleCall { principal: super::principal(caller).to_owned(), called: self.called.clone(), reason: self.reason.as_str() }
+        StaleCall { principal: caller.principal().to_owned(), called: self.called.clone(), reason: self.reason.as_str() }
     }
 }
 

@@ -18,7 +18,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     call::{Call, Client, Dispatch, Outcome},
-    principal,
     stale::Note,
 };
 use crate::{
@@ -166,7 +165,7 @@ impl Dispatch {
         let ttl = ms(self.tasks.settings.ttl.max(limit * 2));
         let new = NewTask {
             id: id.clone(),
-            principal: principal(&call.caller).to_owned(),
+            principal: call.caller.principal().to_owned(),
             group_id: call.caller.group.group.id.clone(),
             tool_name: call.tool.chars().take(100).collect(),
             channel: call.client.channel.as_str(),
@@ -183,7 +182,7 @@ impl Dispatch {
 
     /// The caller's task. Another caller's is none.
     pub fn task(&self, caller: &Caller, id: &str) -> Result<Option<TaskView>, StoreError> {
-        let asker = Asker { principal: principal(caller), group_id: &caller.group.group.id, now: self.clock.now_ms() };
+        let asker = Asker { principal: caller.principal(), group_id: &caller.group.group.id, now: self.clock.now_ms() };
         let row = self.store.task(id, asker)?;
         Ok(row.map(|row| self.view(row, asker.now)))
     }

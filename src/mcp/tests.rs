@@ -25,6 +25,7 @@ use crate::{
     secret::MasterKey,
     store::{
         Store,
+        audit::By,
         policy::{Group, NewGroup, ToolPolicy},
     },
 };
@@ -114,8 +115,14 @@ async fn serve(dir: &TempDir, fast_lane: bool) -> (Router, String) {
     let store = Store::open(&dir.path().join("db.sqlite3")).unwrap();
     let gate = Arc::new(Gate::new(store.clone(), clock.clone()));
     let master = MasterKey::generate().unwrap();
-    let (key, text) = keys::mint("g", "default", &master, keys::Reveal::Never, clock.as_ref()).unwrap();
-    store.create_groups(vec![NewGroup { group: group(), key, tools: vec![policy("mirrored")] }]).await.unwrap();
+    let (key, text) = keys::mint(
+        keys::Order { group_id: "g", name: "default", created_by: "cli", expires_at: None },
+        &master,
+        keys::Reveal::Never,
+        clock.as_ref(),
+    )
+    .unwrap();
+    store.create_groups(vec![NewGroup { group: group(), key, tools: vec![policy("mirrored")] }], By::new("cli", 0)).await.unwrap();
     let settings = RecordSettings { durable: false, bodies: Bodies::None, queue: 1024, flush_interval: Duration::from_millis(50) };
     let recorder = Recorder::new(settings);
     tasks.spawn(recorder.clone().run(store.clone()));

@@ -286,7 +286,7 @@ fn one_tool(db: &Connection, group_id: &str, name: &str) -> Result<Option<ToolPo
 }
 
 /// What the audit log calls a tool of a group.
-fn tool_object(db: &Connection, group_id: &str, name: &str) -> Result<String, StoreError> {
+pub(super) fn tool_object(db: &Connection, group_id: &str, name: &str) -> Result<String, StoreError> {
     let code: Option<String> = rows::one(db, "SELECT server_code FROM mcp_tool_groups WHERE id = ?1", [group_id], |row| row.get(0))?;
     Ok(format!("tool/{}/{name}", code.as_deref().unwrap_or("?")))
 }

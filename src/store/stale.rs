@@ -4,7 +4,12 @@
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
-use super::{Store, StoreError, rows};
+use super::{
+    Store, StoreError,
+    audit::{self, By, Change},
+    policy::tool_object,
+    rows,
+};
 
 /// A name that old clients call, in one group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -73,24 +78,28 @@ pub struct SeenSchema {
 
 impl Store {
     /// Makes or changes an alias.
-    pub async fn set_alias(&self, alias: ToolAlias) -> Result<(), StoreError> {
+    pub async fn set_alias(&self, alias: ToolAlias, by: By) -> Result<(), StoreError> {
         self.write(move |db| {
+            let change = Change::new("tool.alias", tool_object(db, &alias.group_id, &alias.alias)?).after(serde_json::to_value(&alias)?);
             db.execute(
                 "INSERT INTO mcp_tool_aliases (group_id, alias, tool_name, until, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (group_id, alias) DO UPDATE SET tool_name = excluded.tool_name, until = excluded.until, created_at = excluded.created_at",
                 params![alias.group_id, alias.alias, alias.tool_name, alias.until, alias.created_at],
             )?;
-            Ok(())
+            audit::append(db, &by, &change)
         })
         .await
     }
 
     /// Removes an alias.
-    pub async fn remove_alias(&self, group_id: &str, alias: &str) -> Result<(), StoreError> {
+    pub async fn remove_alias(&self, group_id: &str, alias: &str, by: By) -> Result<(), StoreError> {
         let (group, alias) = (group_id.to_owned(), alias.to_owned());
         self.write(move |db| {
             let removed = db.execute("DELETE FROM mcp_tool_aliases WHERE group_id = ?1 AND alias = ?2", params![group, alias])?;
-            if removed == 0 { Err(StoreError::NotFound(format!("the group has no alias {alias}"))) } else { Ok(()) }
+            if removed == 0 {
+                return Err(StoreError::NotFound(format!("the group has no alias {alias}")));
+            }
+            audit::append(db, &by, &Change::new("tool.unalias", tool_object(db, &group, &alias)?))
         })
         .await
     }

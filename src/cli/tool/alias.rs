@@ -4,8 +4,12 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::Args;
 use serde_json::json;
 
-use super::super::{Fault, exit, group, output};
-use crate::{app::Core, clock::rfc3339, store::stale::ToolAlias};
+use super::super::{Fault, by, exit, group, output};
+use crate::{
+    app::Core,
+    clock::rfc3339,
+    store::{audit::By, stale::ToolAlias},
+};
 
 #[derive(Debug, Args)]
 pub(in super::super) struct AliasArgs {
@@ -23,20 +27,24 @@ pub(in super::super) struct AliasArgs {
     /// Forgets the old name at once
     #[arg(long, group = "change")]
     remove: bool,
+    /// Why, for the audit log
+    #[arg(long)]
+    reason: Option<String>,
     /// For programs
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(args: AliasArgs, core: &Core) -> anyhow::Result<()> {
+    let by = by(core, args.reason.as_deref());
     match (&args.old, &args.new, args.until) {
-        (Some(old), Some(new), Some(until)) => set(core, &args.code, (old, new), until).await,
-        (Some(old), ..) => remove(core, &args.code, old).await,
+        (Some(old), Some(new), Some(until)) => set(core, &args.code, (old, new, until), by).await,
+        (Some(old), ..) => remove(core, &args.code, old, by).await,
         (None, ..) => list(core, &args.code, args.json),
     }
 }
 
-async fn set(core: &Core, code: &str, (old, new): (&str, &str), until: i64) -> anyhow::Result<()> {
+async fn set(core: &Core, code: &str, (old, new, until): (&str, &str, i64), by: By) -> anyhow::Result<()> {
     let group = group::find(core, code)?;
     let offered = |name: &str| group.tools.iter().any(|tool| tool.tool_name == name && tool.enabled);
     if !is_name(old) {
@@ -52,18 +60,17 @@ async fn set(core: &Core, code: &str, (old, new): (&str, &str), until: i64) -> a
         )
         .into());
     }
-    let now = core.clock.now_ms();
-    if until <= now {
+    if until <= by.at {
         return Err(usage(format!("--until {} has passed", rfc3339(until))));
     }
-    let alias = ToolAlias { group_id: group.group.id.clone(), alias: old.to_owned(), tool_name: new.to_owned(), until, created_at: now };
-    core.store.set_alias(alias).await?;
+    let alias = ToolAlias { group_id: group.group.id.clone(), alias: old.to_owned(), tool_name: new.to_owned(), until, created_at: by.at };
+    core.store.set_alias(alias, by).await?;
     output::say(format_args!("{code} answers calls of {old} with {new} until {}; in force for the next request", rfc3339(until)))
 }
 
-async fn remove(core: &Core, code: &str, old: &str) -> anyhow::Result<()> {
+async fn remove(core: &Core, code: &str, old: &str, by: By) -> anyhow::Result<()> {
     let group = group::find(core, code)?;
-    core.store.remove_alias(&group.group.id, old).await?;
+    core.store.remove_alias(&group.group.id, old, by).await?;
     output::say(format_args!("{code} does not know {old} any more; in force for the next request"))
 }
 
