@@ -126,10 +126,8 @@ async fn serve(dir: &TempDir, fast_lane: bool) -> (Router, String) {
     let settings = RecordSettings { durable: false, bodies: Bodies::None, queue: 1024, flush_interval: Duration::from_millis(50) };
     let recorder = Recorder::new(settings);
     tasks.spawn(recorder.clone().run(store.clone()));
-    let limits = Limits {
-        concurrent_calls: 8,
-        tasks: TaskSettings { ttl: Duration::from_secs(60), poll: Duration::from_secs(1), per_principal: 4 },
-    };
+    let limits =
+        Limits { concurrent_calls: 8, tasks: TaskSettings { ttl: Duration::from_mins(1), poll: Duration::from_secs(1), per_principal: 4 } };
     let catalogue = Catalogue::new(vec![Tool::native::<Mirrored>()]).unwrap();
     let dispatch = Arc::new(Dispatch::new(catalogue, store, clock, recorder, limits));
     let server = ServerSettings { name: "test".into(), version: "1".into(), list_ttl_ms: 0 };
