@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Longest a client may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Answers the tool if it is one of these.
 pub(crate) async fn call(name: &str, arguments: &JsonObject, ctx: &RequestContext<RoleServer>) -> Option<CallToolResult> {

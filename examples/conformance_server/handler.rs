@@ -66,7 +66,7 @@ impl Fixtures {
     }
 
     /// What a request state is sealed for: this caller, this method, this name.
-    pub(crate) fn purpose(&self, method: &str, name: &str, ctx: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
+    pub(crate) fn purpose(method: &str, name: &str, ctx: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
         let parts = ctx.extensions.get::<http::request::Parts>();
         let caller = parts.and_then(|parts| parts.extensions.get::<Caller>());
         let caller = caller.ok_or_else(|| ErrorData::internal_error("the request lost its caller", None))?;
@@ -102,7 +102,7 @@ impl Fixtures {
         Ok(content::said("This tool was added.").into())
     }
 
-    async fn prompt(&self, request: &GetPromptRequestParams, ctx: &RequestContext<RoleServer>) -> Result<GetPromptResponse, ErrorData> {
+    fn prompt(&self, request: &GetPromptRequestParams, ctx: &RequestContext<RoleServer>) -> Result<GetPromptResponse, ErrorData> {
         let Some(script) = prompts::needs_input(&request.name).then(|| script(&request.name)).flatten() else {
             let mut result = prompts::get(&request.name, request.arguments.as_ref())?;
             result.meta = server_meta(ctx);
@@ -110,7 +110,7 @@ impl Fixtures {
         };
         let declared = capabilities(ctx);
         let reply = Reply {
-            purpose: self.purpose("prompts/get", &request.name, ctx)?,
+            purpose: Self::purpose("prompts/get", &request.name, ctx)?,
             responses: request.input_responses.as_ref(),
             state: request.request_state.as_deref(),
             capabilities: declared.as_ref(),
@@ -190,7 +190,7 @@ impl ServerHandler for Fixtures {
     }
 
     async fn get_prompt(&self, request: GetPromptRequestParams, ctx: RequestContext<RoleServer>) -> Result<GetPromptResponse, ErrorData> {
-        self.prompt(&request, &ctx).await
+        self.prompt(&request, &ctx)
     }
 
     async fn list_resources(

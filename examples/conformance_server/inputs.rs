@@ -2,7 +2,7 @@
 
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolRequestParams, CallToolResponse, ClientCapabilities},
+    model::{CallToolRequestParams, CallToolResponse, ClientCapabilities, SamplingCapability},
     service::RequestContext,
 };
 use serde_json::{Map, Value};
@@ -33,7 +33,7 @@ pub(crate) async fn call(
         telling::report(ctx, 50.0).await;
     }
     let reply = Reply {
-        purpose: fixtures.purpose("tools/call", &request.name, ctx)?,
+        purpose: Fixtures::purpose("tools/call", &request.name, ctx)?,
         responses: request.input_responses.as_ref(),
         state: request.request_state.as_deref(),
         capabilities: declared.as_ref(),
@@ -50,7 +50,7 @@ fn missing(declared: Option<&ClientCapabilities>) -> Result<CallToolResponse, Er
         return Ok(said("This client can sample.").into());
     }
     let mut needed = ClientCapabilities::default();
-    needed.sampling = Some(Default::default());
+    needed.sampling = Some(SamplingCapability::default());
     Err(ErrorData::missing_required_client_capability(needed))
 }
 

@@ -10,8 +10,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rmcp::{
     ErrorData,
     model::{
-        ClientCapabilities, CreateMessageResult, ElicitResult, InputRequest, InputRequests, InputRequiredResult, InputResponses,
-        ListRootsResult,
+        ClientCapabilities, CreateMessageResult, ElicitResult, ElicitationCapability, InputRequest, InputRequests, InputRequiredResult,
+        InputResponses, ListRootsResult, RootsCapabilities, SamplingCapability,
     },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -133,9 +133,9 @@ impl Kind {
     /// Whether a client lacks what this takes; then it is noted.
     fn lacks(self, declared: &ClientCapabilities, lacking: &mut ClientCapabilities) -> bool {
         match self {
-            Self::Elicit if declared.elicitation.is_none() => lacking.elicitation = Some(Default::default()),
-            Self::Sample if declared.sampling.is_none() => lacking.sampling = Some(Default::default()),
-            Self::Roots if declared.roots.is_none() => lacking.roots = Some(Default::default()),
+            Self::Elicit if declared.elicitation.is_none() => lacking.elicitation = Some(ElicitationCapability::default()),
+            Self::Sample if declared.sampling.is_none() => lacking.sampling = Some(SamplingCapability::default()),
+            Self::Roots if declared.roots.is_none() => lacking.roots = Some(RootsCapabilities::default()),
             _ => return false,
         }
         true

@@ -14,7 +14,10 @@ pub(crate) fn added() -> Tool {
 }
 
 fn define(name: &'static str, description: &'static str, schema: Value) -> Tool {
-    let schema = schema.as_object().cloned().unwrap_or_default();
+    let schema = match schema {
+        Value::Object(schema) => schema,
+        _ => serde_json::Map::new(),
+    };
     Tool::new(name, description, schema)
 }
 

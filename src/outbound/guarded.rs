@@ -130,8 +130,8 @@ impl GuardedClient {
     }
 
     pub(super) fn with_lookup(limits: Limits, lookup: Arc<dyn Lookup>) -> Result<Self, SetupError> {
-        let resolver = Arc::new(PublicOnly { lookup, loopback: limits.loopback });
-        Ok(Self { http: http_client::guarded(resolver)?, limits })
+        let resolver: Arc<dyn Resolve> = Arc::new(PublicOnly { lookup, loopback: limits.loopback });
+        Ok(Self { http: http_client::guarded(&resolver)?, limits })
     }
 
     /// Fetches a JSON document.

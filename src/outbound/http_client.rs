@@ -200,9 +200,9 @@ pub(in crate::outbound) fn explain(error: reqwest::Error) -> String {
 }
 
 /// The client of [`super::guarded`]: no pool and no proxy, and names looked up by `resolver` alone. The caller sets the time.
-pub(in crate::outbound) fn guarded(resolver: std::sync::Arc<dyn reqwest::dns::Resolve>) -> Result<reqwest::Client, SetupError> {
+pub(in crate::outbound) fn guarded(resolver: &std::sync::Arc<dyn reqwest::dns::Resolve>) -> Result<reqwest::Client, SetupError> {
     install_crypto();
-    let ours = || builder(ProxyUse::Direct).pool_max_idle_per_host(0).dns_resolver(std::sync::Arc::clone(&resolver));
+    let ours = || builder(ProxyUse::Direct).pool_max_idle_per_host(0).dns_resolver(std::sync::Arc::clone(resolver));
     let client = ours().build().or_else(|_| ours().tls_backend_preconfigured(trusting_nobody()).build());
     client.map_err(|error| SetupError(explain(error)))
 }
