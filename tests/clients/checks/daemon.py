@@ -95,6 +95,8 @@ class Daemon:
         line += ["--set", "mcp.listen=127.0.0.1:0", "--set", "hook.listen=127.0.0.1:0", "--set", "live.listen=127.0.0.1:0"]
         # Every check registers a client of its own, from one address.
         line += ["--set", "oauth.registrations_per_hour=1000"]
+        # Every client tries wrong keys here, and each is to hear of the key and not of the others' attempts.
+        line += ["--set", "keys.failed_attempts=10000"]
         line += [word for setting in self._settings for word in ("--set", setting)]
         # Keys are printed once on stdout, so that is not the log.
         with self._log.open("wb") as log:
