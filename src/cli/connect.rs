@@ -25,6 +25,9 @@ pub(super) struct ConnectArgs {
     /// Only this group; without it every enabled group but those bound to the subjects of registrations
     #[arg(long, value_name = "CODE")]
     group: Option<String>,
+    /// The group's key of this name, where it has several and none is called default
+    #[arg(long, value_name = "NAME", requires = "group")]
+    key: Option<String>,
     /// stdio, http or sse [default: what the host does best]
     #[arg(long)]
     transport: Option<Transport>,
@@ -109,7 +112,7 @@ async fn servers(args: &ConnectArgs, core: &Core, transport: Transport) -> anyho
         let key = match (transport, &args.group, environment().api_key()) {
             (Transport::Stdio, ..) => None,
             (_, Some(_), Some(given)) => Some(given),
-            _ => revealed(core, &group.server_code).await?,
+            _ => revealed(core, (&group.server_code, args.key.as_deref())).await?,
         };
         servers.push(Server { code: group.server_code.clone(), title: group.name.clone(), key });
     }
@@ -117,8 +120,8 @@ async fn servers(args: &ConnectArgs, core: &Core, transport: Transport) -> anyho
 }
 
 /// The group's key, unless no copy of it is kept.
-async fn revealed(core: &Core, code: &str) -> anyhow::Result<Option<SecretText>> {
-    match key::reveal(core, code, "connect").await? {
+async fn revealed(core: &Core, (code, wanted): (&str, Option<&str>)) -> anyhow::Result<Option<SecretText>> {
+    match key::reveal(core, (code, wanted), "connect").await? {
         Ok(text) => Ok(Some(text)),
         Err(Hidden::NotKept) => Ok(None),
         Err(hidden) => Err(Fault::new(exit::FAILURE, format!("{code}: {hidden}")).into()),

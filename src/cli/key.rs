@@ -135,9 +135,16 @@ fn keys_of(core: &Core, code: &str) -> anyhow::Result<(String, Vec<Key>)> {
 }
 
 /// The group's current key as text, or why it cannot be shown. The look is on record.
-pub(super) async fn reveal(core: &Core, code: &str, reason: &str) -> anyhow::Result<Result<SecretText, keys::Hidden>> {
+pub(super) async fn reveal(
+    core: &Core,
+    (code, wanted): (&str, Option<&str>),
+    reason: &str,
+) -> anyhow::Result<Result<SecretText, keys::Hidden>> {
     let (_, keys) = keys_of(core, code)?;
-    let key = pick::current(&keys, code)?;
+    let key = match wanted {
+        Some(wanted) => pick::in_force(&keys, code, wanted, core.clock.now_ms())?,
+        None => pick::current(&keys, code)?,
+    };
     let text = keys::reveal(key, &core.master);
     if text.is_ok() {
         core.store.note_key_shown(key, super::by(core, Some(reason))).await?;

@@ -71,6 +71,9 @@ fn every_host_is_told_and_its_data_is_json() {
             assert_eq!(text.contains(&key), host != "claude-desktop", "{host}, {code}: {text}");
         }
     }
+    let second = app.ok_json(&["key", "add", "system_tools", "--name", "second", "--json"])["key"].as_str().unwrap().to_owned();
+    let told = connect_ok(&app, home.path(), &["cursor", "--group", "system_tools", "--key", "second"]);
+    assert!(told.contains(&second) && !told.contains(&app.key("system_tools")), "{told}");
     let unknown = connect(&app, home.path(), &["emacs"]);
     assert!(unknown.status.code() == Some(2) && String::from_utf8_lossy(&unknown.stderr).contains("cherry-studio"));
     for (args, code, says) in [
