@@ -217,7 +217,8 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListResourcesResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListResourcesResult::default() })
+        let (meta, (ttl_ms, cache_scope)) = (self.settings.meta_for(&protocol(&ctx)), self.settings.cache_hints(&ctx));
+        Ok(ListResourcesResult { meta, ttl_ms, cache_scope, ..ListResourcesResult::default() })
     }
 
     async fn list_resource_templates(
@@ -226,7 +227,8 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListResourceTemplatesResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListResourceTemplatesResult::default() })
+        let (meta, (ttl_ms, cache_scope)) = (self.settings.meta_for(&protocol(&ctx)), self.settings.cache_hints(&ctx));
+        Ok(ListResourceTemplatesResult { meta, ttl_ms, cache_scope, ..ListResourceTemplatesResult::default() })
     }
 
     async fn list_prompts(
@@ -235,7 +237,8 @@ impl ServerHandler for Handler {
         ctx: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         one_page(request.as_ref())?;
-        Ok(ListPromptsResult { meta: self.settings.meta_for(&protocol(&ctx)), ..ListPromptsResult::default() })
+        let (meta, (ttl_ms, cache_scope)) = (self.settings.meta_for(&protocol(&ctx)), self.settings.cache_hints(&ctx));
+        Ok(ListPromptsResult { meta, ttl_ms, cache_scope, ..ListPromptsResult::default() })
     }
 
     async fn read_resource(

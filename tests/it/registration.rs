@@ -309,6 +309,7 @@ async fn i1_kill_dash_nine_at_any_moment_loses_and_doubles_nothing() {
 #[tokio::test]
 async fn i1_a_database_that_is_locked_delays_or_refuses_and_loses_nothing() {
     let app = App::start(&[]).await;
+    let key = app.key("system_tools");
     let hold = rusqlite::Connection::open(app.data().join("anmei-mcp.sqlite3")).unwrap();
     hold.execute_batch("BEGIN IMMEDIATE").unwrap();
     let body = new_user(1);
@@ -322,18 +323,13 @@ async fn i1_a_database_that_is_locked_delays_or_refuses_and_loses_nothing() {
     hold.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = app.register(Some("evt_2"), &new_user(2)).await;
     assert!(refused.status == 503 && refused.headers.contains_key("retry-after"), "a long lock refuses: {refused:?}");
-    assert_eq!(app.rpc(Era::Silent, &app.root_url(), Some(&app_key_readonly(&app)), "ping", json!({})).await.status, 200, "reads go on");
+    assert_eq!(app.rpc(Era::Silent, &app.root_url(), Some(&key), "ping", json!({})).await.status, 200, "reads go on");
     hold.execute_batch("ROLLBACK").unwrap();
     let again = app.register(Some("evt_2"), &new_user(2)).await;
     assert!([200, 202].contains(&again.status.as_u16()));
     app.finished(&answer.json()).await;
     app.finished(&again.json()).await;
     assert_eq!(app.count("SELECT count(*) FROM conversations"), 2);
-}
-
-/// A key without a write: `key show` needs none.
-fn app_key_readonly(app: &App) -> String {
-    app.key("system_tools")
 }
 
 #[tokio::test]
