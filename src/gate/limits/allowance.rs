@@ -50,6 +50,13 @@ impl Allowance {
             .map_err(|wait| self.exceeded(Kind::OtherPerMinute, self.rules.other, now, wait))
     }
 
+    /// Whether a call would pass at this moment. It takes nothing.
+    pub fn has_room(&self, now: i64) -> bool {
+        let (rules, meter) = (&self.rules, &*self.meter);
+        let of_day = rules.day.value == 0 || meter.day.used(rules.day_at(now)) < rules.day.value;
+        of_day && meter.running.has_room(rules.concurrent.value) && rules.rates.call.has_room(&meter.calls, now)
+    }
+
     /// Lets one call pass; it counts as running until the guard is dropped.
     pub fn call(&self, now: i64) -> Result<Running<'_>, Exceeded> {
         let (rules, meter) = (&self.rules, &*self.meter);
@@ -117,6 +124,11 @@ impl ToolAllowance {
     /// The rules in force.
     pub fn rules(&self) -> &ToolRules {
         &self.rules
+    }
+
+    /// Whether a call would pass at this moment. It takes nothing.
+    pub fn has_room(&self, now: i64) -> bool {
+        self.meter.running.has_room(self.rules.concurrent) && self.rules.rate.has_room(&self.meter.calls, now)
     }
 
     /// Lets one call pass; it counts as running until the guard is dropped.

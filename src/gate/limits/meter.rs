@@ -45,6 +45,10 @@ impl Count {
         self.0.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
+    pub(super) fn has_room(&self, most: u32) -> bool {
+        most == 0 || self.0.load(Relaxed) < most
+    }
+
     pub(super) fn leave(&self) {
         // One that entered leaves once, so there is one to take off.
         let _none = self.0.fetch_update(Relaxed, Relaxed, |running| running.checked_sub(1));

@@ -22,6 +22,12 @@ impl Rate {
         Self { step: if value == 0 { 0 } else { WINDOW / i64::from(value.min(HIGHEST)) } }
     }
 
+    /// Whether there is one at the moment `now`, in milliseconds.
+    pub(super) fn has_room(self, paid_until: &AtomicI64, now_ms: i64) -> bool {
+        let now = now_ms.saturating_mul(1_000_000);
+        self.step == 0 || paid_until.load(Relaxed).clamp(now, now.saturating_add(WINDOW)) - now <= WINDOW - self.step
+    }
+
     /// Takes one at the moment `now`, in milliseconds; or says how many milliseconds until there is one.
     ///
     /// Refusing writes nothing: a flood does not take the memory away from who reads beside it.
@@ -126,6 +132,7 @@ mod tests {
             for _ in 0..spent {
                 let _refused = rate.take(&cell, START);
             }
+            prop_assert_eq!(rate.has_room(&cell, START + pause), cell.load(Relaxed) <= (START + pause) * 1_000_000 + WINDOW - rate.step);
             if let Err(wait) = rate.take(&cell, START + pause) {
                 if wait > 1 {
                     prop_assert!(rate.take(&cell, START + pause + wait - 1).is_err());
