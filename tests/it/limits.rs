@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use anmei_mcp::{
+    outbound::{
+        http_client::{HttpClient, ProxyUse},
+        mcp_client::{Dialect, HttpTarget, Limits, McpClient, McpError},
+    },
+    secret::SecretText,
+};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -207,6 +214,34 @@ async fn in_a_batch_each_message_is_counted_and_refused_for_itself() {
     let answers = answer.json();
     let codes: Vec<_> = answers.as_array().unwrap().iter().map(|answer| answer["error"]["code"].as_i64()).collect();
     assert_eq!((answer.status.as_u16(), codes), (200, vec![None, None, Some(429)]), "{answers}");
+}
+
+#[tokio::test]
+async fn in_sessions_and_over_http_and_sse_the_refusal_comes_as_the_answer() {
+    let app = App::start(&[("mcp.sessions", "true")]).await;
+    let limits = ["call_per_minute=1", "list_per_minute=1", "other_per_minute=3"];
+    for (code, tool) in [HOMES[0], HOMES[1]] {
+        app.ok(&[&["limit", "set", code][..], &limits].concat());
+        let http = HttpClient::new(ProxyUse::Direct).unwrap();
+        let target = |last: &str| {
+            HttpTarget::new(&format!("{}/server/{code}/{last}", app.mcp_root()), Some(&SecretText::new(app.key(code)))).unwrap()
+        };
+        let mut client = match code {
+            "system_tools" => McpClient::over_sse(http, target("sse"), Limits::default()),
+            _ => McpClient::over_http(http, target("mcp"), Dialect::Handshake("2025-11-25"), Limits::default()),
+        };
+        client.connect().await.unwrap();
+        client.tools().await.unwrap();
+        client.call(tool, json!({})).await.unwrap();
+        for (limit, refused) in
+            [("list_per_minute", client.tools().await.unwrap_err()), ("call_per_minute", client.call(tool, json!({})).await.unwrap_err())]
+        {
+            let McpError::Rpc { code: 429, data: Some(data), .. } = &refused else { panic!("{code}: {refused:?}") };
+            assert_eq!((data["limit"].as_str(), data["value"].as_u64()), (Some(limit), Some(1)), "{code}");
+        }
+        client.request("ping", json!({})).await.unwrap();
+        client.close().await;
+    }
 }
 
 #[tokio::test]

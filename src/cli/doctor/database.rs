@@ -52,14 +52,16 @@ fn schema(report: &mut Report, found: &Checkup) -> bool {
     let (version, known) = (found.version, found.known);
     if version == known {
         report.add(Finding::ok("migrations", format!("schema version {version}, this program's")));
-    } else if version < known {
+        return true;
+    }
+    if version < known {
         let fix = "make a copy of the data directory, then start `anmei-mcp serve`: it brings the schema up to date";
         report.add(Finding::failed("migrations", format!("schema version {version}; this program's is {known}"), fix));
     } else {
         let fix = "run the newer anmei-mcp that wrote it, or restore a backup from before the upgrade";
         report.add(Finding::failed("migrations", format!("schema version {version}; this program knows up to {known}"), fix));
     }
-    version == known
+    false
 }
 
 fn soundness(report: &mut Report, found: &Checkup) -> bool {
