@@ -133,6 +133,30 @@ CREATE TRIGGER policy_account_added   AFTER INSERT ON accounts BEGIN UPDATE poli
 CREATE TRIGGER policy_account_changed AFTER UPDATE OF roles, tier, enabled, password_changed_at ON accounts BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 CREATE TRIGGER policy_account_removed AFTER DELETE ON accounts BEGIN UPDATE policy_revision SET revision = revision + 1; END;
 
+CREATE TABLE mcp_limits (
+    scope      TEXT    NOT NULL CHECK (scope IN ('group', 'key', 'tool')),              -- for each key of the group, for one key, or for one tool of the group by everybody together
+    group_id   TEXT    NOT NULL REFERENCES mcp_tool_groups (id) ON DELETE CASCADE,      -- the group
+    key_id     TEXT    REFERENCES mcp_keys (id) ON DELETE CASCADE,                      -- the key, for a limit of a key
+    tool_name  TEXT,                                                                    -- the tool, for a limit of a tool
+    kind       TEXT    NOT NULL CHECK (kind IN ('list_per_minute', 'call_per_minute', 'other_per_minute', 'concurrent_calls', 'calls_per_day')), -- what is limited
+    value      INTEGER NOT NULL CHECK (value BETWEEN 0 AND 60000000),                   -- to how much; 0 is no limit
+    updated_by TEXT    NOT NULL,                                                        -- who set it: cli, or an account
+    updated_at INTEGER NOT NULL,                                                        -- when
+    CHECK ((scope = 'key') = (key_id IS NOT NULL) AND (scope = 'tool') = (tool_name IS NOT NULL)),
+    CHECK (scope <> 'tool' OR kind IN ('call_per_minute', 'concurrent_calls'))
+) STRICT;
+CREATE UNIQUE INDEX mcp_limits_once ON mcp_limits (group_id, kind, coalesce(key_id, ''), coalesce(tool_name, ''));
+CREATE INDEX mcp_limits_by_key ON mcp_limits (key_id) WHERE key_id IS NOT NULL;
+CREATE TRIGGER policy_limit_added   AFTER INSERT ON mcp_limits BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_limit_changed AFTER UPDATE ON mcp_limits BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+CREATE TRIGGER policy_limit_removed AFTER DELETE ON mcp_limits BEGIN UPDATE policy_revision SET revision = revision + 1; END;
+
+CREATE TABLE mcp_day_counts (
+    principal TEXT    NOT NULL PRIMARY KEY, -- id of a key, or what a token stands for
+    day       INTEGER NOT NULL,             -- its latest day with a call: days since 1970-01-01 in the clinic's time
+    calls     INTEGER NOT NULL              -- calls on that day, written behind by up to a second
+) STRICT;
+
 CREATE TABLE system_settings (
     name       TEXT    NOT NULL PRIMARY KEY,              -- section.name, as `anmei-mcp settings list` shows it
     value      TEXT    NOT NULL CHECK (json_valid(value)), -- its value; a setting without a row has its default

@@ -47,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) target: SocketAddr,
     pub(crate) bytes: Vec<u8>,
     pub(crate) status: u16,
+    /// Another status that is in order, whatever comes with it.
+    pub(crate) also: Option<u16>,
     /// Bytes that the body must contain.
     pub(crate) marker: Vec<u8>,
     users: Users,
@@ -99,6 +101,12 @@ impl Request {
         self
     }
 
+    /// The same request, which this status answers as well.
+    pub(crate) fn or(mut self, status: u16) -> Self {
+        self.also = Some(status);
+        self
+    }
+
     fn post(target: SocketAddr, path: &str, headers: &str, body: &str) -> Result<Self> {
         let length = body.len();
         let text = format!(
@@ -107,7 +115,7 @@ impl Request {
         );
         let bytes = text.into_bytes();
         let digits_at = find(&bytes, ID).context("the request names a user")? + 4;
-        Ok(Self { target, bytes, status: 0, marker: Vec::new(), users: Users::Known, digits_at, marker_digits_at: None })
+        Ok(Self { target, bytes, status: 0, also: None, marker: Vec::new(), users: Users::Known, digits_at, marker_digits_at: None })
     }
 
     /// Asks for another user; `random` is the caller's xorshift state.

@@ -4,12 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::data_dir::{DataDir, DataDirError};
+use super::{
+    data_dir::{DataDir, DataDirError},
+    limits::BySettings,
+};
 use crate::{
     clock::SharedClock,
     config::{Bodies, Config},
     dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder, TaskSettings},
-    gate::{Gate, accounts::Accounts, oauth::tokens::Tokens},
+    gate::{Gate, accounts::Accounts, limits::Limiter, oauth::tokens::Tokens},
     secret::{MasterKey, MasterKeyError, NoRandomness, SealError},
     settings::Book,
     store::{OpenError, Store, StoreError},
@@ -88,7 +91,8 @@ impl Core {
         check_master_key(&store, &master).await?;
         let master = Arc::new(master);
         let settings = Book::new(store.clone(), Arc::clone(&master), Arc::clone(&clock));
-        let gate = Gate::new(store.clone(), Arc::clone(&clock)).with_failed_attempts(config.keys.failed_attempts);
+        let limiter = Limiter::new(Arc::new(BySettings(settings.clone())));
+        let gate = Gate::new(store.clone(), Arc::clone(&clock)).with_failed_attempts(config.keys.failed_attempts).with_limits(limiter);
         let tokens = Arc::new(Tokens::new(store.clone()));
         let gate = if config.oauth.enabled { gate.with_tokens(Arc::clone(&tokens) as _) } else { gate };
         let gate = Arc::new(gate);
@@ -124,6 +128,9 @@ impl Core {
         }
         if let Err(error) = self.tokens.flush_uses().await {
             tracing::error!(%error, "the last uses of tokens could not be written");
+        }
+        if let Err(error) = self.gate.flush_days().await {
+            tracing::error!(%error, "the last calls of the day could not be written");
         }
         self.store.close().await;
     }

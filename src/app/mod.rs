@@ -9,6 +9,7 @@ mod data_dir;
 mod first_start;
 mod housekeeping;
 mod keys;
+mod limits;
 mod listeners;
 mod live;
 mod oauth;

@@ -11,7 +11,7 @@ use super::{
     automation::{self, Shared},
     core::{Core, StartError},
     data_dir::{DataDir, RunFile},
-    keys,
+    keys, limits,
     listeners::Listeners,
 };
 use crate::{
@@ -68,6 +68,7 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     automation::start(&core, shared, &stop, &tasks)?;
     listeners.serve(&core, &routes, &stop, &tasks);
     tasks.spawn(keys::keep(core.clone(), stop.clone()));
+    tasks.spawn(limits::keep(core.clone(), stop.clone()));
     core.dir.write_run_file(&addresses)?;
     tracing::info!(mcp = addresses.mcp, hook = addresses.hook, live = addresses.live, database = %core.store.path().display(), "ready");
     Ok(Daemon { addresses, hook_key, hook_key_is_new, core, stop, tasks, _lock: lock })

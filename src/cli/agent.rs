@@ -288,8 +288,7 @@ async fn check(core: &Core, name: &str) -> anyhow::Result<()> {
             source(&agent, field)
         ))?;
     }
-    let missing: Vec<&str> =
-        inputs.iter().filter(|field| field.required && !is_given(&agent, field)).map(|field| field.variable.as_str()).collect();
+    let missing = missing_inputs(&agent, &inputs);
     if missing.is_empty() {
         return output::say("every required input is given");
     }
@@ -299,6 +298,11 @@ async fn check(core: &Core, name: &str) -> anyhow::Result<()> {
         FACTS.join(", ")
     );
     Err(Fault::new(exit::FAILURE, fault).into())
+}
+
+/// Required inputs of the app that nothing is mapped to.
+pub(in crate::cli) fn missing_inputs<'a>(agent: &Agent, inputs: &'a [InputField]) -> Vec<&'a str> {
+    inputs.iter().filter(|field| field.required && !is_given(agent, field)).map(|field| field.variable.as_str()).collect()
 }
 
 fn is_given(agent: &Agent, field: &InputField) -> bool {

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod end;
+pub(super) mod open;
 mod pick;
 mod rotate;
 mod usage;

@@ -9,6 +9,7 @@ mod claim;
 pub mod config;
 mod connect;
 mod demo;
+mod doctor;
 mod drill;
 mod event;
 pub mod generate;
@@ -16,6 +17,7 @@ mod group;
 pub mod import;
 mod job;
 mod key;
+mod limit;
 mod live;
 mod oauth;
 mod output;
@@ -114,6 +116,9 @@ enum Command {
     /// OAuth: clients that ask for access, and what they were granted
     #[command(subcommand)]
     Oauth(oauth::OauthCommand),
+    /// How much each key and tool may be asked
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
     /// Tools: what they are, who offers them, and calling one
     #[command(subcommand)]
     Tool(tool::ToolCommand),
@@ -145,6 +150,8 @@ enum Command {
     /// What the automation says and does: changed while the daemon runs
     #[command(subcommand)]
     Settings(settings::SettingsCommand),
+    /// Is everything as it should be, and if not, what puts it right
+    Doctor(doctor::DoctorArgs),
     /// Reads users, customers, services and more from CSV or JSONL
     Import(import::ImportArgs),
     /// Checks or shows the configuration
@@ -199,6 +206,7 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Register(args) => register::register(&args, common.load(Logs::Warnings)?).await,
         Command::Job(job::JobCommand::Verify(args)) => job::verify(&args, &common.load(Logs::Warnings)?.config, clock().now_ms()),
         Command::Drill(command) => drill::run(command).await,
+        Command::Doctor(args) => doctor::doctor(&args, &common).await,
         command => {
             let core = Core::open(common.load(Logs::Warnings)?.config, clock()).await?;
             core.start_recording();
@@ -218,6 +226,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
     match command {
         Command::Group(command) => group::run(command, core).await,
         Command::Key(command) => key::run(command, core).await,
+        Command::Limit(command) => limit::run(command, core).await,
         Command::Audit(command) => audit::run(command, core).await,
         Command::Account(command) => account::run(command, core).await,
         Command::Oauth(command) => oauth::run(command, core).await,
@@ -237,6 +246,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         | Command::Connect(_)
         | Command::Demo(_)
         | Command::Drill(_)
+        | Command::Doctor(_)
         | Command::Register(_)
         | Command::Config(_)
         | Command::Generate(_) => Err(Fault::new(exit::FAILURE, "this verb does not work on an open database").into()),

@@ -249,6 +249,7 @@ async fn call(core: &Core, args: &CallArgs) -> anyhow::Result<u8> {
         }
         Outcome::Failed(text) => Err(Fault::new(exit::FAILURE, text).into()),
         Outcome::UnknownTool(text) => Err(Fault::new(exit::NOT_FOUND, text).into()),
+        Outcome::Limited(exceeded) => Err(Fault::new(exit::FAILURE, exceeded.to_string()).into()),
         Outcome::Noted(..) => Err(Fault::new(exit::FAILURE, "an answer has one note").into()),
     }
 }

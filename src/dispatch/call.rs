@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use super::{
-    Recorder, arguments,
+    Recorder, admit, arguments,
     catalogue::{Catalogue, Offer},
     confined::Confined,
     record::Entry,
@@ -26,6 +26,7 @@ use crate::{
     clock::SharedClock,
     gate::{
         Caller, Refusal,
+        limits::{Exceeded, Running},
         oauth::{challenge::Challenges, scope},
     },
     store::Store,
@@ -89,6 +90,8 @@ pub enum Outcome {
     Failed(String),
     /// The group offers no such tool; the text names what it offers.
     UnknownTool(String),
+    /// A limit is reached; nothing was done.
+    Limited(Box<Exceeded>),
     /// One of the others, with what the caller should know about its list.
     Noted(Box<Outcome>, Box<Note>),
 }
@@ -104,8 +107,9 @@ impl Outcome {
 
     pub(super) fn noted(self, note: Option<Note>) -> Self {
         match note {
-            Some(note) => Self::Noted(Box::new(self), Box::new(note)),
-            None => self,
+            // Of a limit there is nothing more to say.
+            Some(note) if !matches!(self, Self::Limited(_)) => Self::Noted(Box::new(self), Box::new(note)),
+            _ => self,
         }
     }
 }
@@ -116,6 +120,7 @@ struct Work<'a> {
     called: &'a str,
     arguments: Option<Map<String, Value>>,
     progress: &'a dyn Progress,
+    counted: Option<&'a Running<'a>>,
 }
 
 /// The outcome's name in the call log, and the result or what the model is told instead.
@@ -136,7 +141,7 @@ pub struct Dispatch {
     pub(super) store: Store,
     pub(super) clock: SharedClock,
     pub(super) tasks: Tasks,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
     running: Semaphore,
 }
 
@@ -180,9 +185,13 @@ impl Dispatch {
         let Call { caller, tool: called, arguments, client, progress } = call;
         let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), called, client);
         entry.group(Some(&caller.group.group.id), caller.key_id());
+        let counted = match admit::counted(caller, entry.began()) {
+            Ok(counted) => counted,
+            Err(exceeded) => return admit::limited(entry, exceeded).await,
+        };
         entry.request(arguments.as_ref());
         let offers = self.catalogue.offers(caller);
-        let work = Work { caller, called, arguments, progress };
+        let work = Work { caller, called, arguments, progress, counted: counted.as_ref() };
         if let Some(offer) = offers.find(called) {
             return self.call_offered(offer, work, entry).await;
         }
@@ -212,6 +221,13 @@ impl Dispatch {
             entry.finish("refused", None, Some(&text)).await;
             return Outcome::Failed(text);
         }
+        let _place = match offer.place(entry.began()) {
+            Ok(place) => place,
+            Err(exceeded) => {
+                work.counted.into_iter().for_each(Running::uncount);
+                return admit::limited(entry, exceeded).await;
+            }
+        };
         let mut note = None;
         let (outcome, result) = match arguments::prepare(&offer.known, work.arguments) {
             Ok(arguments) => self.run_about(offer, arguments, (work.caller, work.progress), &mut entry).await,

@@ -16,7 +16,10 @@ use serde_json::{Map, Value};
 
 use super::stale::Before;
 use crate::{
-    gate::{Caller, GroupPolicy},
+    gate::{
+        Caller, GroupPolicy,
+        limits::{Exceeded, ToolAllowance, ToolRunning},
+    },
     store::policy::{Group, ToolPolicy},
 };
 
@@ -51,6 +54,15 @@ pub struct Offer {
     pub timeout: Duration,
     /// The group's configuration of the tool.
     pub config: Map<String, Value>,
+    /// What may be asked of it by everybody together.
+    pub limits: Option<Arc<ToolAllowance>>,
+}
+
+impl Offer {
+    /// Takes a place for one call; it is given back when the guard is dropped.
+    pub(super) fn place(&self, now: i64) -> Result<Option<ToolRunning<'_>>, Exceeded> {
+        self.limits.as_ref().map(|limits| limits.call(now)).transpose()
+    }
 }
 
 /// A name that old clients call.
@@ -77,7 +89,7 @@ pub struct Offers {
 impl Offers {
     fn build(known: &HashMap<&'static str, Arc<Known>>, policy: &GroupPolicy) -> Self {
         let enabled = policy.tools.iter().filter(|tool| tool.enabled);
-        let list: Vec<_> = enabled.filter_map(|tool| offer(known, tool)).filter(|offer| offer.known.fits(&policy.group)).collect();
+        let list: Vec<_> = enabled.filter_map(|tool| offer(known, policy, tool)).filter(|offer| offer.known.fits(&policy.group)).collect();
         let by_name = list.iter().enumerate().map(|(at, offer)| (offer.known.tool.name(), at)).collect();
         let renamed = renamed(&list, policy);
         Self { list, by_name, renamed, derived: OnceLock::new() }
@@ -127,13 +139,14 @@ fn renamed(list: &[Arc<Offer>], policy: &GroupPolicy) -> HashMap<String, Renamed
     of_product.chain(of_group).collect()
 }
 
-fn offer(known: &HashMap<&'static str, Arc<Known>>, policy: &ToolPolicy) -> Option<Arc<Offer>> {
+fn offer(known: &HashMap<&'static str, Arc<Known>>, group: &GroupPolicy, policy: &ToolPolicy) -> Option<Arc<Offer>> {
     // A row whose tool this binary does not have is kept for the binary that has it, and not offered.
     let known = known.get(policy.tool_name.as_str())?;
     Some(Arc::new(Offer {
         description: policy.description.clone().unwrap_or_else(|| known.tool.definition.about.description.to_owned()),
         timeout: Duration::from_secs(policy.timeout_seconds.into()),
         config: policy.config_data.clone(),
+        limits: group.limits.tool(&policy.tool_name).cloned(),
         known: Arc::clone(known),
     }))
 }

@@ -6,11 +6,13 @@
 //! subject     a subject's id becomes the user's for the tool, and the subject's again in the answer
 //! confined    the records of a call that may see one person only
 //! call        timeout, cancellation, panic: each ends one call, and says so
+//! admit       the limits, where they meet requests
 //! record      one row in the call log, whatever happened
 //! stale       callers who work from an old list: told what changed, and counted
 //! tasks       calls that outlive their request
 //! ```
 
+mod admit;
 pub mod arguments;
 mod call;
 mod catalogue;

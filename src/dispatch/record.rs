@@ -205,6 +205,11 @@ impl Entry {
         Self { recorder: recorder.clone(), started: Instant::now(), row: Some(row) }
     }
 
+    /// When the call arrived, in milliseconds.
+    pub(super) fn began(&self) -> i64 {
+        self.row.as_ref().map_or(0, |row| row.created_at)
+    }
+
     pub(super) fn group(&mut self, group_id: Option<&str>, key_id: Option<&str>) {
         if let Some(row) = &mut self.row {
             row.group_id = group_id.map(str::to_owned);

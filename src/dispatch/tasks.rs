@@ -87,6 +87,9 @@ pub enum NoTask {
     /// The caller has as many as it may have.
     #[error("the caller has as many tasks as it may have")]
     Full,
+    /// A limit is reached: the call itself is answered with it.
+    #[error("a limit of the caller or of the tool is reached")]
+    Limited,
     /// The row could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -162,6 +165,9 @@ impl Dispatch {
     async fn keep(&self, call: &LongCall) -> Result<TaskView, NoTask> {
         let id = format!("task_{}", random_text(random_bytes::<24>()?));
         let (now, limit) = (self.clock.now_ms(), self.limit_of(call));
+        if !self.has_room(&call.caller, &call.tool, now) {
+            return Err(NoTask::Limited);
+        }
         let ttl = ms(self.tasks.settings.ttl.max(limit * 2));
         let new = NewTask {
             id: id.clone(),
@@ -286,6 +292,7 @@ fn settled(outcome: Outcome) -> Settled {
     match outcome {
         Outcome::Answer(json) => Settled { state: TaskState::Completed, answer: Some(json), failure: None, note },
         Outcome::UnknownTool(text) => Settled { state: TaskState::Failed, answer: None, failure: Some(text), note },
+        Outcome::Limited(exceeded) => Settled { state: TaskState::Failed, answer: None, failure: Some(exceeded.to_string()), note },
         Outcome::Failed(text) => Settled { state: TaskState::Completed, answer: None, failure: Some(text), note },
         // `and_note` took it apart.
         Outcome::Noted(..) => Settled { state: TaskState::Failed, answer: None, failure: None, note },

@@ -13,6 +13,7 @@ use super::{
     caller::{Caller, Credential},
     keys::{self, Malformed},
     lifetime::Standing,
+    limits::{Allowance, Limiter},
     policy::{GroupPolicy, KnownKey, Policy, PolicyWatch},
     refusal::{Ended, Refusal},
     token::TokenCheck,
@@ -79,6 +80,13 @@ impl Gate {
         self
     }
 
+    /// The same gate, with limits.
+    #[must_use]
+    pub fn with_limits(mut self, limiter: Limiter) -> Self {
+        self.policy = self.policy.with_limiter(limiter);
+        self
+    }
+
     /// The policy in force.
     pub fn policy(&self) -> &PolicyWatch {
         &self.policy
@@ -105,7 +113,7 @@ impl Gate {
     pub fn admit_local(&self, code: &str) -> Result<Caller, Refusal> {
         let policy = self.policy.current()?;
         let group = policy.group(code).ok_or(Refusal::UnknownCode)?;
-        admitted(&policy, group, None, Credential::Local)
+        admitted(&policy, group, None, (Credential::Local, None))
     }
 
     /// The same caller in its group as it stands now; nothing once the key, the token or the group no longer lets it in.
@@ -115,7 +123,9 @@ impl Gate {
         let policy = self.policy.current()?;
         let group = policy.group_by_id(&caller.group.group.id).filter(|policy| policy.group.enabled);
         let Some(group) = group.filter(|_| self.holds(&policy, &caller.credential)) else { return Ok(None) };
-        Ok(Some(Caller { group: Arc::clone(group), revision: policy.revision, credential: caller.credential.clone() }))
+        let credential = caller.credential.clone();
+        let allowance = self.allowance(&policy, group, &credential);
+        Ok(Some(Caller { group: Arc::clone(group), revision: policy.revision, credential, allowance }))
     }
 
     /// Whether the caller may cease to be let in without a change of the policy: by the clock, or where tokens are kept.
@@ -133,6 +143,15 @@ impl Gate {
     /// Whether the caller would be let in again. While the database does not answer nobody is cut off.
     pub fn still_admits(&self, caller: &Caller) -> bool {
         self.renew(caller).map_or(true, |renewed| renewed.is_some())
+    }
+
+    /// How much a credential may ask by the policy as it stands now.
+    fn allowance(&self, policy: &Policy, group: &GroupPolicy, credential: &Credential) -> Option<Arc<Allowance>> {
+        match credential {
+            Credential::Local => None,
+            Credential::Key { id } => policy.key_by_id(id).map(|known| Arc::clone(&known.allowance)),
+            Credential::Token(grant) => Some(self.policy.limiter().allowance(&grant.principal, &group.limits, None)),
+        }
     }
 
     fn holds(&self, policy: &Policy, credential: &Credential) -> bool {
@@ -172,7 +191,8 @@ impl Gate {
                 return Err(ended(known, standing));
             }
         };
-        let caller = admitted(&policy, &known.group, presented.code, Credential::Key { id: Arc::clone(&known.id) })?;
+        let credential = (Credential::Key { id: Arc::clone(&known.id) }, Some(Arc::clone(&known.allowance)));
+        let caller = admitted(&policy, &known.group, presented.code, credential)?;
         self.uses.note(&known.id, seen(met));
         Ok(caller)
     }
@@ -182,7 +202,8 @@ impl Gate {
         let grant = tokens.check(text, presented, &policy, self.clock.now_ms()).await?;
         // A token outlives its group by no request.
         let group = policy.group_by_id(&grant.group_id).ok_or(Refusal::BadKey)?;
-        admitted(&policy, group, presented.code, Credential::Token(Arc::new(grant)))
+        let allowance = self.policy.limiter().allowance(&grant.principal, &group.limits, None);
+        admitted(&policy, group, presented.code, (Credential::Token(Arc::new(grant)), Some(allowance)))
     }
 
     /// An attempt that failed; too many of them are told to wait.
@@ -196,6 +217,11 @@ impl Gate {
                 Refusal::Throttled { retry_after }
             }
         }
+    }
+
+    /// Writes down how many calls were made on this day.
+    pub async fn flush_days(&self) -> Result<(), StoreError> {
+        self.policy.limiter().write_down(&self.store, self.clock.now_ms()).await
     }
 
     /// Writes down who used keys.
@@ -213,7 +239,12 @@ impl Gate {
 }
 
 /// What holds for every credential: the group of the URL, and one that is switched on.
-fn admitted(policy: &Policy, group: &Arc<GroupPolicy>, code: Option<&str>, credential: Credential) -> Result<Caller, Refusal> {
+fn admitted(
+    policy: &Policy,
+    group: &Arc<GroupPolicy>,
+    code: Option<&str>,
+    (credential, allowance): (Credential, Option<Arc<Allowance>>),
+) -> Result<Caller, Refusal> {
     let row = &group.group;
     if let Some(code) = code
         && code != row.server_code
@@ -224,7 +255,7 @@ fn admitted(policy: &Policy, group: &Arc<GroupPolicy>, code: Option<&str>, crede
     if !row.enabled {
         return Err(Refusal::Disabled { code: row.server_code.clone(), group_id: row.id.clone() });
     }
-    Ok(Caller { group: Arc::clone(group), revision: policy.revision, credential })
+    Ok(Caller { group: Arc::clone(group), revision: policy.revision, credential, allowance })
 }
 
 fn ended(known: &KnownKey, standing: Standing) -> Refusal {

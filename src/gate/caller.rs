@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{policy::GroupPolicy, token::Grant};
+use super::{limits::Allowance, policy::GroupPolicy, token::Grant};
 
 /// By what somebody was let in.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Caller {
     pub revision: i64,
     /// By what.
     pub credential: Credential,
+    /// How much may be asked; people at the machine itself have no limit of their own.
+    pub allowance: Option<Arc<Allowance>>,
 }
 
 impl Caller {

@@ -8,6 +8,7 @@
 //! caller     somebody who was let in, and by what
 //! keys       how keys are written, made and shown
 //! lifetime   how a key stands at a moment
+//! limits     how much a caller may ask
 //! token      what is asked about a bearer that is no key
 //! refusal    what is said to whom
 //! attempts   failed attempts, counted per address
@@ -26,6 +27,7 @@ mod attempts;
 mod caller;
 pub mod keys;
 pub mod lifetime;
+pub mod limits;
 pub mod oauth;
 pub mod origins;
 mod policy;

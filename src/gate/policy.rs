@@ -10,7 +10,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::lifetime::Lifetime;
+use super::{
+    lifetime::Lifetime,
+    limits::{Allowance, GroupLimits, Limiter},
+};
 use crate::store::{
     Store, StoreError,
     keys::Key,
@@ -27,6 +30,8 @@ pub struct GroupPolicy {
     pub tools: Vec<ToolPolicy>,
     /// Names that old clients call.
     pub aliases: Vec<ToolAlias>,
+    /// How much may be asked of it.
+    pub limits: GroupLimits,
 }
 
 /// What a presented key stands for.
@@ -37,6 +42,7 @@ pub(super) struct KnownKey {
     pub(super) hash: [u8; 32],
     pub(super) group: Arc<GroupPolicy>,
     pub(super) life: Lifetime,
+    pub(super) allowance: Arc<Allowance>,
 }
 
 /// Groups, keys and tools at one revision.
@@ -52,25 +58,18 @@ pub struct Policy {
 }
 
 impl Policy {
-    fn build(rows: PolicyRows) -> Self {
-        let mut tools: HashMap<String, Vec<ToolPolicy>> = HashMap::new();
-        for tool in rows.tools {
-            tools.entry(tool.group_id.clone()).or_default().push(tool);
-        }
-        let mut aliases: HashMap<String, Vec<ToolAlias>> = HashMap::new();
-        for alias in rows.aliases {
-            aliases.entry(alias.group_id.clone()).or_default().push(alias);
-        }
-        let groups: Vec<_> = rows
-            .groups
-            .into_iter()
-            .map(|group| {
-                let (tools, aliases) = (tools.remove(&group.id).unwrap_or_default(), aliases.remove(&group.id).unwrap_or_default());
-                Arc::new(GroupPolicy { group, tools, aliases })
-            })
-            .collect();
+    fn build(rows: PolicyRows, limiter: &Limiter) -> Self {
+        let (mut tools, mut aliases) = (by_group(rows.tools, |tool| &tool.group_id), by_group(rows.aliases, |alias| &alias.group_id));
+        let mut limits = by_group(rows.limits, |limit| &limit.group_id);
+        let standard = limiter.standard();
+        let group_policy = |group: Group| {
+            let (tools, aliases) = (tools.remove(&group.id).unwrap_or_default(), aliases.remove(&group.id).unwrap_or_default());
+            let limits = GroupLimits::build(limiter, standard, (&group, &tools), limits.remove(&group.id).unwrap_or_default());
+            Arc::new(GroupPolicy { group, tools, aliases, limits })
+        };
+        let groups: Vec<_> = rows.groups.into_iter().map(group_policy).collect();
         let by_id: HashMap<&str, &Arc<GroupPolicy>> = groups.iter().map(|g| (g.group.id.as_str(), g)).collect();
-        let by_hash: HashMap<_, _> = rows.keys.into_iter().filter_map(|key| known(key, &by_id)).collect();
+        let by_hash: HashMap<_, _> = rows.keys.into_iter().filter_map(|key| known(key, &by_id, limiter)).collect();
         let hash_of = by_hash.iter().map(|(hash, known)| (Arc::clone(&known.id), *hash)).collect();
         let by_code = groups.iter().map(|g| (g.group.server_code.clone(), Arc::clone(g))).collect();
         let enabled = groups.iter().filter(|policy| policy.group.enabled).flat_map(|policy| &policy.tools);
@@ -107,10 +106,21 @@ impl Policy {
     }
 }
 
-fn known(key: Key, groups: &HashMap<&str, &Arc<GroupPolicy>>) -> Option<([u8; 32], KnownKey)> {
+/// Rows by the id of their group.
+fn by_group<T>(rows: Vec<T>, group_id: impl Fn(&T) -> &String) -> HashMap<String, Vec<T>> {
+    let mut groups: HashMap<String, Vec<T>> = HashMap::new();
+    for row in rows {
+        groups.entry(group_id(&row).clone()).or_default().push(row);
+    }
+    groups
+}
+
+fn known(key: Key, groups: &HashMap<&str, &Arc<GroupPolicy>>, limiter: &Limiter) -> Option<([u8; 32], KnownKey)> {
     let group = Arc::clone(groups.get(key.group_id.as_str())?);
     let life = Lifetime::from(&key);
-    let known = KnownKey { id: key.id.into(), name: key.name, hash: key.hash, group, life };
+    let id: Arc<str> = key.id.into();
+    let allowance = limiter.allowance(&id, &group.limits, Some(&id));
+    let known = KnownKey { id, name: key.name, hash: key.hash, group, life, allowance };
     Some((key.hash, known))
 }
 
@@ -119,13 +129,25 @@ fn known(key: Key, groups: &HashMap<&str, &Arc<GroupPolicy>>) -> Option<([u8; 32
 pub struct PolicyWatch {
     store: Store,
     current: ArcSwap<Policy>,
+    limiter: Limiter,
 }
 
 impl PolicyWatch {
     /// Watches the policy of `store`.
     pub fn new(store: Store) -> Self {
         // Revision 0 is before the first one: the first request loads.
-        Self { store, current: ArcSwap::default() }
+        Self { store, current: ArcSwap::default(), limiter: Limiter::default() }
+    }
+
+    /// The same, with limits.
+    pub(super) fn with_limiter(mut self, limiter: Limiter) -> Self {
+        self.limiter = limiter;
+        self
+    }
+
+    /// What was used, and by what it is measured.
+    pub(super) fn limiter(&self) -> &Limiter {
+        &self.limiter
     }
 
     /// The policy as it was when it was last asked for.
@@ -140,7 +162,10 @@ impl PolicyWatch {
         if held.revision == revision {
             return Ok(held);
         }
-        let fresh = Arc::new(Policy::build(self.store.policy()?));
+        if held.revision == 0 {
+            self.limiter.remember(&self.store)?;
+        }
+        let fresh = Arc::new(Policy::build(self.store.policy()?, &self.limiter));
         // Two requests may load at once; the older result must not replace the newer.
         self.current.rcu(|held| if held.revision < fresh.revision { Arc::clone(&fresh) } else { Arc::clone(held) });
         Ok(fresh)

@@ -14,7 +14,10 @@ use serde_json::{
 };
 
 use super::envelope::Meta;
-use crate::gate::{Caller, Refusal};
+use crate::gate::{
+    Caller, Refusal,
+    limits::{CODE, Exceeded},
+};
 
 /// Who asks, and how.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +52,27 @@ pub enum CallAnswer {
         /// Its text.
         message: String,
     },
+    /// A limit is reached; nothing was done.
+    Busy(Box<Busy>),
+}
+
+/// A limit that is reached: what the caller is told, and when to come again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Busy {
+    /// The JSON-RPC code.
+    pub code: i32,
+    /// Which limit, and what to do.
+    pub message: String,
+    /// The same for programs.
+    pub data: Value,
+    /// Seconds until there is room.
+    pub retry_after: u64,
+}
+
+impl From<&Exceeded> for Busy {
+    fn from(exceeded: &Exceeded) -> Self {
+        Self { code: CODE, message: exceeded.to_string(), data: exceeded.data(), retry_after: exceeded.retry_after() }
+    }
 }
 
 /// A caller's tools, in rmcp's model and as the JSON text of an array.
@@ -104,6 +128,13 @@ pub trait Backend: Send + Sync + 'static {
     #[expect(unused_variables, reason = "this answer is the same for all")]
     fn lacks(&self, caller: &Caller, tool: &str) -> Option<Refusal> {
         None
+    }
+
+    /// Whether the caller may make one more request of `method`, which is not `tools/call`: that one's limits are kept
+    /// where it is done. Asked for every request, before a lane is taken.
+    #[expect(unused_variables, reason = "this answer is the same for all")]
+    fn admit(&self, caller: &Caller, headers: &HeaderMap, method: &str) -> impl Future<Output = Result<(), Box<Busy>>> + Send {
+        async { Ok(()) }
     }
 
     /// Hears of a request that was not let in.

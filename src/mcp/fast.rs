@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{
-    backend::{Asked, Backend, CallAnswer},
+    backend::{Asked, Backend, Busy, CallAnswer},
     envelope::{CallParams, Envelope, ListParams, Meta},
 };
 use crate::{
@@ -41,8 +41,11 @@ impl Era {
     }
 }
 
+/// What the lane answers with; the error is a limit that is reached.
+pub(super) type Answered = Result<Answer, Box<Busy>>;
+
 /// Answers the request, or steps aside.
-pub(super) async fn answer<B: Backend>(backend: &B, caller: &Caller, headers: &HeaderMap, message: &Envelope<'_>) -> Option<Answer> {
+pub(super) async fn answer<B: Backend>(backend: &B, caller: &Caller, headers: &HeaderMap, message: &Envelope<'_>) -> Option<Answered> {
     let id = message.id?;
     match message.method.as_deref()? {
         "tools/call" => {
@@ -59,7 +62,7 @@ pub(super) async fn answer<B: Backend>(backend: &B, caller: &Caller, headers: &H
             let params = message.params.map_or(Ok(ListParams::default()), |params| serde_json::from_str(params.get())).ok()?;
             let era = era(headers, params.meta.as_ref(), "tools/list", None)?;
             let listing = backend.list(&Asked { caller, headers, protocol: era.version(), meta: params.meta.as_ref() })?;
-            Some(list_answer(id, era, backend, &listing.json))
+            Some(Ok(list_answer(id, era, backend, &listing.json)))
         }
         _ => None,
     }
@@ -116,6 +119,8 @@ struct ErrorResponse<'a> {
 struct ErrorBody<'a> {
     code: i32,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
 }
 
 #[derive(Serialize)]
@@ -152,15 +157,16 @@ struct ListResult<'a> {
     tools: &'a RawValue,
 }
 
-fn call_answer<B: Backend>(id: &RawValue, era: Era, backend: &B, answer: &CallAnswer) -> Answer {
+fn call_answer<B: Backend>(id: &RawValue, era: Era, backend: &B, answer: &CallAnswer) -> Answered {
     let modern = era == Era::Modern;
     let (text, structured, is_error) = match answer {
         CallAnswer::Json(json) => (json, serde_json::from_str::<&RawValue>(json).ok(), false),
         CallAnswer::Failed(text) => (text, None, true),
-        CallAnswer::UnknownTool(text) => return error_answer(StatusCode::OK, Some(id), -32602, text),
-        CallAnswer::Error { code, message } => return error_answer(StatusCode::OK, Some(id), *code, message),
-        CallAnswer::Result(result) if modern => return respond(id, completed(result, backend.server_meta())),
-        CallAnswer::Result(result) | CallAnswer::Whole(result) => return respond(id, result),
+        CallAnswer::UnknownTool(text) => return Ok(error_answer(StatusCode::OK, Some(id), -32602, text)),
+        CallAnswer::Error { code, message } => return Ok(error_answer(StatusCode::OK, Some(id), *code, message)),
+        CallAnswer::Result(result) if modern => return Ok(respond(id, completed(result, backend.server_meta()))),
+        CallAnswer::Result(result) | CallAnswer::Whole(result) => return Ok(respond(id, result)),
+        CallAnswer::Busy(busy) => return Err(busy.clone()),
     };
     let result = CallResult {
         result_type: modern.then_some("complete"),
@@ -169,7 +175,7 @@ fn call_answer<B: Backend>(id: &RawValue, era: Era, backend: &B, answer: &CallAn
         is_error,
         meta: modern.then_some(backend.server_meta()),
     };
-    respond(id, result)
+    Ok(respond(id, result))
 }
 
 /// A result object with what 2026-07-28 wants in each.
@@ -201,8 +207,15 @@ fn respond<R: Serialize>(id: &RawValue, result: R) -> Answer {
 
 /// A JSON-RPC error.
 pub(super) fn error_answer(status: StatusCode, id: Option<&RawValue>, code: i32, message: &str) -> Answer {
-    let body = ErrorResponse { jsonrpc: "2.0", id, error: ErrorBody { code, message } };
+    let body = ErrorResponse { jsonrpc: "2.0", id, error: ErrorBody { code, message, data: None } };
     (status, serde_json::to_vec(&body).unwrap_or_default())
+}
+
+/// The JSON-RPC error of a limit.
+pub(super) fn busy_answer(id: Option<&RawValue>, busy: &Busy) -> Answer {
+    let error = ErrorBody { code: busy.code, message: &busy.message, data: Some(&busy.data) };
+    let body = ErrorResponse { jsonrpc: "2.0", id, error };
+    (StatusCode::TOO_MANY_REQUESTS, serde_json::to_vec(&body).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ use rmcp::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{envelope::client_text, fast, listing, progress::Notifier, result::call_result, tasks, watch::ListWatch};
+use super::{envelope::client_text, fast, lanes::Limited, listing, progress::Notifier, result::call_result, tasks, watch::ListWatch};
 use crate::{
-    dispatch::{Call, Channel, Client, Dispatch, NobodyAsked, Progress},
+    dispatch::{Call, Channel, Client, Dispatch, NobodyAsked, Outcome, Progress},
     gate::{Caller, Gate},
 };
 
@@ -190,6 +190,11 @@ impl ServerHandler for Handler {
             outcome = self.dispatch.call(call) => outcome,
             () = ctx.ct.cancelled() => return Err(ErrorData::internal_error("the request was cancelled", None)),
         };
+        if let Outcome::Limited(exceeded) = &outcome {
+            // An error of rmcp has no status: the endpoint sets it.
+            let limited = ctx.extensions.get::<http::request::Parts>().and_then(|parts| parts.extensions.get::<Limited>());
+            limited.into_iter().for_each(|limited| limited.until(exceeded.retry_after()));
+        }
         Ok(call_result(outcome, meta)?.into())
     }
 

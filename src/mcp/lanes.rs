@@ -1,6 +1,6 @@
 //! From the bytes of a body to an answer: the message is read strictly, then a lane is taken.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     body::{Body, Bytes},
@@ -11,10 +11,10 @@ use http_body_util::BodyExt;
 use serde_json::value::RawValue;
 
 use super::{
-    backend::Backend,
+    backend::{Backend, Busy},
     endpoint::Endpoint,
     envelope::{CallParams, Envelope, Kind, Object, RpcError},
-    fast::{self, Answer, error_answer},
+    fast::{self, Answer, Answered, error_answer},
     intake,
     progress::AnswerOnly,
     sessions::Session,
@@ -63,11 +63,16 @@ async fn one<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, text: &str,
         Ok(read) => read,
         Err((error, id)) => return json(error_answer(StatusCode::BAD_REQUEST, id, error.code, &error.message)),
     };
+    if kind == Kind::Request
+        && let Err(busy) = admit(endpoint, &incoming, &message).await
+    {
+        return come_again(message.id, &busy);
+    }
     if endpoint.settings.fast_lane
         && kind == Kind::Request
         && let Some(answer) = fast(endpoint, &incoming, &message).await
     {
-        return json(answer);
+        return answer.map_or_else(|busy| come_again(message.id, &busy), json);
     }
     if kind == Kind::Answer && incoming.session.is_none() {
         let why = RpcError::invalid_request("this server sent no request that could be answered");
@@ -80,14 +85,44 @@ async fn one<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, text: &str,
     in_json_rpc(response, message.id).await
 }
 
+/// Whether the caller may ask one more thing; calls are counted where they are done.
+async fn admit<B: Backend>(endpoint: &Endpoint<B>, incoming: &Incoming, message: &Envelope<'_>) -> Result<(), Box<Busy>> {
+    match message.method.as_deref() {
+        Some("tools/call") | None => Ok(()),
+        Some(method) => endpoint.backend.admit(&incoming.caller, &incoming.parts.headers, method).await,
+    }
+}
+
+/// The answer of a limit that is reached.
+fn come_again(id: Option<&RawValue>, busy: &Busy) -> Response {
+    until_then(json(fast::busy_answer(id, busy)), busy.retry_after)
+}
+
+fn until_then(mut response: Response, seconds: u64) -> Response {
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// Where a handler behind rmcp says that it answered with a limit, and for how many seconds: its errors have no status.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Limited(Arc<OnceLock<u64>>);
+
+impl Limited {
+    pub(super) fn until(&self, seconds: u64) {
+        // Of two answers to one request the first counts.
+        let _said = self.0.set(seconds);
+    }
+}
+
 /// The fast lane. Within a session the client may cancel by the request's id; else it hangs up.
-async fn fast<B: Backend>(endpoint: &Endpoint<B>, incoming: &Incoming, message: &Envelope<'_>) -> Option<Answer> {
+async fn fast<B: Backend>(endpoint: &Endpoint<B>, incoming: &Incoming, message: &Envelope<'_>) -> Option<Answered> {
     let answer = fast::answer(&*endpoint.backend, &incoming.caller, &incoming.parts.headers, message);
     let (Some(session), Some(id)) = (&incoming.session, message.id) else { return answer.await };
     let (_active, ticket) = (session.enter(), session.running.begin(id));
     tokio::select! {
         answer = answer => answer,
-        () = ticket.cancelled.cancelled() => Some(error_answer(StatusCode::OK, Some(id), -32603, "the request was cancelled")),
+        () = ticket.cancelled.cancelled() => Some(Ok(error_answer(StatusCode::OK, Some(id), -32603, "the request was cancelled"))),
     }
 }
 
@@ -114,7 +149,9 @@ async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, me
     }
     // rmcp insists on both types; a client that names fewer (or none) is answered all the same.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    match (&endpoint.sessions, session) {
+    let limited = Limited::default();
+    parts.extensions.insert(limited.clone());
+    let response = match (&endpoint.sessions, session) {
         (Some(sessions), Some(session)) => {
             session.running.hear(message);
             sessions.pass(&session, message.id, parts, body).await
@@ -124,6 +161,10 @@ async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, me
             let request = http::Request::from_parts(parts, http_body_util::Full::new(body));
             endpoint.service.handle(request).await.map(Body::new)
         }
+    };
+    match limited.0.get() {
+        Some(seconds) => until_then(response, *seconds),
+        None => response,
     }
 }
 

@@ -49,7 +49,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use backend::{Asked, Backend, CallAnswer, ListChanges, Listing};
+pub use backend::{Asked, Backend, Busy, CallAnswer, ListChanges, Listing};
 pub use endpoint::{Endpoint, EndpointSettings, router};
 pub use envelope::Meta;
 pub use handler::ServerSettings;

@@ -10,7 +10,7 @@ use serde_json::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    backend::{Asked, Backend, CallAnswer, ListChanges, Listing},
+    backend::{Asked, Backend, Busy, CallAnswer, ListChanges, Listing},
     envelope::{ClientInfo, Meta},
     fast::{MODERN, http_client},
     handler::{Handler, Scope, ServerSettings},
@@ -19,7 +19,7 @@ use super::{
     watch::ListWatch,
 };
 use crate::{
-    dispatch::{Call, Dispatch, NobodyAsked, Outcome},
+    dispatch::{Call, Client, Dispatch, NobodyAsked, Outcome},
     gate::{Caller, Gate, Refusal},
 };
 
@@ -65,6 +65,12 @@ impl Product {
     }
 }
 
+/// The client of a request of which only the headers are read.
+fn client_of(headers: &HeaderMap) -> Client {
+    let version = headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    http_client(headers, &version.chars().take(20).collect::<String>(), None)
+}
+
 impl Backend for Product {
     type Handler = Handler;
 
@@ -99,6 +105,7 @@ impl Backend for Product {
             Outcome::Answer(json) => CallAnswer::Json(json),
             Outcome::Failed(text) => CallAnswer::Failed(text),
             Outcome::UnknownTool(text) => CallAnswer::UnknownTool(text),
+            Outcome::Limited(exceeded) => CallAnswer::Busy(Box::new(Busy::from(&*exceeded))),
             noted @ Outcome::Noted(..) => self.in_full(noted, asked.protocol),
         }
     }
@@ -107,10 +114,13 @@ impl Backend for Product {
         self.dispatch.lacks(caller, tool)
     }
 
+    async fn admit(&self, caller: &Caller, headers: &HeaderMap, method: &str) -> Result<(), Box<Busy>> {
+        let admitted = self.dispatch.admit(caller, method, || client_of(headers)).await;
+        admitted.map_err(|exceeded| Box::new(Busy::from(&*exceeded)))
+    }
+
     async fn refused(&self, refusal: &Refusal, headers: &HeaderMap) {
-        let version = headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let client = http_client(headers, &version.chars().take(20).collect::<String>(), None);
-        self.dispatch.refused(refusal, "", client).await;
+        self.dispatch.refused(refusal, "", client_of(headers)).await;
     }
 
     fn changes(&self, caller: &Caller) -> Option<ListChanges> {

@@ -5,10 +5,11 @@
 
 use rmcp::{
     ErrorData,
-    model::{CallToolResult, ContentBlock, MetaObject},
+    model::{CallToolResult, ContentBlock, ErrorCode, MetaObject},
 };
 use serde_json::Value;
 
+use super::backend::Busy;
 use crate::dispatch::{Note, Outcome};
 
 /// Where `_meta` says what is old about the caller's list.
@@ -26,6 +27,10 @@ pub(super) fn call_result(outcome: Outcome, meta: Option<MetaObject>) -> Result<
         }
         Outcome::Failed(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
         Outcome::UnknownTool(text) => return Err(ErrorData::invalid_params(text, None)),
+        Outcome::Limited(exceeded) => {
+            let busy = Busy::from(&*exceeded);
+            return Err(ErrorData::new(ErrorCode(busy.code), busy.message, Some(busy.data)));
+        }
         Outcome::Noted(..) => return Err(ErrorData::internal_error("a result has one note", None)),
     };
     let mut meta = meta;

@@ -66,7 +66,7 @@ impl TryFrom<&WorkingHours> for Hours {
         if days.is_empty() {
             return Err(HoursError::NoDays);
         }
-        let offset = offset(&hours.utc_offset).ok_or_else(|| HoursError::Offset(hours.utc_offset.clone()))?;
+        let offset = utc_offset_ms(&hours.utc_offset).ok_or_else(|| HoursError::Offset(hours.utc_offset.clone()))?;
         Ok(Self { shift: offset - from + EPOCH_WEEKDAY * DAY, length: if from < to { to - from } else { to - from + DAY }, days })
     }
 }
@@ -140,7 +140,7 @@ fn time_of_day(text: &str) -> Option<i64> {
 }
 
 /// `+HH:MM`, `-HH:MM` or `Z`, in milliseconds.
-fn offset(text: &str) -> Option<i64> {
+pub fn utc_offset_ms(text: &str) -> Option<i64> {
     if text == "Z" {
         return Some(0);
     }

@@ -29,5 +29,5 @@ pub use definitions::{as_json, as_typed, definition, definitions, kind_text};
 pub use manual::manual;
 pub use values::{
     Alerts, Assignment, AssignmentRule, Breaker, Channel, Conversation, Escalation, EscalationLevel, EscalationTarget, Events, Intake,
-    LateAnswer, Live, Notice, Retention, Retry, Rollout, Settings, Switch, Weekday, Welcome, WelcomeLanguage, WorkingHours,
+    LateAnswer, Limits, Live, Notice, Retention, Retry, Rollout, Settings, Switch, Weekday, Welcome, WelcomeLanguage, WorkingHours,
 };

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     channel::Channel,
     consultants::{Assignment, AssignmentRule, Escalation, EscalationLevel, EscalationTarget, Notice, Weekday, WorkingHours},
-    operation::{Alerts, Breaker, Events, Intake, Live, Retention, Retry, Rollout},
+    operation::{Alerts, Breaker, Events, Intake, Limits, Live, Retention, Retry, Rollout},
     welcome::{Conversation, LateAnswer, Welcome, WelcomeLanguage},
 };
 
@@ -62,6 +62,9 @@ pub struct Settings {
     /// What the hook takes.
     #[schemars(extend("x-zh" = "注册入口的限制"))]
     pub intake: Intake,
+    /// How much each key may ask of the tools.
+    #[schemars(extend("x-zh" = "工具调用的限制"))]
+    pub limits: Limits,
     /// How long things are kept.
     #[schemars(extend("x-zh" = "数据保留时长"))]
     pub retention: Retention,

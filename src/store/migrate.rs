@@ -19,6 +19,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0004_tasks_and_old_lists.sql")),
     M::up(include_str!("migrations/0005_accounts.sql")),
     M::up(include_str!("migrations/0006_oauth.sql")),
+    M::up(include_str!("migrations/0007_limits.sql")),
 ];
 
 /// Oldest SQLite without the bug that loses a write-ahead log (sqlite.org/wal.html#walresetbug).

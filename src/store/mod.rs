@@ -34,6 +34,7 @@ pub mod intake;
 pub mod job_admin;
 pub mod jobs;
 pub mod keys;
+pub mod limits;
 pub mod live_revocations;
 pub mod messages;
 pub mod notices;

@@ -10,6 +10,7 @@ use super::{
     Store, StoreError,
     audit::{self, By, Change},
     keys::{self, Key},
+    limits::{self, LimitRow},
     rows,
     stale::{self, ToolAlias},
 };
@@ -79,6 +80,8 @@ pub struct PolicyRows {
     pub tools: Vec<ToolPolicy>,
     /// All aliases of all groups.
     pub aliases: Vec<ToolAlias>,
+    /// All limits that were set.
+    pub limits: Vec<LimitRow>,
 }
 
 /// A change of one tool in one group; `None` leaves a field alone.
@@ -122,7 +125,7 @@ impl Store {
         self.inner.revision.get(|| self.point(revision))
     }
 
-    /// All groups, keys and tools, at one point in time.
+    /// All groups, keys, tools and limits, at one point in time.
     pub fn policy(&self) -> Result<PolicyRows, StoreError> {
         self.point(|db| {
             let snapshot = db.unchecked_transaction()?;
@@ -132,6 +135,7 @@ impl Store {
                 keys: keys::all(&snapshot)?,
                 tools: in_order(&snapshot, TOOLS, tool)?,
                 aliases: stale::aliases(&snapshot)?,
+                limits: limits::all(&snapshot)?,
             };
             snapshot.finish()?;
             Ok(rows)

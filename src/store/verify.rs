@@ -4,6 +4,7 @@
 //! All rules see one snapshot. What a rule says holds at every moment between two commits, except for those marked
 //! [`Rule::drained`]: they hold once nothing is left to do. It changes nothing, and it repairs nothing.
 
+mod checkup;
 mod rules;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -12,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, ToSql};
 use serde::Serialize;
 use serde_json::Value;
 
+pub use self::checkup::{Checkup, checkup};
 use self::rules::{RULES, Rule};
 use super::{OpenError, StoreError, rows};
 

@@ -209,6 +209,40 @@ impl Default for Intake {
     }
 }
 
+/// How much each key may ask of the tools, where `anmei-mcp limit set` says nothing else. Groups bound to subjects are free
+/// of all of these: what they are asked is bounded by the registrations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// `tools/list` requests of one key in a minute; 0 is no limit. A minute's worth may come at once; beyond it 429 with
+    /// `Retry-After`.
+    #[schemars(extend("x-zh" = "每个密钥每分钟可请求 tools/list 的次数；0 表示不限。一分钟的额度可一次用完；超出时应答 429 与 Retry-After。"))]
+    #[schemars(extend("minimum" = 0, "maximum" = 60_000_000, "x-unit" = "requests", "x-unit-zh" = "次请求"))]
+    pub list_per_minute: u32,
+    /// Tool calls of one key in a minute; 0 is no limit.
+    #[schemars(extend("x-zh" = "每个密钥每分钟可调用工具的次数；0 表示不限。"))]
+    #[schemars(extend("minimum" = 0, "maximum" = 60_000_000, "x-unit" = "calls", "x-unit-zh" = "次调用"))]
+    pub call_per_minute: u32,
+    /// Other requests of one key in a minute (handshakes, pings, lists of resources and prompts); 0 is no limit.
+    #[schemars(extend("x-zh" = "每个密钥每分钟的其他请求次数（握手、ping、资源与提示列表）；0 表示不限。"))]
+    #[schemars(extend("minimum" = 0, "maximum" = 60_000_000, "x-unit" = "requests", "x-unit-zh" = "次请求"))]
+    pub other_per_minute: u32,
+    /// Tool calls of one key that may run at a time; 0 is no limit.
+    #[schemars(extend("x-zh" = "每个密钥可同时进行的工具调用数；0 表示不限。"))]
+    #[schemars(extend("minimum" = 0, "maximum" = 60_000_000, "x-unit" = "calls", "x-unit-zh" = "次调用"))]
+    pub concurrent_calls: u32,
+    /// Tool calls of one key in a day, which ends at midnight by `working_hours.utc_offset`; 0 is no limit.
+    #[schemars(extend("x-zh" = "每个密钥每日可调用工具的次数，按 working_hours.utc_offset 的零点换日；0 表示不限。"))]
+    #[schemars(extend("minimum" = 0, "maximum" = 60_000_000, "x-unit" = "calls", "x-unit-zh" = "次调用"))]
+    pub calls_per_day: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { list_per_minute: 120, call_per_minute: 240, other_per_minute: 2_400, concurrent_calls: 128, calls_per_day: 0 }
+    }
+}
+
 /// How long things are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
