@@ -97,7 +97,9 @@ fn configuration(report: &mut Report, common: &Common) -> Option<Loaded> {
             let fix = "correct it; `anmei-mcp config check` looks at the configuration alone, `anmei-mcp generate config` writes a sample";
             match &error {
                 ConfigError::Invalid(problems) => {
-                    problems.iter().for_each(|problem| report.add(Finding::failed("configuration", problem.to_string(), fix)));
+                    for problem in problems {
+                        report.add(Finding::failed("configuration", problem.to_string(), fix));
+                    }
                 }
                 ConfigError::Unreadable { source, .. } => report.add(Finding::failed("configuration", format!("{error}: {source}"), fix)),
             }

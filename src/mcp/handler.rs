@@ -193,7 +193,9 @@ impl ServerHandler for Handler {
         if let Outcome::Limited(exceeded) = &outcome {
             // An error of rmcp has no status: the endpoint sets it.
             let limited = ctx.extensions.get::<http::request::Parts>().and_then(|parts| parts.extensions.get::<Limited>());
-            limited.into_iter().for_each(|limited| limited.until(exceeded.retry_after()));
+            if let Some(limited) = limited {
+                limited.until(exceeded.retry_after());
+            }
         }
         Ok(call_result(outcome, meta)?.into())
     }

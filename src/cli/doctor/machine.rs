@@ -59,7 +59,8 @@ fn tempfile_in(directory: &Path) -> std::io::Result<()> {
 fn secret_file(report: &mut Report, check: &'static str, path: &Path, fix: &str) -> bool {
     let shown = path.display();
     match std::fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777) {
-        Ok(mode) if mode & 0o077 == 0 => {
+        // The last six bits are what group and others may do.
+        Ok(mode) if mode.trailing_zeros() >= 6 => {
             report.add(Finding::ok(check, format!("{shown} is there and private")));
             true
         }
