@@ -84,7 +84,6 @@ async fn one<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, text: &str,
 
 /// Both are of 2026-07-28, where every result names the server; rmcp's acknowledgement has no room for it.
 async fn named(response: Response, meta: &RawValue) -> Response {
-    let status = response.status();
     let text = text_of(response).await.unwrap_or_default();
     let text =
         text.replacen(r#""result":{"resultType":"complete"}"#, &format!(r#""result":{{"resultType":"complete","_meta":{meta}}}"#), 1);
