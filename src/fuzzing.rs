@@ -7,10 +7,17 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::dispatch::{Catalogue, arguments};
 pub use crate::{
     config::fuzzing::configuration,
     mcp::fuzzing::{message, session},
+};
+use crate::{
+    dispatch::{Catalogue, arguments},
+    gate::oauth::{
+        params::Params,
+        redirect::{self, RedirectRules},
+        registration, scope,
+    },
 };
 
 /// The arguments of a call: the first byte chooses the tool, the rest is what the client sent for it.
@@ -23,5 +30,27 @@ pub fn tool_arguments(data: &[u8]) {
     match arguments::prepare(known, Some(given)) {
         Ok(arguments) => assert!(known.validator.is_valid(&Value::Object(arguments)), "what was let through is not valid"),
         Err(unfit) => assert!(unfit.text.contains(known.tool.name()), "the complaint names the tool"),
+    }
+}
+
+/// What a stranger may send to the authorization server: a line of parameters, a redirect address that is registered,
+/// one that is asked for, and the body of a registration.
+pub fn oauth(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut parts = text.splitn(4, '\n');
+    let mut next = || parts.next().unwrap_or_default();
+    let (params, registered, asked, body) = (Params::read(next()), next(), next(), next());
+    if let Ok(wanted) = scope::parse(params.get("scope")) {
+        assert!(wanted.group.is_none_or(|code| !code.is_empty()), "a group has a code");
+    }
+    let rules = RedirectRules::default();
+    if redirect::acceptable(registered, &rules).is_ok() && redirect::matches(registered, asked) && registered != asked {
+        assert!(redirect::is_loopback(registered) && redirect::is_loopback(asked), "only on the user's machine may anything differ");
+        assert_eq!(redirect::acceptable(asked, &rules), Ok(()), "what matches could have been registered");
+    }
+    if let Ok(client) = registration::read(body.as_bytes(), &rules) {
+        for uri in &client.redirect_uris {
+            assert_eq!(redirect::acceptable(uri, &rules), Ok(()), "what is registered is acceptable");
+        }
     }
 }

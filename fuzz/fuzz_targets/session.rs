@@ -1,4 +1,4 @@
-//! The messages of one session of the HTTP+SSE transport, one a line.
+//! One session of the HTTP+SSE transport: the address that is posted to, then a message a line.
 
 #![no_main]
 

@@ -82,7 +82,17 @@ async fn one<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, text: &str,
         return json(error_answer(StatusCode::BAD_REQUEST, message.id, error.code, &error.message));
     }
     let response = through_rmcp(endpoint, incoming, &message, body.clone()).await;
-    in_json_rpc(response, message.id).await
+    let response = in_json_rpc(response, message.id).await;
+    let acknowledges = response.status() == StatusCode::OK && matches!(message.method.as_deref(), Some("tasks/cancel" | "tasks/update"));
+    if acknowledges { named(response, endpoint.backend.server_meta()).await } else { response }
+}
+
+/// Both are of 2026-07-28, where every result names the server; rmcp's acknowledgement has no room for it.
+async fn named(response: Response, meta: &RawValue) -> Response {
+    let text = text_of(response).await.unwrap_or_default();
+    let text =
+        text.replacen(r#""result":{"resultType":"complete"}"#, &format!(r#""result":{{"resultType":"complete","_meta":{meta}}}"#), 1);
+    json((StatusCode::OK, text.into_bytes()))
 }
 
 /// Whether the caller may ask one more thing; calls are counted where they are done.

@@ -189,7 +189,7 @@ fn new_id() -> Result<String, NoRandomness> {
     Ok(random_bytes::<16>()?.iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}")))
 }
 
-fn session_id(uri: &Uri) -> Option<&str> {
+pub(super) fn session_id(uri: &Uri) -> Option<&str> {
     let mut pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(name, _)| matches!(*name, "sessionId" | "session_id")).map(|(_, id)| id)
 }

@@ -70,7 +70,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("live", &["clock", "gate", "ids", "outbound", "problem", "secret", "settings", "store"]),
     ("alerts", &["clock", "ids", "outbound", "queue", "settings", "store"]),
     ("drill", &[]),
-    ("fuzzing", &["config", "dispatch", "mcp"]),
+    ("fuzzing", &["config", "dispatch", "gate", "mcp"]),
     ("store", &["clock", "drill", "ids"]),
     ("config", &["connect", "network", "outbound", "secret"]),
     ("lifecycle", &[]),

@@ -105,6 +105,7 @@ async fn methods_of_tasks_want_the_extension_declared_each_time() {
         assert!(required["io.modelcontextprotocol/tasks"].is_object(), "{refused:?}");
         let taken = ask(&app, &key, method, params, true).await;
         assert_eq!((taken.status.as_u16(), &taken.json()["result"]["resultType"]), (200, &json!("complete")), "{method}: {taken:?}");
+        assert_eq!(taken.json()["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["version"], "1.0.0", "{method}: {taken:?}");
     }
 }
 
