@@ -16,6 +16,7 @@ mod dify_faults;
 mod doctor;
 mod events;
 mod examples;
+mod external_idp;
 mod flow_live;
 mod flow_operation;
 mod flow_registration;
