@@ -75,7 +75,7 @@ pub(super) fn check(idp: &ExternalIdp) -> Vec<Finding> {
         None if set => findings.push(("external_idp.issuer", "is needed when anything else of [external_idp] is set".to_owned())),
         None => return findings,
         Some(text) if text.trim().is_empty() => {
-            findings.push(("external_idp.issuer", "is empty; leave the key out for no provider".to_owned()))
+            findings.push(("external_idp.issuer", "is empty; leave the key out for no provider".to_owned()));
         }
         Some(_) => {}
     }
@@ -137,10 +137,11 @@ mod tests {
 
     #[test]
     fn a_section_is_whole_or_absent() {
+        type Spoil = fn(&mut ExternalIdp);
         assert!(check(&ExternalIdp::default()).is_empty());
         assert!(check(&good()).is_empty());
         assert_eq!(good().mapping()[1], ("cn=a,dc=b".to_owned(), "system_tools".to_owned()));
-        let spoilt: [(&str, fn(&mut ExternalIdp)); 8] = [
+        let spoilt: [(&str, Spoil); 8] = [
             ("external_idp.issuer", |idp| idp.issuer = None),
             ("external_idp.issuer", |idp| idp.issuer = Some(" ".into())),
             ("external_idp.jwks_url", |idp| idp.jwks_url = None),
