@@ -27,6 +27,7 @@ pub mod drill;
 pub mod fuzzing;
 pub mod gate;
 pub mod http;
+pub mod identity;
 pub mod ids;
 pub mod lifecycle;
 pub mod live;

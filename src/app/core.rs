@@ -4,12 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::data_dir::{DataDir, DataDirError};
+use super::{
+    data_dir::{DataDir, DataDirError},
+    external_idp::external,
+};
 use crate::{
     clock::SharedClock,
     config::{Bodies, Config},
     dispatch::{self, Catalogue, Dispatch, Limits, RecordSettings, Recorder, TaskSettings},
-    gate::{Gate, accounts::Accounts, oauth::tokens::Tokens},
+    gate::{Gate, TokenCheck, accounts::Accounts, oauth::tokens::Tokens},
+    identity::{Doors, External},
     secret::{MasterKey, MasterKeyError, NoRandomness, SealError},
     settings::Book,
     store::{OpenError, Store, StoreError},
@@ -73,6 +77,8 @@ pub struct Core {
     pub gate: Arc<Gate>,
     /// Tokens of the authorization server.
     pub tokens: Arc<Tokens>,
+    /// The identity provider whose tokens open groups, unless there is none.
+    pub external: Option<External>,
     /// Who signs in with a password.
     pub accounts: Arc<Accounts>,
     /// The tools.
@@ -90,7 +96,11 @@ impl Core {
         let settings = Book::new(store.clone(), Arc::clone(&master), Arc::clone(&clock));
         let gate = Gate::new(store.clone(), Arc::clone(&clock)).with_failed_attempts(config.keys.failed_attempts);
         let tokens = Arc::new(Tokens::new(store.clone()));
-        let gate = if config.oauth.enabled { gate.with_tokens(Arc::clone(&tokens) as _) } else { gate };
+        let external = external(&config, &clock)?;
+        let gate = match bearers(&config, &tokens, external.as_ref()) {
+            Some(bearers) => gate.with_tokens(bearers),
+            None => gate,
+        };
         let gate = Arc::new(gate);
         let accounts = Arc::new(Accounts::new(store.clone(), Arc::clone(&clock)));
         let catalogue = Catalogue::new(anmei_mcp_tools::all())?;
@@ -103,7 +113,19 @@ impl Core {
             recorder,
             limits,
         );
-        Ok(Self { config: Arc::new(config), dir, store, clock, master, settings, gate, tokens, accounts, dispatch: Arc::new(dispatch) })
+        Ok(Self {
+            config: Arc::new(config),
+            dir,
+            store,
+            clock,
+            master,
+            settings,
+            gate,
+            tokens,
+            external,
+            accounts,
+            dispatch: Arc::new(dispatch),
+        })
     }
 
     /// Writes the call log in the background, until [`Self::close`].
@@ -126,6 +148,15 @@ impl Core {
             tracing::error!(%error, "the last uses of tokens could not be written");
         }
         self.store.close().await;
+    }
+}
+
+/// Who is asked about bearers that are no keys.
+fn bearers(config: &Config, tokens: &Arc<Tokens>, external: Option<&External>) -> Option<Arc<dyn TokenCheck>> {
+    let own = config.oauth.enabled.then(|| Arc::clone(tokens) as Arc<dyn TokenCheck>);
+    match external {
+        Some(external) => Some(Arc::new(Doors::new(own, external.clone()))),
+        None => own,
     }
 }
 

@@ -6,6 +6,7 @@
 mod automation;
 mod core;
 mod data_dir;
+mod external_idp;
 mod first_start;
 mod housekeeping;
 mod keys;

@@ -68,6 +68,9 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     automation::start(&core, shared, &stop, &tasks)?;
     listeners.serve(&core, &routes, &stop, &tasks);
     tasks.spawn(keys::keep(core.clone(), stop.clone()));
+    if let Some(external) = &core.external {
+        tasks.spawn(external.clone().keep_keys(stop.clone()));
+    }
     core.dir.write_run_file(&addresses)?;
     tracing::info!(mcp = addresses.mcp, hook = addresses.hook, live = addresses.live, database = %core.store.path().display(), "ready");
     Ok(Daemon { addresses, hook_key, hook_key_is_new, core, stop, tasks, _lock: lock })

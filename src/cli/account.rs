@@ -166,7 +166,7 @@ async fn add(core: &Core, args: AddArgs) -> anyhow::Result<()> {
         failed_count: 0,
         last_failed_at: None,
     };
-    core.store.add_account(account.clone()).await?;
+    core.store.add_account(account.clone(), super::by(core, None)).await?;
     if args.json {
         return output::json(&facts(core, &account)?);
     }
@@ -238,7 +238,7 @@ async fn set(core: &Core, args: SetArgs) -> anyhow::Result<()> {
         panel_role: args.panel_role.map(|role| (role != "none").then_some(role)),
         enabled: None,
     };
-    core.store.change_account(&account.login, change, core.clock.now_ms()).await?;
+    core.store.change_account(&account.login, change, super::by(core, None)).await?;
     let account = find(core, &account.login)?;
     output::say(format_args!("{} opens: {}; in force for the next request", account.login, opened(core, &account)?))
 }
@@ -246,14 +246,14 @@ async fn set(core: &Core, args: SetArgs) -> anyhow::Result<()> {
 async fn password(core: &Core, login: &str) -> anyhow::Result<()> {
     let account = find(core, login)?;
     let hash = hash(core, &account.login).await?;
-    core.store.set_account_password(&account.login, hash, core.clock.now_ms()).await?;
+    core.store.set_account_password(&account.login, hash, super::by(core, None)).await?;
     output::say(format_args!("{} has another password", account.login))
 }
 
 async fn switch(core: &Core, login: &str, enabled: bool) -> anyhow::Result<()> {
     let account = find(core, login)?;
     let change = AccountChange { enabled: Some(enabled), ..AccountChange::default() };
-    core.store.change_account(&account.login, change, core.clock.now_ms()).await?;
+    core.store.change_account(&account.login, change, super::by(core, None)).await?;
     let state = if enabled { "enabled" } else { "disabled" };
     output::say(format_args!("{} is {state}; in force for the next request", account.login))
 }
@@ -264,7 +264,7 @@ async fn delete(core: &Core, login: &str, yes: bool) -> anyhow::Result<()> {
         let text = format!("this deletes the account {} with everything that was granted to it; say --yes if that is meant", account.login);
         return Err(Fault::new(exit::USAGE, text).into());
     }
-    core.store.delete_account(&account.login).await?;
+    core.store.delete_account(&account.login, super::by(core, None)).await?;
     output::say(format_args!("deleted the account {}", account.login))
 }
 

@@ -8,6 +8,7 @@
 mod call_log;
 mod catalogue;
 mod environment;
+mod external_idp;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -42,6 +43,7 @@ pub use self::{
     call_log::{Bodies, CallLog},
     catalogue::{Bilingual, Catalogue, KeyInfo, Kind, Section, Word},
     environment::{Environment, environment},
+    external_idp::ExternalIdp,
     hook::Hook,
     http::Http,
     keys::{Keys, Reveal},
@@ -87,6 +89,8 @@ pub struct Config {
     pub mcp: Mcp,
     /// The registration hook.
     pub hook: Hook,
+    /// An identity provider of your own.
+    pub external_idp: ExternalIdp,
     /// Live connections.
     pub live: Live,
     /// Limits of every listener.
@@ -114,6 +118,7 @@ impl Default for Config {
             language: Language::ZhCn,
             mcp: Mcp::default(),
             hook: Hook::default(),
+            external_idp: ExternalIdp::default(),
             live: Live::default(),
             http: Http::default(),
             keys: Keys::default(),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
-use super::{Config, Live, Mcp, Oauth};
+use super::{Config, Live, Mcp, Oauth, external_idp};
 use crate::{
     network::Network,
     secret::{MasterKey, SecretText},
@@ -31,6 +31,7 @@ pub(super) fn whole(config: &Config) -> Vec<Finding> {
     findings.extend(proxies(&config.http.trusted_proxies));
     findings.extend(host_list("hook.allowed_hosts", &config.hook.allowed_hosts));
     findings.extend(live(&config.live));
+    findings.extend(external_idp::check(&config.external_idp));
     findings.extend(oauth(&config.oauth));
     findings.extend(secrets(config));
     findings.extend(overlap(config));

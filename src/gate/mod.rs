@@ -1,6 +1,6 @@
 //! Who is asking, and what may they see.
 //!
-//! The gate knows keys, groups and origins; it knows nothing of tools' code or of the protocol. Deny by default: a
+//! The gate knows keys, accounts, groups and origins; it knows nothing of tools' code or of the protocol. Deny by default: a
 //! caller is admitted by a key or a token that is in force now, into exactly the group it opens.
 //!
 //! ```text
@@ -14,6 +14,7 @@
 //! uses       who used which key, on its way to the database
 //! policy     groups, keys and tools as one snapshot
 //! origins    hosts and origins
+//! accounts   people with a password, and which groups that opens for them
 //! oauth      the rules of the authorization server: clients, grants, tokens
 //! ```
 //!

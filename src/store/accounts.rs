@@ -5,9 +5,11 @@
 use std::fmt;
 
 use rusqlite::{Connection, Row, params};
+use serde_json::{Value, json};
 
 use super::{
     Store, StoreError,
+    audit::{self, By, Change},
     rows::{self, Json, json},
 };
 
@@ -92,7 +94,7 @@ impl Store {
 
     /// The account with this login, which is compared as it is: in lower case.
     pub fn account_by_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
-        self.point(|db| rows::one(db, &format!("SELECT {COLUMNS} FROM accounts WHERE login = ?1"), [login], account))
+        self.point(|db| by_login(db, login))
     }
 
     /// All accounts, by login.
@@ -101,44 +103,55 @@ impl Store {
     }
 
     /// Adds an account.
-    pub async fn add_account(&self, account: Account) -> Result<(), StoreError> {
-        self.write(move |db| insert(db, &account)).await
+    pub async fn add_account(&self, account: Account, by: By) -> Result<(), StoreError> {
+        self.write(move |db| {
+            insert(db, &account)?;
+            audit::append(db, &by, &Change::new("account.add", object(&account.login)).after(facts(&account)))
+        })
+        .await
     }
 
     /// Changes an account.
-    pub async fn change_account(&self, login: &str, change: AccountChange, now: i64) -> Result<(), StoreError> {
+    pub async fn change_account(&self, login: &str, change: AccountChange, by: By) -> Result<(), StoreError> {
         let login = login.to_owned();
         self.write(move |db| {
-            let changed = db.execute(
-                "UPDATE accounts SET display_name = coalesce(?2, display_name), roles = coalesce(?3, roles), tier = coalesce(?4, tier),
-                        panel_role = CASE WHEN ?5 THEN ?6 ELSE panel_role END, enabled = coalesce(?7, enabled), updated_at = ?8
-                  WHERE login = ?1",
-                params![
-                    login,
-                    change.display_name,
-                    change.roles.map(Json),
-                    change.tier,
-                    change.panel_role.is_some(),
-                    change.panel_role.flatten(),
-                    change.enabled,
-                    now
-                ],
-            )?;
-            found(changed, &login)
+            let action = match change.enabled {
+                Some(true) => "account.enable",
+                Some(false) => "account.disable",
+                None => "account.set",
+            };
+            audited(db, (action, &login), &by, |db| {
+                db.execute(
+                    "UPDATE accounts SET display_name = coalesce(?2, display_name), roles = coalesce(?3, roles), tier = coalesce(?4, tier),
+                            panel_role = CASE WHEN ?5 THEN ?6 ELSE panel_role END, enabled = coalesce(?7, enabled), updated_at = ?8
+                      WHERE login = ?1",
+                    params![
+                        login,
+                        change.display_name,
+                        change.roles.map(Json),
+                        change.tier,
+                        change.panel_role.is_some(),
+                        change.panel_role.flatten(),
+                        change.enabled,
+                        by.at
+                    ],
+                )
+            })
         })
         .await
     }
 
     /// Gives an account another password.
-    pub async fn set_account_password(&self, login: &str, hash: String, now: i64) -> Result<(), StoreError> {
+    pub async fn set_account_password(&self, login: &str, hash: String, by: By) -> Result<(), StoreError> {
         let login = login.to_owned();
         self.write(move |db| {
-            let changed = db.execute(
-                "UPDATE accounts SET password_hash = ?2, password_changed_at = ?3, updated_at = ?3, failed_count = 0, last_failed_at = NULL
-                  WHERE login = ?1",
-                params![login, hash, now],
-            )?;
-            found(changed, &login)
+            audited(db, ("account.password", &login), &by, |db| {
+                db.execute(
+                    "UPDATE accounts SET password_hash = ?2, password_changed_at = ?3, updated_at = ?3, failed_count = 0, last_failed_at = NULL
+                      WHERE login = ?1",
+                    params![login, hash, by.at],
+                )
+            })
         })
         .await
     }
@@ -177,9 +190,12 @@ impl Store {
     }
 
     /// Deletes an account, with what was granted to it.
-    pub async fn delete_account(&self, login: &str) -> Result<(), StoreError> {
+    pub async fn delete_account(&self, login: &str, by: By) -> Result<(), StoreError> {
         let login = login.to_owned();
-        self.write(move |db| found(db.execute("DELETE FROM accounts WHERE login = ?1", [&login])?, &login)).await
+        self.write(move |db| {
+            audited(db, ("account.delete", &login), &by, |db| db.execute("DELETE FROM accounts WHERE login = ?1", [&login]))
+        })
+        .await
     }
 }
 
@@ -231,9 +247,34 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     })
 }
 
-fn found(changed: usize, login: &str) -> Result<(), StoreError> {
-    if changed == 0 {
-        return Err(StoreError::NotFound(format!("there is no account {login}; `anmei-mcp account list` shows them")));
-    }
-    Ok(())
+/// A change of one account with its row of the audit log.
+fn audited(
+    db: &Connection,
+    (action, login): (&'static str, &str),
+    by: &By,
+    change: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
+) -> Result<(), StoreError> {
+    let missing = || StoreError::NotFound(format!("there is no account {login}; `anmei-mcp account list` shows them"));
+    let before = by_login(db, login)?.ok_or_else(missing)?;
+    change(db)?;
+    let mut row = Change::new(action, object(login)).before(facts(&before));
+    row.after = by_login(db, login)?.as_ref().map(facts);
+    audit::append(db, by, &row)
+}
+
+fn by_login(db: &Connection, login: &str) -> rusqlite::Result<Option<Account>> {
+    rows::one(db, &format!("SELECT {COLUMNS} FROM accounts WHERE login = ?1"), [login], account)
+}
+
+/// What the audit log calls an account.
+fn object(login: &str) -> String {
+    format!("account/{login}")
+}
+
+/// What may be said of an account: everything but the hash.
+fn facts(account: &Account) -> Value {
+    json!({
+        "id": account.id, "display_name": account.display_name, "roles": account.roles, "tier": account.tier,
+        "panel_role": account.panel_role, "enabled": account.enabled, "password_changed_at": account.password_changed_at,
+    })
 }

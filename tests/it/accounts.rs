@@ -99,7 +99,11 @@ fn a_password_comes_from_the_environment_too_and_is_nowhere_to_be_seen() {
     let (code, out, err) = with_password(&app, &["account", "password", "mei"], "another afternoon in June");
     assert_eq!(code, 0, "{err}");
     assert_ne!(hash(&app), first);
-    for text in [out, err, app.ok(&["account", "show", "mei"]), app.ok(&["account", "list", "--json"])] {
+    let audit = app.ok(&["audit", "list", "--json"]);
+    for action in ["account.add", "account.password"] {
+        assert!(audit.contains(action), "{audit}");
+    }
+    for text in [audit, out, err, app.ok(&["account", "show", "mei"]), app.ok(&["account", "list", "--json"])] {
         assert!(!text.contains("afternoon") && !text.contains("argon2"), "{text}");
     }
 }

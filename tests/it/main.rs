@@ -15,6 +15,7 @@ mod connect;
 mod dify_faults;
 mod events;
 mod examples;
+mod external_idp;
 mod flow_live;
 mod flow_operation;
 mod flow_registration;

@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Instant};
 
 use super::*;
-use crate::{clock::FixedClock, ids::new_id_at, store::accounts::AccountChange};
+use crate::{
+    clock::FixedClock,
+    ids::new_id_at,
+    store::{accounts::AccountChange, audit::By},
+};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -41,10 +45,14 @@ fn account(login: &str, password_hash: String) -> Account {
     }
 }
 
+fn by(at: i64) -> By {
+    By::new("test", at)
+}
+
 impl Rig {
     async fn add(&self, login: &str) {
         let hash = self.accounts.hash(login, &SecretText::new(PASSWORD)).await.unwrap();
-        self.store.add_account(account(login, hash)).await.unwrap();
+        self.store.add_account(account(login, hash), by(1)).await.unwrap();
     }
 
     async fn sign_in(&self, login: &str, password: &str, from: &str) -> Result<Account, SignInError> {
@@ -63,7 +71,7 @@ async fn the_right_password_signs_in_and_everything_else_sounds_the_same() {
     let unknown = rig.sign_in("nobody", PASSWORD, "203.0.113.2").await.unwrap_err();
     let odd = rig.sign_in("' OR 1=1 --", PASSWORD, "203.0.113.3").await.unwrap_err();
     let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
-    rig.store.change_account("mei.ling@clinic", change, 2).await.unwrap();
+    rig.store.change_account("mei.ling@clinic", change, by(2)).await.unwrap();
     let disabled = rig.sign_in("mei.ling@clinic", PASSWORD, "203.0.114.1").await.unwrap_err();
     for error in [wrong, unknown, odd, disabled] {
         assert!(matches!(error, SignInError::Wrong), "{error:?}");
@@ -138,7 +146,7 @@ async fn a_hash_of_other_parameters_is_made_anew_at_the_sign_in() {
     let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let old: argon2::password_hash::phc::PasswordHash =
         argon2::PasswordHasher::hash_password_with_salt(&hasher, PASSWORD.as_bytes(), &[7; 16]).unwrap();
-    rig.store.add_account(account("mei", old.to_string())).await.unwrap();
+    rig.store.add_account(account("mei", old.to_string()), by(1)).await.unwrap();
     rig.sign_in("mei", PASSWORD, "203.0.113.1").await.unwrap();
     let kept = rig.store.account_by_login("mei").unwrap().unwrap().password_hash;
     assert!(kept.contains("m=19456,t=2,p=1"), "{kept}");
@@ -157,10 +165,10 @@ async fn what_an_account_may_do_counts_as_policy_and_signing_in_does_not() {
     rig.accounts.flush().await.unwrap();
     rig.store.rehash_account(&signed_in.id, signed_in.password_hash.clone(), "x".into()).await.unwrap();
     assert_eq!(revision(), start + 1);
-    rig.store.change_account("mei", AccountChange { tier: Some("premium".into()), ..AccountChange::default() }, 2).await.unwrap();
-    rig.store.set_account_password("mei", "y".into(), 3).await.unwrap();
+    rig.store.change_account("mei", AccountChange { tier: Some("premium".into()), ..AccountChange::default() }, by(2)).await.unwrap();
+    rig.store.set_account_password("mei", "y".into(), by(3)).await.unwrap();
     assert_eq!(revision(), start + 3);
-    rig.store.delete_account("mei").await.unwrap();
+    rig.store.delete_account("mei", by(4)).await.unwrap();
     assert_eq!(revision(), start + 4);
 }
 
