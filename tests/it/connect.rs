@@ -71,7 +71,7 @@ fn every_host_is_told_and_its_data_is_json() {
             assert_eq!(text.contains(&key), host != "claude-desktop", "{host}, {code}: {text}");
         }
     }
-    let second = app.ok_json(&["key", "add", "system_tools", "--name", "second", "--json"])["key"].as_str().unwrap().to_owned();
+    let second = app.ok_json(&["key", "add", "system_tools", "--name", "second"])["key"].as_str().unwrap().to_owned();
     let told = connect_ok(&app, home.path(), &["cursor", "--group", "system_tools", "--key", "second"]);
     assert!(told.contains(&second) && !told.contains(&app.key("system_tools")), "{told}");
     let unknown = connect(&app, home.path(), &["emacs"]);

@@ -189,7 +189,7 @@ async fn what_is_wrong_with_a_token_is_told_to_its_holder_and_to_nobody_else() {
         format!("{}.{body}.{signature}", header(r#"{"alg":"none","kid":"one"}"#)),
         format!("{head}.{body}."),
         format!("{head}.{body}.{}", "A".repeat(86)),
-        format!("{head}.{}.{signature}", header(&everyone.to_string())),
+        format!("{head}.{}.{signature}", header(&claims(&json!(["mcp-admins", "mcp-doctors"])).to_string())),
         format!("{}.{body}.{signature}", header(r#"{"alg":"ES256","kid":"one","crit":["exp"]}"#)),
         confused(public.as_bytes()),
         confused(&STANDARD.decode(EC[0]).unwrap()),
