@@ -140,11 +140,14 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "generations",
-        holds: "an agent was asked again for a run only where its first answer is unknown",
+        holds: "an agent was asked again for a run only where nothing came of the question before",
         among: "agent_calls",
-        breaches: "SELECT 'registration ' || registration_id || ': agent ' || agent_id || ' was asked ' || count(*) || ' times as ' || rung || ', '
-                || sum(state = 'unknown') || ' of them with an unknown end'
-             FROM agent_calls WHERE state <> 'refused' GROUP BY registration_id, rung, agent_id HAVING count(*) > 1 + sum(state = 'unknown')",
+        // What failed by its own word, or ended unheard, may be asked again; what was answered, or is waited for, may not.
+        breaches: "SELECT 'registration ' || a.registration_id || ': agent ' || a.agent_id || ' was asked ' || count(*) + 1 || ' times as ' || a.rung
+                || ', though the question ' || a.id || ' is ' || a.state
+             FROM agent_calls a JOIN agent_calls b ON b.registration_id = a.registration_id AND b.rung = a.rung AND b.agent_id = a.agent_id
+              AND b.rowid > a.rowid AND b.state <> 'refused'
+            WHERE a.state NOT IN ('unknown', 'failed', 'refused') GROUP BY a.id",
         drained: false,
     },
     Rule {
