@@ -143,7 +143,7 @@ pub(super) const RULES: &[Rule] = &[
         holds: "an agent was asked again for a run only where nothing came of the question before",
         among: "agent_calls",
         // What failed by its own word, or ended unheard, may be asked again; what was answered, or is waited for, may not.
-        breaches: "SELECT 'registration ' || a.registration_id || ': agent ' || a.agent_id || ' was asked ' || count(*) + 1 || ' times as ' || a.rung
+        breaches: "SELECT 'registration ' || a.registration_id || ': agent ' || a.agent_id || ' was asked ' || (count(*) + 1) || ' times as ' || a.rung
                 || ', though the question ' || a.id || ' is ' || a.state
              FROM agent_calls a JOIN agent_calls b ON b.registration_id = a.registration_id AND b.rung = a.rung AND b.agent_id = a.agent_id
               AND b.rowid > a.rowid AND b.state <> 'refused'
