@@ -14,6 +14,9 @@ use super::{
 };
 
 /// Reads one message. Whatever it is, its answer is JSON-RPC with the id of the question.
+///
+/// # Panics
+/// When that does not hold: the target has found something.
 pub fn message(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Envelope::read(text) {
@@ -38,6 +41,9 @@ pub fn message(data: &[u8]) {
 const IN_THE_AIR: usize = 32;
 
 /// One session of HTTP+SSE: the address that is posted to, then a message a line. What is cancelled is what was named.
+///
+/// # Panics
+/// When that does not hold: the target has found something.
 pub fn session(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     if let Some(uri) = lines.next().and_then(|line| Uri::try_from(line).ok()) {
