@@ -224,13 +224,9 @@ async fn take_body<B: Backend>(endpoint: &Endpoint<B>, parts: &Parts, body: Body
 /// The session a request is part of. Clients of 2026-07-28 have none, whatever they send.
 fn session<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, headers: &HeaderMap) -> Result<Option<Arc<Session>>, Problem> {
     match &endpoint.sessions {
-        Some(sessions) if !is_modern(headers) => sessions.named(caller, headers),
+        Some(sessions) if !fast::is_modern(headers) => sessions.named(caller, headers),
         _ => Ok(None),
     }
-}
-
-fn is_modern(headers: &HeaderMap) -> bool {
-    headers.get("mcp-protocol-version").is_some_and(|version| version == fast::MODERN)
 }
 
 /// What is no POST: the streams of both older transports, and the end of a session.
@@ -244,7 +240,7 @@ async fn besides<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, code: Opti
             let changes = endpoint.backend.changes(caller);
             return sessions.listen(&session, parts, changes).await;
         }
-        (&Method::DELETE, Some(sessions), _) if !is_modern(&parts.headers) => return sessions.end(caller, &parts.headers).await,
+        (&Method::DELETE, Some(sessions), _) if !fast::is_modern(&parts.headers) => return sessions.end(caller, &parts.headers).await,
         _ => {}
     }
     match &endpoint.legacy {

@@ -85,6 +85,11 @@ fn era(headers: &HeaderMap, meta: Option<&Meta<'_>>, method: &str, name: Option<
     }
 }
 
+/// Whether the headers say that a request is of the revision without sessions.
+pub(super) fn is_modern(headers: &HeaderMap) -> bool {
+    headers.get("mcp-protocol-version").is_some_and(|version| version == MODERN)
+}
+
 /// The value of a header that comes once, or empty when it does not come; nothing when it comes twice or is no text.
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();

@@ -180,8 +180,7 @@ async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, me
 
 /// Whether a request opens a session; 2026-07-28 knows none.
 fn is_handshake(message: &Envelope<'_>, parts: &Parts) -> bool {
-    let modern = parts.headers.get("mcp-protocol-version").is_some_and(|version| version == fast::MODERN);
-    message.id.is_some() && message.method.as_deref() == Some("initialize") && !modern
+    message.id.is_some() && message.method.as_deref() == Some("initialize") && !fast::is_modern(&parts.headers)
 }
 
 /// rmcp refuses some headers in plain text; a client reads JSON-RPC.
