@@ -13,6 +13,7 @@
 //! `demo` stands beside `cli`. `tests/it/layers.rs` reads the `use` lines and fails on a breach. `ARCHITECTURE.md` walks
 //! through both flows.
 
+pub mod admin;
 pub mod alerts;
 pub mod app;
 pub mod cli;

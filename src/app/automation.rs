@@ -1,6 +1,9 @@
 //! The automation: the queue, its handlers, and what watches beside them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,6 +31,8 @@ pub(super) struct Shared {
     pub(super) hub: Hub,
     /// Tells the queue that there is a job.
     pub(super) wake: Arc<Notify>,
+    /// Where agents are asked, once the automation has started.
+    pub(super) desk: Arc<OnceLock<Arc<Desk>>>,
 }
 
 /// Starts the queue behind the listeners: loading the system's certificates takes tens of milliseconds, and the first
@@ -49,7 +54,7 @@ pub(super) fn start(core: &Core, shared: Shared, stop: &CancellationToken, tasks
                 return;
             }
         };
-        let desk = desk(&core, &http);
+        let desk = Arc::clone(shared.desk.get_or_init(|| desk(&core, &http)));
         watching::start(&core, Arc::clone(&desk), &shared.wake, &stop, &spawner);
         let queue = queue(&core, &http, receiver, (Arc::clone(&desk), shared));
         let healing = desk.heal(core.settings.clone(), stop.clone());
@@ -71,7 +76,7 @@ fn desk(core: &Core, http: &HttpClient) -> Arc<Desk> {
 
 fn queue(core: &Core, http: &HttpClient, receiver: Option<EventReceiver>, (desk, shared): (Arc<Desk>, Shared)) -> Queue {
     let (store, clock, book) = (core.store.clone(), Arc::clone(&core.clock), core.settings.clone());
-    let Shared { hub, wake } = shared;
+    let Shared { hub, wake, .. } = shared;
     let runner = Runner::new(RunnerParts {
         store: store.clone(),
         clock: Arc::clone(&clock),

@@ -3,6 +3,7 @@
 //! [`Core`] is what every verb shares: the database, the gate and the dispatch. [`serve`] adds listeners, the queue and
 //! the automation, and takes the data directory's lock, so that one daemon works on it.
 
+mod admin;
 mod automation;
 mod core;
 mod data_dir;

@@ -57,7 +57,7 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     let listeners = Listeners::bind(&sections).await?;
     let addresses = RunFile { pid: std::process::id(), mcp: listeners.root(0), hook: listeners.root(1), live: listeners.root(2) };
     let tasks = TaskTracker::new();
-    let shared = Shared { hub: Hub::new(), wake: Arc::new(Notify::new()) };
+    let shared = Shared { hub: Hub::new(), wake: Arc::new(Notify::new()), desk: Arc::default() };
     let routes = [
         mcp::router(endpoint(&core, &stop, &tasks)).merge(super::oauth::state(&core).map_or_else(Router::new, oauth::router)),
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),

@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "admin",
             "app",
             "clock",
             "config",
@@ -34,11 +35,33 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    (
+        "admin",
+        &[
+            "alerts",
+            "clock",
+            "config",
+            "connect",
+            "dispatch",
+            "gate",
+            "http",
+            "ids",
+            "live",
+            "network",
+            "outbound",
+            "problem",
+            "registration",
+            "secret",
+            "settings",
+            "store",
+        ],
+    ),
     ("connect", &["secret"]),
     ("demo", &["clock", "outbound", "secret", "store"]),
     (
         "app",
         &[
+            "admin",
             "alerts",
             "clock",
             "config",

@@ -1,0 +1,104 @@
+//! The calls: everything that the panel, the API and the command line see and do, one file per subject.
+//!
+//! A call takes plain arguments and whoever does it (`By`), checks what was given, and returns a view: a struct that is
+//! serialised for programs and shown on pages. It knows no HTTP, no template and no terminal. What only a running daemon
+//! knows (who is connected, how agents are doing) comes from [`Running`]; a command beside the daemon has none.
+
+mod error;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+pub use self::error::{CallError, Field};
+use crate::{
+    clock::SharedClock,
+    config::Config,
+    dispatch::Dispatch,
+    gate::{Gate, accounts::Accounts, oauth::tokens::Tokens},
+    live::Hub,
+    registration::Desk,
+    secret::MasterKey,
+    settings::Book,
+    store::Store,
+};
+
+/// What the calls work with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: SharedClock,
+    /// The key that seals secrets.
+    pub master: Arc<MasterKey>,
+    /// The runtime settings.
+    pub settings: Book,
+    /// Who may call tools.
+    pub gate: Arc<Gate>,
+    /// Tokens of the authorization server.
+    pub tokens: Arc<Tokens>,
+    /// Who signs in with a password.
+    pub accounts: Arc<Accounts>,
+    /// The tools.
+    pub dispatch: Arc<Dispatch>,
+    /// What only a running daemon knows.
+    pub running: Option<Running>,
+}
+
+/// What only a running daemon knows.
+#[derive(Clone)]
+pub struct Running {
+    /// Who is connected.
+    pub hub: Hub,
+    /// Tells the queue that there is a job.
+    pub wake: Arc<Notify>,
+    /// Where agents are asked, once the automation has started.
+    pub desk: Arc<OnceLock<Arc<Desk>>>,
+    /// When the daemon started, in milliseconds.
+    pub started_at: i64,
+    /// Ends the daemon softly.
+    pub stop: CancellationToken,
+}
+
+/// The calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Calls(Arc<Parts>);
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").finish_non_exhaustive()
+    }
+}
+
+impl std::ops::Deref for Calls {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Calls {
+    /// Calls on these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Listed<T> {
+    /// The entries, in the list's order.
+    pub items: Vec<T>,
+    /// Where the next page begins; none after the last.
+    pub next_cursor: Option<String>,
+}

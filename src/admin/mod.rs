@@ -1,0 +1,16 @@
+//! The admin side: one set of calls, and the skins over it.
+//!
+//! ```text
+//! calls    everything that can be seen and done, one file per subject; the command line calls it too
+//! who      who is asking, and what a role may do
+//! ```
+//!
+//! A skin decides how something looks and nothing else: what the panel does, the API does.
+
+pub mod calls;
+mod who;
+
+pub use self::{
+    calls::{CallError, Calls, Field, Parts, Running},
+    who::{Right, Role, Who},
+};

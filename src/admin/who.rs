@@ -1,0 +1,106 @@
+//! Who is asking, and what a role may do.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{clock::Clock, config::Language, store::audit::By};
+
+/// What an account may do in the panel and the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything but the bodies of calls.
+    Administrator,
+    /// The daily work: registrations, customers, tools and agents as they are set up, settings of the automation.
+    Operator,
+    /// Sees everything, the bodies of calls too, and changes nothing.
+    Auditor,
+}
+
+/// What a route asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Right {
+    /// See what is shown to everybody who signed in.
+    Read,
+    /// See what callers sent and were answered, unredacted. A reason is recorded each time.
+    ReadBodies,
+    /// Do the daily work.
+    Operate,
+    /// Change who may do what: groups, keys, accounts, limits, the server.
+    Administer,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Administrator, Self::Operator, Self::Auditor];
+
+    /// Whether it has a right.
+    pub fn may(self, right: Right) -> bool {
+        match right {
+            Right::Read => true,
+            Right::ReadBodies => self == Self::Auditor,
+            Right::Operate => matches!(self, Self::Administrator | Self::Operator),
+            Right::Administer => self == Self::Administrator,
+        }
+    }
+
+    /// Its name, as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// The role of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// Somebody who signed in, or a program with a token of theirs.
+#[derive(Debug, Clone)]
+pub struct Who {
+    /// The account.
+    pub account_id: String,
+    /// Its login.
+    pub login: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// What it may do here; a token's may be less than its account's.
+    pub role: Role,
+    /// The session, for people in a browser; none for programs.
+    pub session_id: Option<String>,
+    /// The API token, for programs.
+    pub token_id: Option<String>,
+    /// What a form must carry; empty for programs.
+    pub csrf: String,
+    /// Where the request came from.
+    pub address: IpAddr,
+    /// The language to answer in.
+    pub language: Language,
+}
+
+impl Who {
+    /// As whom a change is written down.
+    pub fn by(&self, clock: &dyn Clock) -> By {
+        By { address: Some(self.address.to_string()), ..By::new(format!("account:{}", self.login), clock.now_ms()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_auditor_sees_bodies_and_changes_nothing() {
+        let rights = |role: Role| [Right::Read, Right::ReadBodies, Right::Operate, Right::Administer].map(|right| role.may(right));
+        assert_eq!(rights(Role::Administrator), [true, false, true, true]);
+        assert_eq!(rights(Role::Operator), [true, false, true, false]);
+        assert_eq!(rights(Role::Auditor), [true, true, false, false]);
+        assert!(Role::ALL.into_iter().all(|role| Role::parse(role.as_str()) == Some(role)));
+    }
+}
