@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 /// One problem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
     /// Stable name of the kind of problem.
     #[serde(rename = "type")]
@@ -21,13 +21,16 @@ pub struct Problem {
     /// Which parts of the body are wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
+    /// What the thing is now, for a change that was made on an older version of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<serde_json::Value>,
     /// Seconds after which the same request may work: the header `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
 }
 
 /// One wrong field of a body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FieldProblem {
     /// JSON pointer to it (RFC 6901).
     pub pointer: String,
@@ -44,6 +47,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+            current: None,
             // Whatever is not available now may be in a second.
             retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }

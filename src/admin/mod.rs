@@ -2,12 +2,18 @@
 //!
 //! ```text
 //! calls    everything that can be seen and done, one file per subject; the command line calls it too
+//! api      the REST API, /api/v1
+//! panel    the pages, /panel
 //! who      who is asking, and what a role may do
+//! language in which language somebody is answered
 //! ```
 //!
 //! A skin decides how something looks and nothing else: what the panel does, the API does.
 
+pub mod api;
 pub mod calls;
+pub mod language;
+mod panel;
 mod who;
 
 pub use self::{

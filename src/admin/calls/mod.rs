@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+pub(in crate::admin) use self::error::said;
 pub use self::error::{CallError, Field};
 use crate::{
     clock::SharedClock,

@@ -1,0 +1,51 @@
+// What the pages need beyond htmx. Everything here is a comfort: without it the pages still work.
+"use strict";
+
+// Copies the text of the element that data-copy names.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const from = document.getElementById(button.dataset.copy);
+  if (!from) return;
+  await navigator.clipboard.writeText("value" in from ? from.value : from.textContent.trim());
+  const said = button.textContent;
+  button.textContent = button.dataset.copied ?? "✓";
+  setTimeout(() => { button.textContent = said; }, 1500);
+});
+
+// Asks before what cannot be undone.
+document.addEventListener("submit", (event) => {
+  const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+
+// The menu stands open where there is room for it, and closes with Escape where it lies over the page.
+const menu = document.querySelector("[data-menu]");
+if (menu) {
+  const room = window.matchMedia("(min-width: 60rem)");
+  const fit = () => { menu.open = room.matches; };
+  room.addEventListener("change", fit);
+  fit();
+  menu.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !room.matches) { menu.open = false; menu.querySelector("summary").focus(); }
+  });
+}
+
+// A form whose fields are chosen rather than typed may be sent as soon as one changes.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-send-on-change]");
+  if (form) form.requestSubmit();
+});
+
+// Times in the reader's zone; the server's text stays as the title.
+const renewTimes = (root) => {
+  for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.valueOf())) continue;
+    time.title = time.textContent;
+    time.textContent = moment.toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "medium" });
+  }
+};
+renewTimes(document);
+document.addEventListener("htmx:after:swap", () => renewTimes(document));
+document.addEventListener("htmx:sse:after:message", () => renewTimes(document));

@@ -1,0 +1,96 @@
+//! Both languages say everything, with the same values filled in; no page asks for a text that is not there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::*;
+
+/// Beginnings of keys that are put together when a page is made, such as `state-` and the state.
+const PUT_TOGETHER: &[&str] = &["said-", "error-", "state-", "outcome-", "role-", "nav-", "rung-", "kind-", "label-"];
+
+fn panel() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin")
+}
+
+/// Every key of a language, with the names of what is filled in.
+fn keys(tag: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(panel().join("panel/locales").join(tag)).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let mut key = String::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if let Some((name, _)) = line.split_once(" =").filter(|(name, _)| !name.starts_with(' ')) {
+                key = name.to_owned();
+                assert!(found.insert(key.clone(), BTreeSet::new()).is_none(), "{} says {key} a second time", path.display());
+            }
+            let names = line.split('$').skip(1).map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap());
+            found.entry(key.clone()).or_default().extend(names.map(str::to_owned));
+        }
+    }
+    found.remove("");
+    found
+}
+
+/// Every key that templates and handlers name, and where.
+fn asked() -> Vec<(String, PathBuf)> {
+    fn walk(dir: &Path, found: &mut Vec<(String, PathBuf)>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ext| ext == "rs" || ext == "html") {
+                let text = fs::read_to_string(&path).unwrap();
+                for call in ["say(\"", "with(\"", "with2(\"", "fill(\""] {
+                    let rest = text.split(call).skip(1);
+                    found.extend(rest.map(|rest| (rest.split('"').next().unwrap().to_owned(), path.clone())));
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&panel(), &mut found);
+    found
+}
+
+#[test]
+fn both_languages_say_everything_with_the_same_values() {
+    let (zh, en) = (keys("zh-CN"), keys("en"));
+    let missing: Vec<_> = zh.keys().filter(|key| !en.contains_key(*key)).chain(en.keys().filter(|key| !zh.contains_key(*key))).collect();
+    assert!(missing.is_empty(), "in one language only: {missing:?}");
+    for (key, values) in &zh {
+        assert_eq!(values, &en[key], "{key} is filled in with other values in the other language");
+    }
+}
+
+#[test]
+fn no_page_asks_for_a_text_that_is_not_there_and_no_text_is_left_over() {
+    let (zh, asked) = (keys("zh-CN"), asked());
+    let missing: Vec<_> = asked.iter().filter(|(key, _)| !key.ends_with('-') && !zh.contains_key(key)).collect();
+    assert!(missing.is_empty(), "asked for and not there: {missing:?}");
+    let sources: String = {
+        let mut files = BTreeSet::new();
+        files.extend(asked.iter().map(|(_, path)| path.clone()));
+        files.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+    };
+    let left: Vec<_> = zh
+        .keys()
+        .filter(|key| !PUT_TOGETHER.iter().any(|start| key.starts_with(start)) && !sources.contains(&format!("\"{key}\"")))
+        .collect();
+    assert!(left.is_empty(), "nobody asks for {left:?}");
+}
+
+#[test]
+fn every_text_can_be_made() {
+    for language in [Language::ZhCn, Language::En] {
+        let t = Texts(language);
+        for (key, values) in keys(t.tag()) {
+            let filled =
+                t.fill(&key, ["x", "y", "z"].into_iter().filter(|name| values.contains(*name)).map(|name| (name, 1.into())).collect());
+            assert!(!filled.is_empty() && filled != key && !filled.contains("{$"), "{key} in {language:?}: {filled}");
+        }
+    }
+}
