@@ -1,8 +1,10 @@
 //! The limits, where they meet requests: calls are counted in [`Dispatch::call`], everything else here.
 
+use std::sync::Arc;
+
 use super::{
     call::{Client, Dispatch, Outcome},
-    record::Entry,
+    record::{Entry, made_up},
 };
 use crate::gate::{
     Caller,
@@ -17,8 +19,8 @@ impl Dispatch {
         let now = self.clock.now_ms();
         let passed = if method == "tools/list" { allowance.list(now) } else { allowance.other(now) };
         let Err(exceeded) = passed else { return Ok(()) };
-        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), method, client());
-        entry.group(Some(&caller.group.group.id), caller.key_id());
+        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), made_up(method), client());
+        entry.group(Some(Arc::clone(&caller.group.id)), caller.shared_key_id());
         entry.finish("limited", None, Some(&exceeded.to_string())).await;
         Err(Box::new(exceeded))
     }

@@ -1,7 +1,9 @@
 //! One call, from a name and arguments to a result, with everything around it that may go wrong.
 
 use std::{
+    borrow::Cow,
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,7 +19,7 @@ use super::{
     Recorder, admit, arguments,
     catalogue::{Catalogue, Offer},
     confined::Confined,
-    record::Entry,
+    record::{Entry, made_up},
     stale::{Note, Old},
     subject::{self, Unresolved},
     tasks::{TaskSettings, Tasks},
@@ -60,7 +62,7 @@ pub struct Client {
     /// How it reached us.
     pub channel: Channel,
     /// Protocol revision spoken, or empty.
-    pub protocol: String,
+    pub protocol: Cow<'static, str>,
     /// Name and version.
     pub name: Option<String>,
     /// Id it gives itself, such as a Dify app.
@@ -170,8 +172,8 @@ impl Dispatch {
 
     /// Records that a request was not let in.
     pub async fn refused(&self, refusal: &Refusal, tool: &str, client: Client) {
-        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), tool, client);
-        entry.group(refusal.group_id(), None);
+        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), made_up(tool), client);
+        entry.group(refusal.group_id().map(Arc::from), None);
         entry.finish("refused", None, Some(&refusal.for_log())).await;
     }
 
@@ -183,16 +185,18 @@ impl Dispatch {
     /// Does one call. Dropping the future ends the tool's work; the log then says `cancelled`.
     pub async fn call(&self, call: Call<'_>) -> Outcome {
         let Call { caller, tool: called, arguments, client, progress } = call;
-        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), called, client);
-        entry.group(Some(&caller.group.group.id), caller.key_id());
+        let offers = self.catalogue.offers(caller);
+        let found = offers.find(called);
+        let name = found.map_or_else(|| made_up(called), |offer| Cow::Borrowed(offer.known.tool.name()));
+        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), name, client);
+        entry.group(Some(Arc::clone(&caller.group.id)), caller.shared_key_id());
         let counted = match admit::counted(caller, entry.began()) {
             Ok(counted) => counted,
             Err(exceeded) => return admit::limited(entry, exceeded).await,
         };
         entry.request(arguments.as_ref());
-        let offers = self.catalogue.offers(caller);
         let work = Work { caller, called, arguments, progress, counted: counted.as_ref() };
-        if let Some(offer) = offers.find(called) {
+        if let Some(offer) = found {
             return self.call_offered(offer, work, entry).await;
         }
         let note = match self.look_back(caller, &offers, called) {

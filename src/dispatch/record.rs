@@ -5,6 +5,7 @@
 //! An [`Entry`] that is dropped unfinished is a call that was cancelled, and is written as one (invariant I3).
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -82,7 +83,7 @@ impl Recorder {
         loop {
             self.wait_for_rows().await;
             let (rows, pushed) = self.take();
-            let rows: Arc<[CallRow]> = rows.into();
+            let rows = Arc::new(rows);
             while let Err(error) = store.append_calls(Arc::clone(&rows)).await {
                 tracing::error!(%error, rows = rows.len(), "the call log cannot be written; trying again");
                 tokio::time::sleep(pause).await;
@@ -182,10 +183,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn begin(recorder: &Recorder, clock: &dyn Clock, tool: &str, client: Client) -> Self {
+    pub(super) fn begin(recorder: &Recorder, clock: &dyn Clock, tool: Cow<'static, str>, client: Client) -> Self {
         let row = CallRow {
             call_id: new_id(clock),
-            tool_name: tool.chars().filter(|c| !c.is_control()).take(100).collect(),
+            tool_name: tool,
             group_id: None,
             key_id: None,
             caller_app_id: client.app_id,
@@ -210,10 +211,10 @@ impl Entry {
         self.row.as_ref().map_or(0, |row| row.created_at)
     }
 
-    pub(super) fn group(&mut self, group_id: Option<&str>, key_id: Option<&str>) {
+    pub(super) fn group(&mut self, group_id: Option<Arc<str>>, key_id: Option<Arc<str>>) {
         if let Some(row) = &mut self.row {
-            row.group_id = group_id.map(str::to_owned);
-            row.key_id = key_id.map(str::to_owned);
+            row.group_id = group_id;
+            row.key_id = key_id;
         }
     }
 
@@ -230,11 +231,9 @@ impl Entry {
         }
     }
 
-    pub(super) fn tool(&mut self, name: &str) {
-        if let Some(row) = &mut self.row
-            && row.tool_name != name
-        {
-            name.clone_into(&mut row.tool_name);
+    pub(super) fn tool(&mut self, name: &'static str) {
+        if let Some(row) = &mut self.row {
+            row.tool_name = Cow::Borrowed(name);
         }
     }
 
@@ -278,6 +277,11 @@ impl Drop for Entry {
             self.recorder.push(row);
         }
     }
+}
+
+/// The name of a tool that a caller made up, as the log keeps it.
+pub(super) fn made_up(tool: &str) -> Cow<'static, str> {
+    Cow::Owned(tool.chars().filter(|c| !c.is_control()).take(100).collect())
 }
 
 /// Ids, numbers and switches say what was asked; every other text may be about a person and is replaced by its length.

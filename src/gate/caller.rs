@@ -49,6 +49,14 @@ impl Caller {
         }
     }
 
+    /// The key used, if it was one, to be kept.
+    pub fn shared_key_id(&self) -> Option<Arc<str>> {
+        match &self.credential {
+            Credential::Key { id } => Some(Arc::clone(id)),
+            Credential::Token(_) | Credential::Local => None,
+        }
+    }
+
     /// Whether it may be used for `scope`. A key opens all of its group.
     pub fn has_scope(&self, scope: &str) -> bool {
         match &self.credential {

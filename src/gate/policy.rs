@@ -24,6 +24,8 @@ use crate::store::{
 /// A group with its tools.
 #[derive(Debug)]
 pub struct GroupPolicy {
+    /// Its id, shared by everything that is written down of it.
+    pub id: Arc<str>,
     /// The group.
     pub group: Group,
     /// Its tools, enabled or not, in the order they were added.
@@ -65,7 +67,7 @@ impl Policy {
         let group_policy = |group: Group| {
             let (tools, aliases) = (tools.remove(&group.id).unwrap_or_default(), aliases.remove(&group.id).unwrap_or_default());
             let limits = GroupLimits::build(limiter, standard, (&group, &tools), limits.remove(&group.id).unwrap_or_default());
-            Arc::new(GroupPolicy { group, tools, aliases, limits })
+            Arc::new(GroupPolicy { id: Arc::from(&*group.id), group, tools, aliases, limits })
         };
         let groups: Vec<_> = rows.groups.into_iter().map(group_policy).collect();
         let by_id: HashMap<&str, &Arc<GroupPolicy>> = groups.iter().map(|g| (g.group.id.as_str(), g)).collect();

@@ -101,9 +101,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The client of an HTTP request, as the call log keeps it.
-pub(super) fn http_client(headers: &HeaderMap, protocol: &str, said: Option<String>) -> Client {
+pub(super) fn http_client(headers: &HeaderMap, protocol: impl Into<Cow<'static, str>>, said: Option<String>) -> Client {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.chars().take(100).collect::<String>());
-    Client { channel: Channel::Http, protocol: protocol.to_owned(), name: said.or_else(|| text("user-agent")), app_id: text("x-app-id") }
+    Client { channel: Channel::Http, protocol: protocol.into(), name: said.or_else(|| text("user-agent")), app_id: text("x-app-id") }
 }
 
 #[derive(Serialize)]

@@ -114,8 +114,8 @@ impl Handler {
         let protocol = protocol(ctx);
         let said = ctx.client_info().map(|info| client_text(&info.name, &info.version));
         match (&self.scope, ctx.extensions.get::<http::request::Parts>()) {
-            (Scope::Request, Some(parts)) => fast::http_client(&parts.headers, &protocol, said),
-            _ => Client { channel: Channel::Stdio, protocol, name: said, app_id: None },
+            (Scope::Request, Some(parts)) => fast::http_client(&parts.headers, protocol, said),
+            _ => Client { channel: Channel::Stdio, protocol: protocol.into(), name: said, app_id: None },
         }
     }
 

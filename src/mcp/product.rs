@@ -68,7 +68,7 @@ impl Product {
 /// The client of a request of which only the headers are read.
 fn client_of(headers: &HeaderMap) -> Client {
     let version = headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    http_client(headers, &version.chars().take(20).collect::<String>(), None)
+    http_client(headers, version.chars().take(20).collect::<String>(), None)
 }
 
 impl Backend for Product {

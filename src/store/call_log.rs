@@ -1,5 +1,7 @@
 //! The call log: appended in groups, read back newest first.
 
+use std::{borrow::Cow, sync::Arc};
+
 use rusqlite::{Row, params};
 use serde::Serialize;
 
@@ -8,17 +10,17 @@ use super::{
     stale::{self, StaleCall},
 };
 
-/// One call or refusal, as it is stored.
+/// One call or refusal, as it is stored. Thousands wait in memory: what many have in common is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CallRow {
     /// UUID v7 of the call.
     pub call_id: String,
     /// Tool asked for.
-    pub tool_name: String,
+    pub tool_name: Cow<'static, str>,
     /// Group asked for.
-    pub group_id: Option<String>,
+    pub group_id: Option<Arc<str>>,
     /// Key used.
-    pub key_id: Option<String>,
+    pub key_id: Option<Arc<str>>,
     /// Id the caller gives itself.
     pub caller_app_id: Option<String>,
     /// Run whose subject it was about.
@@ -28,7 +30,7 @@ pub struct CallRow {
     /// `http`, `stdio` or `cli`.
     pub channel: &'static str,
     /// Protocol revision spoken.
-    pub protocol: String,
+    pub protocol: Cow<'static, str>,
     /// Arguments as JSON text, redacted by whoever made the row.
     pub request_data: Option<String>,
     /// Result as JSON text, redacted by whoever made the row.
@@ -64,7 +66,7 @@ pub struct RunCall {
 
 impl Store {
     /// Appends rows in one commit.
-    pub async fn append_calls(&self, rows: std::sync::Arc<[CallRow]>) -> Result<(), StoreError> {
+    pub async fn append_calls(&self, rows: Arc<Vec<CallRow>>) -> Result<(), StoreError> {
         self.write(move |db| {
             let mut insert = db.prepare_cached(
                 "INSERT INTO mcp_call_logs (call_id, tool_name, group_id, key_id, caller_app_id, registration_id, client_name, channel, protocol,
