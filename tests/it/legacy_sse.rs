@@ -166,6 +166,27 @@ async fn a_session_is_its_openers_and_ends_with_its_stream() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_within_a_second_of_what_opened_it() {
+    let app = App::start(&[("oauth.access_token_lifetime", "60s")]).await;
+    let mut by_key = Client::connect(&app, "/sse", "system_tools").await;
+    let tokens = app.tokens(&app.client().await, "medical_tools").await;
+    let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+    let headers = [("authorization", bearer.as_str()), ("accept", "text/event-stream")];
+    let mut by_token = Events::open("GET", &app.group_url("medical_tools"), &headers, "").await;
+    assert_eq!(by_token.next().await.unwrap().name, "endpoint");
+    app.ok(&["key", "revoke", "system_tools"]);
+    let revoked = Instant::now();
+    assert_eq!(by_key.events.next().await, None);
+    assert!(revoked.elapsed() < Duration::from_secs(1), "{:?}", revoked.elapsed());
+    assert!(by_token.is_silent(Duration::from_millis(300)).await, "what a token of another group opened goes on");
+    let grants = app.ok_json(&["oauth", "grants", "list"]);
+    app.ok(&["oauth", "grants", "revoke", grants[0]["id"].as_str().unwrap()]);
+    let revoked = Instant::now();
+    assert_eq!(by_token.next().await, None);
+    assert!(revoked.elapsed() < Duration::from_secs(1), "{:?}", revoked.elapsed());
+}
+
+#[tokio::test]
 async fn streams_are_capped_per_key_and_a_closed_one_makes_room() {
     let app = App::start(&[("mcp.legacy_sse_streams", "2")]).await;
     let first = Client::connect(&app, "/mcp", "system_tools").await;

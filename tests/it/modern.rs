@@ -136,7 +136,7 @@ fn messages(text: &str) -> Vec<Value> {
 }
 
 /// Progress that increases, of one token, and then the answer.
-fn is_progress_and_answer(messages: &[Value]) {
+pub(crate) fn is_progress_and_answer(messages: &[Value]) {
     let (answer, told) = messages.split_last().unwrap();
     assert!(answer["result"]["structuredContent"]["plan_id"].is_string(), "{answer}");
     let percents: Vec<f64> = told

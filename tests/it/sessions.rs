@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     events::Events,
     harness::{Answer, App, Era},
+    modern::{busy_clinic, ended, is_progress_and_answer, long_call},
 };
 
 const BOTH: &str = "application/json, text/event-stream";
@@ -189,4 +190,55 @@ async fn a_request_is_answered_even_if_its_session_ends_under_it() {
     assert!(answer["id"] == "held" && answer["error"]["message"].as_str().unwrap().contains("session"), "{answer}");
     assert_eq!(events.next().await, None);
     lock.execute_batch("ROLLBACK").unwrap();
+}
+
+/// A call of the long tool that asks to be told how far it is.
+fn long_request(id: &str) -> Value {
+    let mut params = long_call();
+    params["_meta"] = json!({"progressToken": "how far"});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+}
+
+#[tokio::test]
+async fn progress_comes_on_the_stream_of_its_call() {
+    let mut app = App::idle(&[("mcp.sessions", "true")]);
+    busy_clinic(&app);
+    app.spawn().await;
+    let session = Session::begin(&app, "medical_tools").await;
+    let mut events = Events::open("POST", &session.url, &session.headers(), long_request("plan").to_string()).await;
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last: &Value| last.get("id").is_none()) {
+        heard.push(events.next().await.unwrap().json());
+    }
+    is_progress_and_answer(&heard);
+}
+
+#[tokio::test]
+async fn a_cancelled_notification_ends_the_work_of_its_session_alone() {
+    let mut app = App::idle(&[("mcp.sessions", "true")]);
+    busy_clinic(&app);
+    app.spawn().await;
+    let (session, other) = (Session::begin(&app, "medical_tools").await, Session::begin(&app, "medical_tools").await);
+    let mut events = Events::open("POST", &session.url, &session.headers(), long_request("plan").to_string()).await;
+    assert!(events.next().await.unwrap().json()["params"]["progress"].is_number(), "it is at work");
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "plan", "reason": "enough"}});
+    assert_eq!(other.send(&app, "POST", &cancel).await.status, 202, "the other session has no such request");
+    assert_eq!(app.count("SELECT count(*) FROM mcp_call_logs WHERE outcome = 'cancelled'"), 0);
+    assert_eq!(session.send(&app, "POST", &cancel).await.status, 202);
+    ended(&app, "cancelled").await;
+    assert_eq!(app.count("SELECT count(*) FROM plans"), 0);
+    assert_eq!(session.ask(&app, "ping", json!({})).await["result"], json!({}), "the session goes on");
+}
+
+#[tokio::test]
+async fn a_session_ends_within_a_second_of_its_keys_revocation() {
+    let app = App::start(&[("mcp.sessions", "true")]).await;
+    let (session, other) = (Session::begin(&app, "system_tools").await, Session::begin(&app, "medical_tools").await);
+    let (mut stream, mut others) = (session.listen().await, other.listen().await);
+    app.ok(&["key", "revoke", "system_tools"]);
+    let revoked = Instant::now();
+    assert_eq!(stream.next().await, None);
+    assert!(revoked.elapsed() < Duration::from_secs(1), "{:?}", revoked.elapsed());
+    assert_eq!(session.send(&app, "POST", &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await.status, 401);
+    assert!(others.is_silent(Duration::from_millis(300)).await, "other keys' sessions go on");
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Answer, App, Era},
     modern::{Host, busy_clinic, declaring_tasks, ended, long_call},
+    oauth_kit::text,
 };
 
 const LANES: [&str; 2] = ["true", "false"];
@@ -21,7 +22,9 @@ async fn ask(app: &App, key: &str, method: &str, params: Value, declared: bool) 
         declaring_tasks(&mut body);
     }
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    app.send("POST", &app.root_url(), &headers, body.to_string()).await
+    // A token is for the URL of its group; a key opens both.
+    let url = if key.starts_with("mcp_key_") { app.root_url() } else { app.group_url("medical_tools") };
+    app.send("POST", &url, &headers, body.to_string()).await
 }
 
 async fn start(app: &App, key: &str) -> Value {
@@ -129,6 +132,26 @@ async fn a_task_is_its_callers_alone() {
         }
     }
     assert_eq!(get(&app, &key, &task).await["result"]["status"], "completed", "and nobody touched it");
+}
+
+#[tokio::test]
+async fn a_task_begun_with_a_token_is_its_grants_and_outlives_the_token() {
+    let app = App::with_records(&[]).await;
+    let client = app.client().await;
+    let (mine, anothers) = (app.tokens(&client, "medical_tools").await, app.tokens(&client, "medical_tools").await);
+    let task = start(&app, text(&mine, "access_token")).await;
+    assert_eq!(settled(&app, text(&mine, "access_token"), &task).await["status"], "completed");
+    for stranger in [text(&anothers, "access_token"), &app.key("medical_tools")] {
+        assert_eq!(get(&app, stranger, &task).await["error"]["code"], -32602, "it is nobody else's");
+    }
+    let next = app.refresh(&client, text(&mine, "refresh_token")).await.json();
+    assert_eq!(get(&app, text(&next, "access_token"), &task).await["result"]["status"], "completed", "the next token is the same grant's");
+    let grants = app.ok_json(&["oauth", "grants", "list"]);
+    for grant in grants.as_array().unwrap() {
+        app.ok(&["oauth", "grants", "revoke", text(grant, "id")]);
+    }
+    let refused = ask(&app, text(&next, "access_token"), "tasks/get", json!({"taskId": task["taskId"]}), true).await;
+    assert_eq!(refused.status, 401);
 }
 
 #[tokio::test]
