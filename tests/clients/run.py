@@ -5,7 +5,7 @@
 
 MCP Inspector's CLI (both eras, --strict), the Python SDK 2.x and 1.x and the TypeScript SDK 1.x list and call every tool
 of every group over HTTP, HTTP+SSE and stdio, and hold sessions in which they are told of changes; the OAuth clients of the
-SDKs, mcp-remote, oauth4webapi and the way of Dify go from a 401 to a refreshed token. The conformance suite runs every
+SDKs, mcp-remote, oauth4webapi, openid-client and the way of Dify go from a 401 to a refreshed token. The conformance suite runs every
 scenario that applies to any server against the daemon, in every revision, and all of its scenarios against its fixtures,
 which the example conformance_server puts behind the same endpoint. What the clients need is installed below
 target/clients at the versions pinned beside this file: it takes Python 3.11, npm and a package registry for each. The last
