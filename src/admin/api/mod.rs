@@ -1,3 +1,33 @@
 //! The REST API, `/api/v1`: thin handlers over the calls, one file per subject.
 
+mod answers;
+mod document;
 pub mod frame;
+
+use axum::{Json, Router, extract::Extension, middleware, routing::get};
+use std::sync::Arc;
+use utoipa::{OpenApi, openapi::OpenApi as Document};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{entry::Reader, state::AdminState};
+
+/// Every route, with its description.
+fn described() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::with_openapi(document::Common::openapi())
+}
+
+/// The document that describes the API.
+pub fn document() -> Document {
+    described().into_openapi()
+}
+
+/// The routes, the document and the page that shows it.
+pub(super) fn router() -> Router<AdminState> {
+    let (routes, document) = described().split_for_parts();
+    let routes = routes.route("/api/v1/openapi.json", get(openapi)).layer(Extension(Arc::new(document)));
+    routes.layer(middleware::from_fn(frame::localised))
+}
+
+async fn openapi(_reader: Reader, Extension(document): Extension<Arc<Document>>) -> Json<Arc<Document>> {
+    Json(document)
+}

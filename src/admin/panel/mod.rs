@@ -11,14 +11,19 @@ mod preferences;
 mod texts;
 
 use axum::{
-    Router,
+    Router, middleware,
+    response::Redirect,
     routing::{get, post},
 };
+
+use super::state::AdminState;
 
 /// Marks the files of this version, so that browsers fetch those of another anew.
 pub(in crate::admin) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The pages. Each file adds its own.
-pub(in crate::admin) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/panel/assets/{name}", get(assets::asset)).route("/panel/preferences", post(preferences::choose))
+pub(in crate::admin) fn router() -> Router<AdminState> {
+    let pages =
+        Router::new().route("/panel", get(async || Redirect::permanent("/panel/"))).route("/panel/preferences", post(preferences::choose));
+    pages.layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
 }
