@@ -34,6 +34,8 @@ class Chromium:
         self._buffer, self._last, self._session = b"", 0, None
         self.errors: list[str] = []
         self.requests: list[str] = []
+        #: Whether questions of the page are answered with yes, and which it asked.
+        self.accepts, self.questions = False, []
         self.agent = self.ask("Browser.getVersion")["userAgent"]
         target = next(target for target in self.ask("Target.getTargets")["targetInfos"] if target["type"] == "page")
         self._session = self.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
@@ -55,18 +57,24 @@ class Chromium:
 
     def ask(self, method: str, **params: object) -> dict:
         """One command and its answer; events that come before it are kept."""
-        self._last += 1
-        message = {"id": self._last, "method": method, "params": params} | ({"sessionId": self._session} if self._session else {})
-        os.write(self._write, json.dumps(message).encode() + b"\0")
+        asked = self._send(method, **params)
         until = time.monotonic() + 30
         while True:
             answer = self._next(until - time.monotonic())
             if answer is None:
                 raise Failed(f"the browser did not answer {method}")
-            if answer.get("id") == self._last:
+            if answer.get("id") == asked:
                 if "error" in answer:
                     raise Failed(f"{method}: {answer['error']['message']}")
                 return answer["result"]
+
+    def _send(self, method: str, **params: object) -> int:
+        self._last += 1
+        message = {"id": self._last, "method": method, "params": params} | ({"sessionId": self._session} if self._session else {})
+        whole = json.dumps(message).encode() + b"\0"
+        while whole:
+            whole = whole[os.write(self._write, whole) :]
+        return self._last
 
     def _next(self, seconds: float) -> dict | None:
         while b"\0" not in self._buffer:
@@ -89,7 +97,10 @@ class Chromium:
         elif event == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.errors.append(f"log: {params['entry']['text']} {params['entry'].get('url', '')}")
         elif event == "Page.javascriptDialogOpening":
-            raise Failed(f"the page opened a dialog, which stops it: {params['message']}")
+            if not self.accepts:
+                raise Failed(f"the page opened a dialog, which stops it: {params['message']}")
+            self.questions.append(params["message"])
+            self._send("Page.handleJavaScriptDialog", accept=True)
         elif event == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif event == "Network.webSocketCreated":
@@ -117,6 +128,12 @@ class Chromium:
         self.ask("Page.navigate", url=url)
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 
+    def follow(self, selector: str) -> None:
+        """A press that leads to another page, and the wait until that is there."""
+        self.evaluate("window.stays = true")
+        self.click(selector)
+        self.wait("!window.stays && document.readyState === 'complete'", 15)
+
     def click(self, selector: str) -> None:
         """A press of the mouse in the middle of an element, wherever that is."""
         place = self.evaluate(
@@ -132,6 +149,18 @@ class Chromium:
         """Replaces what is in a field, as by hand."""
         self.evaluate(f"document.querySelector({json.dumps(selector)}).select()")
         self.ask("Input.insertText", text=text)
+
+    def tick(self, selector: str, on: bool = True) -> None:
+        """Ticks a box, or takes the tick away."""
+        if self.evaluate(f"document.querySelector({json.dumps(selector)}).checked") != on:
+            self.click(selector)
+
+    def choose(self, selector: str, value: str) -> None:
+        """Takes an option of a list."""
+        self.evaluate(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.value = {json.dumps(value)};"
+            " e.dispatchEvent(new Event('change', {bubbles: true})); })()"
+        )
 
     def look(self, width: int, height: int, scheme: str) -> None:
         """The size of the window and the colours the reader prefers."""

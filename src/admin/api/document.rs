@@ -1,5 +1,12 @@
 //! The document that describes the API (OpenAPI 3.1), and the page on which people read it.
 
+use std::sync::{Arc, LazyLock};
+
+use axum::{
+    extract::Path,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -8,7 +15,12 @@ use utoipa::{
     },
 };
 
-use crate::problem::{FieldProblem, Problem};
+use utoipa_swagger_ui::Config;
+
+use crate::{
+    admin::entry::Reader,
+    problem::{FieldProblem, Problem},
+};
 
 /// What every route has in common.
 #[derive(OpenApi)]
@@ -40,5 +52,25 @@ impl Modify for Signed {
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         let either = ["token", "session"].map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
         document.security = Some(either.to_vec());
+    }
+}
+
+/// The page shows the document that is served beside it.
+static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::new(["/api/v1/openapi.json"]).use_base_layout()));
+
+/// The page on which people read the document.
+pub(super) async fn index(reader: Reader) -> Response {
+    file(reader, Path("index.html".to_owned())).await
+}
+
+/// One of the page's files.
+pub(super) async fn file(_reader: Reader, Path(name): Path<String>) -> Response {
+    match utoipa_swagger_ui::serve(&name, Arc::clone(&PAGE)) {
+        Ok(Some(file)) => ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response(),
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the page of the API's document cannot be made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
     }
 }

@@ -4,7 +4,7 @@ mod answers;
 mod document;
 pub mod frame;
 
-use axum::{Json, Router, extract::Extension, middleware, routing::get};
+use axum::{Json, Router, extract::Extension, middleware, response::Redirect, routing::get};
 use std::sync::Arc;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,7 +24,12 @@ pub fn document() -> Document {
 /// The routes, the document and the page that shows it.
 pub(super) fn router() -> Router<AdminState> {
     let (routes, document) = described().split_for_parts();
-    let routes = routes.route("/api/v1/openapi.json", get(openapi)).layer(Extension(Arc::new(document)));
+    let routes = routes
+        .route("/api/v1/openapi.json", get(openapi))
+        .route("/api/v1/docs", get(async || Redirect::permanent("/api/v1/docs/")))
+        .route("/api/v1/docs/", get(document::index))
+        .route("/api/v1/docs/{file}", get(document::file))
+        .layer(Extension(Arc::new(document)));
     routes.layer(middleware::from_fn(frame::localised))
 }
 
