@@ -48,6 +48,7 @@ pub mod prune;
 pub mod pushes;
 pub mod records;
 pub mod registrations;
+pub mod replays;
 mod rows;
 #[cfg(test)]
 pub(crate) mod rows_for_tests;
