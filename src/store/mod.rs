@@ -52,6 +52,7 @@ pub mod replays;
 mod rows;
 #[cfg(test)]
 pub(crate) mod rows_for_tests;
+pub mod run_list;
 pub mod runs;
 pub mod search;
 pub mod services;
