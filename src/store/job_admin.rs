@@ -137,7 +137,7 @@ impl Store {
                 None => add_run_job(db, &id, now)?,
             }
             reopen(db, &id, now)?;
-            let change = Change::new("registration.resume", format!("registration/{id}")).before(json!({"state": state}));
+            let change = Change::new("registration.replay", format!("registration/{id}")).before(json!({"state": state}));
             audit::append(db, &by, &change.after(json!({"state": "accepted"})))?;
             found(db, &id)
         })

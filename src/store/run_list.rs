@@ -218,6 +218,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// One run as the list shows it.
+    pub fn listed_run(&self, id: &str) -> Result<Option<ListedRun>, StoreError> {
+        self.point(|db| rows::one(db, &format!("SELECT {COLUMNS} FROM registrations r WHERE r.id = ?1"), [id], listed))
+    }
+}
+
 fn walked(db: &Connection, mut walk: Walk, limit: i64) -> rusqlite::Result<Page<ListedRun>> {
     // Without anything to ask of a row, each row fits: the walk ends with the page.
     let end = if walk.rest.sql.is_empty() { None } else { walk.end_of_reach(db)? };
@@ -251,7 +258,7 @@ fn between(to: &mut Conditions, filter: &RunFilter, after: Option<Place>) {
 }
 
 /// The ids a search may mean: the id itself, and those of people whose name looks like it.
-fn namesakes(db: &Connection, user: &str) -> rusqlite::Result<Vec<String>> {
+pub(super) fn namesakes(db: &Connection, user: &str) -> rusqlite::Result<Vec<String>> {
     let mut ids = vec![user.to_owned()];
     ids.extend(search::search(db, user, NAMESAKES)?.into_iter().map(|hit| hit.user.id));
     Ok(ids)
