@@ -18,7 +18,9 @@ use crate::{
 
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Longest period of the figures, in days.
-const LONGEST_DAYS: u32 = 90;
+const LONGEST_FIGURES: u32 = 90;
+/// Longest period of the lists, in days.
+const LONGEST_LIST: u32 = 36_500;
 /// Days of the figures when nobody says how many.
 pub(in crate::admin) const DAYS: u32 = 7;
 /// Customers who registered longer ago are no queue any more.
@@ -148,7 +150,7 @@ pub struct ClaimView {
 impl Calls {
     /// Everybody who may claim customers, with what was claimed within so many days.
     pub async fn consultants(&self, days: Option<u32>) -> Result<ConsultantsView, CallError> {
-        let days = period(days, DAYS)?;
+        let days = period(days, DAYS, LONGEST_FIGURES)?;
         let now = self.clock.now_ms();
         let (staff, loads) = tokio::try_join!(self.store.staff(), self.store.loads(now - i64::from(days) * DAY_MS))?;
         let (waiting, oldest) = self.store.count_waiting(now - i64::from(QUEUE_DAYS) * DAY_MS).await?;
@@ -187,7 +189,7 @@ impl Calls {
     /// Customers nobody has claimed, of registrations within so many days; who waits longest comes first.
     pub async fn claim_queue(&self, days: Option<u32>, cursor: Option<&str>, limit: u32) -> Result<Listed<WaitingView>, CallError> {
         let now = self.clock.now_ms();
-        let since = now - i64::from(period(days, QUEUE_DAYS)?) * DAY_MS;
+        let since = now - i64::from(period(days, QUEUE_DAYS, LONGEST_LIST)?) * DAY_MS;
         let page = self.store.claim_queue(since, place::read(cursor)?, limit).await?;
         Ok(place::listed(page, |one| waiting(one, now)))
     }
@@ -200,7 +202,7 @@ impl Calls {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Listed<ClaimView>, CallError> {
-        let since = self.clock.now_ms() - i64::from(period(days, QUEUE_DAYS)?) * DAY_MS;
+        let since = self.clock.now_ms() - i64::from(period(days, QUEUE_DAYS, LONGEST_LIST)?) * DAY_MS;
         let page = self.store.claim_list(consultant, since, place::read(cursor)?, limit).await?;
         Ok(place::listed(page, claimed))
     }
@@ -266,14 +268,14 @@ fn won(outcome: ClaimOutcome, customer: &str, consultant: &str) -> Result<String
 }
 
 /// How many days are meant.
-fn period(days: Option<u32>, standard: u32) -> Result<u32, CallError> {
+fn period(days: Option<u32>, standard: u32, most: u32) -> Result<u32, CallError> {
     match days {
         None => Ok(standard),
-        Some(days) if (1..=LONGEST_DAYS).contains(&days) => Ok(days),
+        Some(days) if (1..=most).contains(&days) => Ok(days),
         Some(days) => Err(CallError::invalid(
             "/days",
-            format!("{days} 超出范围：1 到 {LONGEST_DAYS}"),
-            format!("{days} is out of range: 1 to {LONGEST_DAYS}"),
+            format!("{days} 超出范围：1 到 {most}"),
+            format!("{days} is out of range: 1 to {most}"),
         )),
     }
 }
@@ -325,8 +327,8 @@ mod tests {
 
     #[test]
     fn a_period_has_an_end() {
-        assert_eq!((period(None, 7).unwrap(), period(Some(90), 7).unwrap()), (7, 90));
-        assert!(period(Some(0), 7).is_err() && period(Some(91), 7).is_err());
+        assert_eq!((period(None, 7, 90).unwrap(), period(Some(90), 7, 90).unwrap()), (7, 90));
+        assert!(period(Some(0), 7, 90).is_err() && period(Some(91), 7, 90).is_err());
     }
 
     #[test]
