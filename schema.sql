@@ -174,14 +174,14 @@ CREATE TABLE mcp_call_logs (
     group_id      TEXT,                                              -- group asked for; NULL when a stranger knocked. No foreign key: the log outlives the group
     key_id        TEXT,                                              -- key used; NULL for stdio, CLI and strangers
     caller_app_id TEXT,                                              -- id the caller gives itself (header X-App-Id), such as a Dify app
-    registration_id TEXT,                                            -- run whose subject the call was about
+    registration_id TEXT,                                            -- run whose subject the call was about; of a replay, its own id
     client_name   TEXT,                                              -- name and version from clientInfo or User-Agent
     channel       TEXT    NOT NULL,                                  -- http, stdio or cli
     protocol      TEXT    NOT NULL,                                  -- protocol revision spoken, or empty
     request_data  TEXT    CHECK (json_valid(request_data)),          -- arguments, redacted unless call_log.bodies = full
     response_data TEXT    CHECK (json_valid(response_data)),         -- result, reduced to its size unless call_log.bodies = full
     success       INTEGER NOT NULL CHECK (success IN (0, 1)),        -- 1 when the tool answered with a result
-    outcome       TEXT    NOT NULL,                                  -- ok, tool_error, invalid_arguments, timeout, cancelled, panic, unknown_tool, refused (at the door), out_of_scope (not about the subject of a live run, in a subject-scoped group)
+    outcome       TEXT    NOT NULL,                                  -- ok, tool_error, invalid_arguments, timeout, cancelled, panic, unknown_tool, refused (at the door), out_of_scope (not about the subject of a live run, in a subject-scoped group; or something to be stored, in a rehearsal)
     error_message TEXT,                                              -- why not, as the caller was told
     duration_ms   INTEGER NOT NULL,                                  -- time in dispatch, rounded up
     created_at    INTEGER NOT NULL                                   -- when the call arrived
@@ -399,6 +399,7 @@ CREATE TABLE conversations (
     updated_at      INTEGER NOT NULL                                                 -- when it last changed
 ) STRICT;
 CREATE INDEX conversations_by_customer ON conversations (customer_id, updated_at);
+CREATE INDEX conversations_by_time ON conversations (updated_at);
 
 CREATE TABLE messages (
     id              TEXT    NOT NULL PRIMARY KEY,                                    -- opaque id; UUID v7 for those written here
@@ -447,12 +448,17 @@ CREATE TABLE registrations (
     welcome_read_at    INTEGER,                                                      -- when the customer's client said it was shown
     late_outcome       TEXT    CHECK (late_outcome IN ('appended', 'replaced', 'dropped', 'failed')), -- what became of an answer after the deadline
     assigned_to        TEXT,                                                         -- consultant the rule offered the customer to first
-    finished_at        INTEGER                                                       -- when the last step was done
+    finished_at        INTEGER,                                                      -- when the last step was done
+    claimed_at INTEGER                                                               -- when a consultant claimed the customer; trigger below
 ) STRICT;
 CREATE INDEX registrations_by_time ON registrations (accepted_at);
 CREATE INDEX registrations_by_agent ON registrations (agent_id, accepted_at);
 CREATE INDEX registrations_by_end ON registrations (finished_at, state) WHERE finished_at IS NOT NULL;
 CREATE INDEX registrations_by_assignee ON registrations (assigned_to, accepted_at) WHERE assigned_to IS NOT NULL;
+CREATE INDEX registrations_by_state ON registrations (state, accepted_at);
+CREATE INDEX registrations_by_rung ON registrations (welcome_rung, accepted_at) WHERE welcome_rung IS NOT NULL;
+CREATE INDEX registrations_by_segment ON registrations (segment, accepted_at) WHERE segment IS NOT NULL;
+CREATE INDEX registrations_unclaimed ON registrations (accepted_at) WHERE claimed_at IS NULL AND state NOT IN ('skipped', 'cancelled');
 
 CREATE TABLE registration_steps (
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run
@@ -497,15 +503,59 @@ CREATE TABLE agent_calls (
 CREATE INDEX agent_calls_by_run ON agent_calls (registration_id, started_at);
 CREATE INDEX agent_calls_by_agent ON agent_calls (agent_id, started_at);
 
+CREATE TABLE agent_thoughts (
+    call_id           TEXT    NOT NULL REFERENCES agent_calls (id) ON DELETE CASCADE, -- the question
+    position          INTEGER NOT NULL,                                              -- the position of the agent's run, from 1 on
+    began_ms          INTEGER,                                                       -- first heard of, since the question; NULL for an answer that was found later
+    ended_ms          INTEGER,                                                       -- last heard of, since the question
+    text              TEXT,                                                          -- what the agent thought there, cleaned and cut; NULL unless call_log.bodies = full
+    characters        INTEGER NOT NULL,                                              -- how long that was
+    tool              TEXT    NOT NULL,                                              -- tools it called there, joined by ;
+    input_bytes       INTEGER NOT NULL,                                              -- how much it told them
+    observation_bytes INTEGER NOT NULL,                                              -- how much they answered
+    PRIMARY KEY (call_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE registration_replays (
+    id                 TEXT    NOT NULL PRIMARY KEY,                                 -- UUID v7; the call log names the calls of the replay by it
+    registration_id    TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the run whose facts the agent was told
+    subject_id         TEXT    NOT NULL UNIQUE,                                      -- sub_ + 22 random characters: what the agent was told instead of the user id
+    subject_expires_at INTEGER NOT NULL,                                             -- when that stops standing for anybody, at the latest
+    agent_id           TEXT    NOT NULL,                                             -- who was asked. No foreign key: the record outlives the agent
+    agent              TEXT    NOT NULL,                                             -- its name and version at that time
+    asked_by           TEXT    NOT NULL,                                             -- who wanted to know: cli:account, or an account
+    reason             TEXT,                                                         -- why
+    asked_at           INTEGER NOT NULL,                                             -- when
+    state              TEXT    NOT NULL CHECK (state IN ('asked', 'answered', 'failed', 'unknown')), -- how it ended; asked while it goes on, unknown when the process ended first
+    first_byte_ms      INTEGER,                                                      -- time to the first event
+    duration_ms        INTEGER,                                                      -- time to the end
+    old_text           TEXT,                                                         -- the welcome the customer has
+    old_rung           TEXT,                                                         -- which rung of the ladder wrote it
+    text               TEXT,                                                         -- what a customer would be shown; when that is nothing, the agent's words, cleaned and cut
+    verdict            TEXT    CHECK (verdict IN ('passes', 'empty', 'link', 'email', 'digits', 'markup', 'not_prose', 'language')), -- whether a customer may see it, or why not
+    thoughts           TEXT    CHECK (json_valid(thoughts)),                         -- what the agent thought, as in agent_thoughts
+    tokens             INTEGER,                                                      -- tokens used
+    price              TEXT,                                                         -- what it cost, as Dify's decimal text
+    currency           TEXT,                                                         -- in what
+    error_kind         TEXT,                                                         -- class of the error
+    error              TEXT                                                          -- why it failed
+) STRICT;
+CREATE INDEX registration_replays_by_run ON registration_replays (registration_id, asked_at);
+CREATE INDEX registration_replays_open ON registration_replays (asked_at) WHERE state = 'asked';
+
 CREATE TABLE claims (
     registration_id TEXT    NOT NULL PRIMARY KEY REFERENCES registrations (id) ON DELETE CASCADE, -- the customer's run: one winner
     conversation_id TEXT    NOT NULL,                                                -- the conversation taken over
     customer_id     TEXT    NOT NULL,                                                -- the customer
     consultant_id   TEXT    NOT NULL,                                                -- who won
-    via             TEXT    NOT NULL CHECK (via IN ('live', 'rest', 'mcp', 'cli')),  -- by which door
+    via             TEXT    NOT NULL CHECK (via IN ('live', 'rest', 'mcp', 'cli', 'panel')), -- by which door
     claimed_at      INTEGER NOT NULL                                                 -- when
 ) STRICT;
 CREATE INDEX claims_by_consultant ON claims (consultant_id, claimed_at);
+CREATE INDEX claims_by_time ON claims (claimed_at);
+CREATE TRIGGER registration_claimed AFTER INSERT ON claims BEGIN
+    UPDATE registrations SET claimed_at = new.claimed_at WHERE id = new.registration_id;
+END;
 
 CREATE TABLE escalations (
     registration_id TEXT    NOT NULL REFERENCES registrations (id) ON DELETE CASCADE, -- the unclaimed customer's run

@@ -14,6 +14,7 @@ use super::{
     watching,
 };
 use crate::{
+    config::Bodies,
     live::Hub,
     outbound::http_client::{HttpClient, ProxyUse},
     queue::{Handler, Handlers, Queue, QueueSettings},
@@ -58,6 +59,9 @@ pub(super) fn start(core: &Core, shared: Shared, stop: &CancellationToken, tasks
         watching::start(&core, Arc::clone(&desk), &shared.wake, &stop, &spawner);
         let queue = queue(&core, &http, receiver, (Arc::clone(&desk), shared));
         let healing = desk.heal(core.settings.clone(), stop.clone());
+        if let Err(error) = core.store.end_lost_replays().await {
+            tracing::error!(%error, "rehearsals of an earlier process could not be ended; they show as going on");
+        }
         match queue.rescue().await {
             Ok(0) => {}
             Ok(rescued) => tracing::warn!(rescued, "jobs of a process that was killed go on"),
@@ -71,7 +75,7 @@ pub(super) fn start(core: &Core, shared: Shared, stop: &CancellationToken, tasks
 fn desk(core: &Core, http: &HttpClient) -> Arc<Desk> {
     let environment = &core.config.registration.environment;
     let agents = Agents::new(core.store.clone(), http.clone(), Arc::clone(&core.master), environment);
-    Arc::new(Desk::new(agents))
+    Arc::new(Desk::new(agents, core.config.call_log.bodies == Bodies::Full))
 }
 
 fn queue(core: &Core, http: &HttpClient, receiver: Option<EventReceiver>, (desk, shared): (Arc<Desk>, Shared)) -> Queue {

@@ -5,11 +5,13 @@ use serde_json::json;
 
 use super::{Fault, exit, output};
 use crate::{
+    admin::{
+        CallError,
+        calls::consultants::{ClaimView, WaitingView},
+    },
     app::Core,
-    store::claims::{Claim, ClaimOutcome, NewClaim, Target, Via, WaitingCustomer},
+    store::claims::Via,
 };
-
-const DAY: i64 = 24 * 3_600_000;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClaimCommand {
@@ -43,6 +45,9 @@ pub(super) struct TakeArgs {
     /// User id of the consultant or supervisor who takes the customer
     #[arg(long, value_name = "ID")]
     consultant: String,
+    /// Why; kept in the audit log
+    #[arg(long)]
+    reason: Option<String>,
     /// For programs
     #[arg(long)]
     json: bool,
@@ -57,43 +62,27 @@ pub(super) async fn run(command: ClaimCommand, core: &Core) -> anyhow::Result<u8
 }
 
 async fn list(core: &Core, args: &ListArgs) -> anyhow::Result<()> {
-    let now = core.clock.now_ms();
-    let since = now - i64::from(args.days) * DAY;
-    let waiting = core.store.waiting_customers(since, args.limit).await?;
-    let claimed = if args.all { core.store.recent_claims(since, args.limit).await? } else { Vec::new() };
+    let (calls, days) = (core.calls(None), Some(u32::from(args.days)));
+    let waiting = calls.claim_queue(days, None, args.limit).await?.items;
+    let claimed = if args.all { calls.claims(None, days, None, args.limit).await?.items } else { Vec::new() };
     if args.json {
-        let waiting: Vec<_> = waiting
-            .iter()
-            .map(|one| {
-                json!({
-                    "registration_id": one.registration_id,
-                    "conversation_id": one.conversation_id,
-                    "customer_id": one.customer_id,
-                    "waiting_since": crate::clock::rfc3339(one.waiting_since),
-                    "waiting_seconds": (now - one.waiting_since) / 1000,
-                    "assigned_to": one.assigned_to,
-                    "escalation_level": one.escalation_level,
-                })
-            })
-            .collect();
-        let claimed: Vec<_> = claimed.iter().map(shown).collect();
         return output::json(&if args.all { json!({"waiting": waiting, "claimed": claimed}) } else { json!({"waiting": waiting}) });
     }
     if waiting.is_empty() && claimed.is_empty() {
         return output::say("没有等待认领的客户 / nobody waits to be claimed");
     }
-    let rows = waiting.iter().map(|one| waiting_row(one, now)).chain(claimed.iter().map(claimed_row));
+    let rows = waiting.iter().map(waiting_row).chain(claimed.iter().map(claimed_row));
     output::table(&["REGISTRATION", "CONVERSATION", "CUSTOMER", "SINCE", "WAITED", "LEVEL", "ASSIGNED", "CLAIMED BY", "VIA"], rows)
 }
 
-fn waiting_row(one: &WaitingCustomer, now: i64) -> Vec<String> {
+fn waiting_row(one: &WaitingView) -> Vec<String> {
     let dash = || "-".to_owned();
     vec![
         one.registration_id.clone(),
         one.conversation_id.clone(),
         one.customer_id.clone(),
-        output::moment(Some(one.waiting_since)),
-        length(now - one.waiting_since),
+        one.waiting_since.clone(),
+        length(one.waiting_seconds),
         one.escalation_level.to_string(),
         one.assigned_to.clone().unwrap_or_else(dash),
         dash(),
@@ -101,24 +90,24 @@ fn waiting_row(one: &WaitingCustomer, now: i64) -> Vec<String> {
     ]
 }
 
-fn claimed_row(claim: &Claim) -> Vec<String> {
+fn claimed_row(claim: &ClaimView) -> Vec<String> {
     let dash = || "-".to_owned();
     vec![
         claim.registration_id.clone(),
         claim.conversation_id.clone(),
         claim.customer_id.clone(),
-        output::moment(Some(claim.waiting_since)),
-        length(claim.waiting_ms()),
+        claim.waiting_since.clone(),
+        length(claim.waiting_seconds),
         dash(),
         dash(),
-        claim.consultant_id.clone(),
+        claim.claimed_by.clone(),
         claim.via.clone(),
     ]
 }
 
 /// `2h 5m`, `5m 3s` or `3s`.
-fn length(ms: i64) -> String {
-    let seconds = (ms / 1000).max(0);
+fn length(seconds: i64) -> String {
+    let seconds = seconds.max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds}s"),
         (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
@@ -126,66 +115,25 @@ fn length(ms: i64) -> String {
     }
 }
 
-fn shown(claim: &Claim) -> serde_json::Value {
-    json!({
-        "registration_id": claim.registration_id,
-        "conversation_id": claim.conversation_id,
-        "customer_id": claim.customer_id,
-        "claimed_by": claim.consultant_id,
-        "via": claim.via,
-        "claimed_at": crate::clock::rfc3339(claim.claimed_at),
-        "waiting_seconds": claim.waiting_ms() / 1000,
-    })
-}
-
 async fn take(core: &Core, args: TakeArgs) -> anyhow::Result<()> {
-    let mut outcome = claim(core, Target::Registration(args.id.clone()), &args.consultant).await?;
-    if outcome == ClaimOutcome::Unknown {
-        outcome = claim(core, Target::Conversation(args.id.clone()), &args.consultant).await?;
-    }
-    let TakeArgs { id, consultant, json } = args;
-    match outcome {
-        ClaimOutcome::Won { claim } if json => output::json(&shown(&claim)),
-        ClaimOutcome::Won { claim } => output::say(format_args!(
-            "{} → {} · {} · {} · 等待 / waited {}",
-            claim.customer_id,
-            claim.consultant_id,
-            claim.conversation_id,
-            output::moment(Some(claim.claimed_at)),
-            length(claim.waiting_ms())
-        )),
-        ClaimOutcome::Lost { claim } => Err(Fault::new(
-            exit::FAILURE,
-            format!("{} was first, at {} (via {})", claim.consultant_id, output::moment(Some(claim.claimed_at)), claim.via),
-        )
-        .into()),
-        ClaimOutcome::Unknown => Err(Fault::new(
-            exit::NOT_FOUND,
-            format!("there is no registration and no conversation {id}; `anmei-mcp claim list` shows who waits"),
-        )
-        .into()),
-        ClaimOutcome::NotConsultant => Err(Fault::new(
-            exit::FAILURE,
-            format!("{consultant} is no active user in the role consultant and no supervisor; only they may claim"),
-        )
-        .into()),
-        ClaimOutcome::NotWaiting => Err(Fault::new(
-            exit::FAILURE,
-            format!("nobody waits at {id}: no registration opened it, it is closed, or the run was skipped or cancelled"),
-        )
-        .into()),
-    }
-}
-
-async fn claim(core: &Core, target: Target, consultant: &str) -> anyhow::Result<ClaimOutcome> {
-    let new = NewClaim {
-        target,
-        consultant_id: consultant.to_owned(),
-        via: Via::Cli,
-        events: core.config.outbound.webhook_url.is_some(),
-        now: core.clock.now_ms(),
+    let by = super::by(core, args.reason.as_deref());
+    let claim = match core.calls(None).claim_for(&args.id, &args.consultant, Via::Cli, &by).await {
+        Ok(claim) => claim,
+        // The command was written right; this one may not claim.
+        Err(CallError::Invalid(fields)) => {
+            let why = fields.into_iter().map(|field| field.text.en).collect::<Vec<_>>().join("; ");
+            return Err(Fault::new(exit::FAILURE, why).into());
+        }
+        Err(error) => return Err(error.into()),
     };
-    Ok(core.store.claim(new).await?)
+    if args.json {
+        return output::json(&claim);
+    }
+    let ClaimView { customer_id, claimed_by, conversation_id, claimed_at, waiting_seconds, .. } = claim;
+    output::say(format_args!(
+        "{customer_id} → {claimed_by} · {conversation_id} · {claimed_at} · 等待 / waited {}",
+        length(waiting_seconds)
+    ))
 }
 
 #[cfg(test)]
@@ -194,8 +142,8 @@ mod tests {
 
     #[test]
     fn a_wait_has_the_two_units_that_matter() {
-        for (ms, text) in [(-5, "0s"), (59_999, "59s"), (60_000, "1m 0s"), (3_599_000, "59m 59s"), (90_061_000, "25h 1m")] {
-            assert_eq!(length(ms), text);
+        for (seconds, text) in [(-5, "0s"), (59, "59s"), (60, "1m 0s"), (3_599, "59m 59s"), (90_061, "25h 1m")] {
+            assert_eq!(length(seconds), text);
         }
     }
 }

@@ -90,9 +90,9 @@ pub(super) async fn run(command: JobCommand, core: &Core) -> anyhow::Result<u8> 
     match command {
         JobCommand::List(args) => list(core, args).await?,
         JobCommand::Show { id, json } => show(core, &id, json)?,
-        JobCommand::Retry { id } => changed(core.store.retry_job(&id, now).await)?,
-        JobCommand::Cancel { id } => changed(core.store.cancel_job(&id, now).await)?,
-        JobCommand::Replay { registration } => changed(core.store.replay_registration(&registration, now).await)?,
+        JobCommand::Retry { id } => changed(core.store.retry_job(&id, super::by(core, None)).await)?,
+        JobCommand::Cancel { id } => changed(core.store.cancel_job(&id, super::by(core, None)).await)?,
+        JobCommand::Replay { registration } => changed(core.store.replay_registration(&registration, super::by(core, None)).await)?,
         JobCommand::Verify(args) => return verify(&args, &core.config, now),
     }
     Ok(exit::OK)

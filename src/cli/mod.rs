@@ -327,6 +327,7 @@ impl Fault {
 
 fn code_of(error: &anyhow::Error) -> u8 {
     use crate::{
+        admin::CallError,
         config::ConfigError,
         settings::{Refusal, SettingsError},
         store::StoreError,
@@ -339,6 +340,11 @@ fn code_of(error: &anyhow::Error) -> u8 {
     }
     if let Some(SettingsError::Refused(refusals)) = error.downcast_ref::<SettingsError>() {
         return if refusals.iter().all(Refusal::is_unknown) { exit::NOT_FOUND } else { exit::USAGE };
+    }
+    match error.downcast_ref::<CallError>() {
+        Some(CallError::NotFound(_)) => return exit::NOT_FOUND,
+        Some(CallError::Invalid(_)) => return exit::USAGE,
+        _ => {}
     }
     match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound(_)) => exit::NOT_FOUND,

@@ -272,6 +272,9 @@ impl Dispatch {
         };
         if let Some(subject) = &subject {
             entry.run(subject.registration_id.clone());
+            if subject.rehearsal && offer.known.tool.definition.about.effect != Effect::Reads {
+                return ("out_of_scope", Err(subject::rehearsal(name)));
+            }
         }
         let user_id = subject.as_ref().map(|subject| subject.user_id.as_str());
         let confined = Confined { records: &self.store, user_id };

@@ -27,6 +27,8 @@ pub(super) struct Subject {
     pub(super) user_id: String,
     /// The run it lives in.
     pub(super) registration_id: String,
+    /// Whether it is a rehearsal's: then nothing may be stored.
+    pub(super) rehearsal: bool,
 }
 
 /// Why a call is not put in terms of a person.
@@ -62,7 +64,7 @@ pub(super) fn resolve(
         Some(id) => match store.subject(id, now)? {
             Some(found) => {
                 let told = std::mem::replace(id, found.user_id.clone());
-                Ok(Some(Subject { id: told, user_id: found.user_id, registration_id: found.registration_id }))
+                Ok(Some(Subject { id: told, user_id: found.user_id, registration_id: found.registration_id, rehearsal: found.rehearsal }))
             }
             // An app may well have ids that begin like ours.
             None if !scoped => Ok(None),
@@ -148,6 +150,13 @@ pub(super) fn out_of_scope(tool: &str, reach: Reach) -> String {
     )
 }
 
+/// What an agent hears that would store something while its answer goes into a sink.
+pub(super) fn rehearsal(tool: &str) -> String {
+    format!(
+        "错误 / Error ({tool}): 这是一次预演，不会保存任何内容；请跳过此步骤继续。 / This is a rehearsal, and nothing is stored in it. Go on without this step."
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -155,7 +164,7 @@ mod tests {
     use super::*;
 
     fn subject(user_id: &str) -> Subject {
-        Subject { id: "sub_S".into(), user_id: user_id.into(), registration_id: "run".into() }
+        Subject { id: "sub_S".into(), user_id: user_id.into(), registration_id: "run".into(), rehearsal: false }
     }
 
     #[test]

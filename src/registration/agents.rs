@@ -57,6 +57,11 @@ impl Agents {
         Ok(Chosen { agents, first, fallback })
     }
 
+    /// Who would write the welcome of this user at this moment.
+    pub fn today_for(&self, user_id: &str) -> Result<Option<Agent>, StoreError> {
+        Ok(self.for_user(user_id)?.first().cloned())
+    }
+
     /// A client for `agent`.
     pub fn client(&self, agent: &Agent) -> Result<DifyClient, AgentKeyError> {
         self.client_over(self.http.clone(), agent)

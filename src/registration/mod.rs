@@ -41,7 +41,7 @@ mod run;
 mod steps;
 
 pub use agents::{AgentKeyError, Agents, agent_key_purpose};
-pub use desk::Desk;
+pub use desk::{Desk, Rehearsal};
 pub use door::Door;
 pub use escalation::Escalation;
 pub use events::{EventReceiver, EventSender};

@@ -3,8 +3,8 @@
 //! A row that is still `asked` when a process starts is a question whose answer nobody heard: the agent may have
 //! answered, so it is looked for before anybody asks again.
 
-use rusqlite::{Row, params};
-use serde::Serialize;
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Store, StoreError, rows};
@@ -48,8 +48,10 @@ pub struct AgentCallEnd {
     pub ids: DifyIds,
     /// Tools it called.
     pub tools: Option<Value>,
-    /// Rounds of thought.
+    /// Rounds of thought, as Dify counts them.
     pub thoughts: Option<i64>,
+    /// What was heard of them.
+    pub heard: Vec<Thought>,
     /// Tokens used.
     pub tokens: Option<i64>,
     /// What it cost, such as `0.0012`.
@@ -60,6 +62,27 @@ pub struct AgentCallEnd {
     pub error_kind: Option<String>,
     /// Why it failed or was refused.
     pub error: Option<String>,
+}
+
+/// One position of an agent's run: what it thought there, and which tools it called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thought {
+    /// From 1 on.
+    pub position: i64,
+    /// First heard of, in milliseconds since the question; none for an answer that was found later.
+    pub began_ms: Option<i64>,
+    /// Last heard of.
+    pub ended_ms: Option<i64>,
+    /// What it thought, cleaned and cut; none unless words are kept.
+    pub text: Option<String>,
+    /// How long that was.
+    pub characters: i64,
+    /// Tools it called, joined by `;`.
+    pub tool: String,
+    /// How much it told them.
+    pub input_bytes: i64,
+    /// How much they answered.
+    pub observation_bytes: i64,
 }
 
 /// A question as it stands.
@@ -108,6 +131,12 @@ const OF_RUN: &str =
         c.task_id, c.dify_conversation_id, c.dify_message_id, c.tools, c.thoughts, c.tokens, c.price, c.currency, c.error_kind, c.error
     FROM agent_calls c LEFT JOIN dify_configs a ON a.id = c.agent_id WHERE c.registration_id = ?1 ORDER BY c.started_at, c.id";
 
+const KEEP_THOUGHT: &str =
+    "INSERT INTO agent_thoughts (call_id, position, began_ms, ended_ms, text, characters, tool, input_bytes, observation_bytes)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+const THOUGHTS: &str = "SELECT t.call_id, t.position, t.began_ms, t.ended_ms, t.text, t.characters, t.tool, t.input_bytes, t.observation_bytes
+    FROM agent_calls c JOIN agent_thoughts t ON t.call_id = c.id WHERE c.registration_id = ?1 ORDER BY c.started_at, c.id, t.position";
+
 impl Store {
     /// Notes that an agent is about to be asked.
     pub async fn begin_agent_call(&self, call: NewAgentCall) -> Result<(), StoreError> {
@@ -138,7 +167,7 @@ impl Store {
     pub async fn end_agent_call(&self, call_id: &str, end: AgentCallEnd) -> Result<(), StoreError> {
         let id = call_id.to_owned();
         self.write(move |db| {
-            db.prepare_cached(
+            let ended = db.prepare_cached(
                 "UPDATE agent_calls SET state = ?2, first_byte_ms = coalesce(?3, first_byte_ms), duration_ms = ?4, task_id = coalesce(?5, task_id),
                         dify_conversation_id = coalesce(?6, dify_conversation_id), dify_message_id = coalesce(?7, dify_message_id),
                         tools = ?8, thoughts = ?9, tokens = ?10, price = ?11, currency = ?12, error_kind = ?13, error = ?14
@@ -160,6 +189,9 @@ impl Store {
                 end.error_kind,
                 end.error
             ])?;
+            if ended == 1 {
+                keep_thoughts(db, &id, &end.heard)?;
+            }
             Ok(())
         })
         .await
@@ -167,8 +199,48 @@ impl Store {
 
     /// What was asked for a run, in order.
     pub fn agent_calls(&self, registration_id: &str) -> Result<Vec<AgentCall>, StoreError> {
-        self.point(|db| rows::all(db, OF_RUN, [registration_id], agent_call))
+        self.point(|db| calls_of_run(db, registration_id))
     }
+}
+
+fn keep_thoughts(db: &Connection, call_id: &str, thoughts: &[Thought]) -> rusqlite::Result<()> {
+    let mut keep = db.prepare_cached(KEEP_THOUGHT)?;
+    for one in thoughts {
+        keep.execute(params![
+            call_id,
+            one.position,
+            one.began_ms,
+            one.ended_ms,
+            one.text,
+            one.characters,
+            one.tool,
+            one.input_bytes,
+            one.observation_bytes
+        ])?;
+    }
+    Ok(())
+}
+
+/// The thoughts of every question of a run, each with its question's id.
+pub(super) fn thoughts_of_run(db: &Connection, registration_id: &str) -> rusqlite::Result<Vec<(String, Thought)>> {
+    rows::all(db, THOUGHTS, [registration_id], |row| {
+        let thought = Thought {
+            position: row.get(1)?,
+            began_ms: row.get(2)?,
+            ended_ms: row.get(3)?,
+            text: row.get(4)?,
+            characters: row.get(5)?,
+            tool: row.get(6)?,
+            input_bytes: row.get(7)?,
+            observation_bytes: row.get(8)?,
+        };
+        Ok((row.get(0)?, thought))
+    })
+}
+
+/// What was asked for a run, in order.
+pub(super) fn calls_of_run(db: &Connection, registration_id: &str) -> rusqlite::Result<Vec<AgentCall>> {
+    rows::all(db, OF_RUN, [registration_id], agent_call)
 }
 
 fn agent_call(row: &Row<'_>) -> rusqlite::Result<AgentCall> {

@@ -13,9 +13,11 @@ use serde_json::json;
 
 use super::{
     Store, StoreError,
+    audit::{self, By, Change},
     events::{self, OutgoingEvent},
     rows,
 };
+pub use self::list::{Claimed, Queued};
 use crate::{clock::rfc3339, ids::new_id_at};
 
 /// Name of the job that looks whether a consultant has seen the notice.
@@ -45,6 +47,8 @@ pub enum Via {
     Mcp,
     /// The command line.
     Cli,
+    /// The panel and its API.
+    Panel,
 }
 
 impl Via {
@@ -55,6 +59,7 @@ impl Via {
             Self::Rest => "rest",
             Self::Mcp => "mcp",
             Self::Cli => "cli",
+            Self::Panel => "panel",
         }
     }
 }
@@ -209,14 +214,27 @@ const TIMES: &str = concat!(
 );
 
 impl Store {
+    /// Claims a customer for somebody else: as [`Self::claim`], with a row in the audit log when it is new.
+    pub async fn claim_for(&self, new: NewClaim, by: By) -> Result<ClaimOutcome, StoreError> {
+        self.write(move |db| {
+            let (outcome, is_new) = claim(db, &new)?;
+            if let (ClaimOutcome::Won { claim }, true) = (&outcome, is_new) {
+                let change = Change::new("claim.take", format!("registration/{}", claim.registration_id));
+                audit::append(db, &by, &change.after(json!({"consultant_id": claim.consultant_id, "via": claim.via})))?;
+            }
+            Ok(outcome)
+        })
+        .await
+    }
+
     /// Claims a customer for a consultant: the first one has them. Returns after the commit.
     pub async fn claim(&self, new: NewClaim) -> Result<ClaimOutcome, StoreError> {
-        self.write(move |db| claim(db, &new)).await
+        self.write(move |db| claim(db, &new).map(|(outcome, _)| outcome)).await
     }
 
     /// The claim of a run's customer.
     pub fn claim_of_run(&self, registration_id: &str) -> Result<Option<Claim>, StoreError> {
-        self.point(|db| rows::one(db, STANDING, [registration_id], read))
+        self.point(|db| of_run(db, registration_id))
     }
 
     /// Customers nobody has claimed, of registrations since `since`; who waits longest comes first.
@@ -246,17 +264,18 @@ impl Store {
     }
 }
 
-fn claim(db: &Connection, new: &NewClaim) -> Result<ClaimOutcome, StoreError> {
+/// What became of a claim, and whether it was made now.
+fn claim(db: &Connection, new: &NewClaim) -> Result<(ClaimOutcome, bool), StoreError> {
     if !db.prepare_cached(MAY_CLAIM)?.query_row([&new.consultant_id], |row| row.get(0))? {
-        return Ok(ClaimOutcome::NotConsultant);
+        return Ok((ClaimOutcome::NotConsultant, false));
     }
-    let Some(registration_id) = run_of(db, &new.target)? else { return Ok(ClaimOutcome::Unknown) };
-    if let Some(claim) = rows::one(db, STANDING, [&registration_id], read)? {
+    let Some(registration_id) = run_of(db, &new.target)? else { return Ok((ClaimOutcome::Unknown, false)) };
+    if let Some(claim) = of_run(db, &registration_id)? {
         let own = claim.consultant_id == new.consultant_id;
-        return Ok(if own { ClaimOutcome::Won { claim } } else { ClaimOutcome::Lost { claim } });
+        return Ok((if own { ClaimOutcome::Won { claim } } else { ClaimOutcome::Lost { claim } }, false));
     }
     let open: Option<(String, String)> = rows::one(db, OPEN, [&registration_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some((conversation_id, customer_id)) = open else { return Ok(ClaimOutcome::NotWaiting) };
+    let Some((conversation_id, customer_id)) = open else { return Ok((ClaimOutcome::NotWaiting, false)) };
     db.prepare_cached(ADD)?.execute(params![
         registration_id,
         conversation_id,
@@ -267,7 +286,7 @@ fn claim(db: &Connection, new: &NewClaim) -> Result<ClaimOutcome, StoreError> {
     ])?;
     let claim = db.prepare_cached(STANDING)?.query_row([&registration_id], read)?;
     follow_up(db, &claim, new)?;
-    Ok(ClaimOutcome::Won { claim })
+    Ok((ClaimOutcome::Won { claim }, true))
 }
 
 /// The run that is meant; empty when the conversation or the customer has none.
@@ -345,6 +364,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Claim> {
     })
 }
 
+/// The claim of a run's customer.
+pub(super) fn of_run(db: &Connection, registration_id: &str) -> rusqlite::Result<Option<Claim>> {
+    rows::one(db, STANDING, [registration_id], read)
+}
+
 fn waiting(row: &Row<'_>) -> rusqlite::Result<WaitingCustomer> {
     Ok(WaitingCustomer {
         registration_id: row.get(0)?,
@@ -355,6 +379,8 @@ fn waiting(row: &Row<'_>) -> rusqlite::Result<WaitingCustomer> {
         escalation_level: row.get(5)?,
     })
 }
+
+mod list;
 
 #[cfg(test)]
 pub(crate) mod fixture;

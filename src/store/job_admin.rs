@@ -1,12 +1,18 @@
 //! Jobs in an operator's hands: looked at, tried again, taken back, gone through anew.
 //!
-//! Every change is guarded by the state it was decided on, in one transaction with what it means for the run: a job
-//! that a worker holds is left alone. Nothing here can make an effect twice: the steps skip what is done.
+//! Every change is guarded by the state it was decided on, in one transaction with what it means for the run and with
+//! its row in the audit log: a job that a worker holds is left alone. Nothing here can make an effect twice: the steps
+//! skip what is done.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
+use serde_json::json;
 
-use super::{Store, StoreError, rows};
+use super::{
+    Store, StoreError,
+    audit::{self, By, Change},
+    rows,
+};
 use crate::ids::new_id_at;
 
 /// Name of the job that carries a registration.
@@ -64,8 +70,8 @@ impl Store {
     }
 
     /// A job that was given up or cancelled is due now, and its tries are counted anew. A run goes on with it.
-    pub async fn retry_job(&self, id: &str, now: i64) -> Result<Job, StoreError> {
-        let id = id.to_owned();
+    pub async fn retry_job(&self, id: &str, by: By) -> Result<Job, StoreError> {
+        let (id, now) = (id.to_owned(), by.at);
         self.write(move |db| {
             let job = found(db, &id)?;
             if !matches!(job.state.as_str(), "dead" | "cancelled") {
@@ -82,14 +88,14 @@ impl Store {
                 }
                 _ => {}
             }
-            found(db, &job.id)
+            changed(db, &by, "job.retry", &job)
         })
         .await
     }
 
     /// A job that waits is not done. A run ends with it.
-    pub async fn cancel_job(&self, id: &str, now: i64) -> Result<Job, StoreError> {
-        let id = id.to_owned();
+    pub async fn cancel_job(&self, id: &str, by: By) -> Result<Job, StoreError> {
+        let (id, now) = (id.to_owned(), by.at);
         self.write(move |db| {
             let job = found(db, &id)?;
             if job.state != "ready" {
@@ -106,14 +112,14 @@ impl Store {
                     params![job.subject_id, now],
                 )?;
             }
-            found(db, &job.id)
+            changed(db, &by, "job.cancel", &job)
         })
         .await
     }
 
     /// A run that has ended goes through its steps again: those that are done are skipped. Its job may have been pruned.
-    pub async fn replay_registration(&self, registration_id: &str, now: i64) -> Result<Job, StoreError> {
-        let id = registration_id.to_owned();
+    pub async fn replay_registration(&self, registration_id: &str, by: By) -> Result<Job, StoreError> {
+        let (id, now) = (registration_id.to_owned(), by.at);
         self.write(move |db| {
             let state: Option<String> =
                 db.query_row("SELECT state FROM registrations WHERE id = ?1", [&id], |row| row.get(0)).optional()?;
@@ -131,6 +137,8 @@ impl Store {
                 None => add_run_job(db, &id, now)?,
             }
             reopen(db, &id, now)?;
+            let change = Change::new("registration.replay", format!("registration/{id}")).before(json!({"state": state}));
+            audit::append(db, &by, &change.after(json!({"state": "accepted"})))?;
             found(db, &id)
         })
         .await
@@ -149,6 +157,19 @@ fn find(db: &Connection, id: &str) -> rusqlite::Result<Option<Job>> {
 
 fn found(db: &Connection, id: &str) -> Result<Job, StoreError> {
     find(db, id)?.ok_or_else(|| StoreError::NotFound(format!("there is no job {id}, and no job that carries a registration of this id")))
+}
+
+/// The job after a change, which goes into the audit log: under the run that it carries, or under its own kind.
+fn changed(db: &Connection, by: &By, action: &'static str, before: &Job) -> Result<Job, StoreError> {
+    let object = if before.kind == RUN_JOB {
+        format!("registration/{}", before.subject_id)
+    } else {
+        format!("job/{}/{}", before.kind, before.subject_id)
+    };
+    let after = found(db, &before.id)?;
+    let facts = |job: &Job| json!({"job_id": job.id, "state": job.state, "attempt": job.attempt});
+    audit::append(db, by, &Change::new(action, object).before(facts(before)).after(facts(&after)))?;
+    Ok(after)
 }
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {

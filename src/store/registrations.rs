@@ -97,10 +97,10 @@ impl Store {
 
 const COLUMNS: &str = "SELECT id, profile, state, accepted_at, deadline_at, conversation_id, welcome_text, welcome_rung, welcome_reason,
     welcome_message_id, welcome_at, late_outcome, skip_reason, segment, agent_id, assigned_to, finished_at FROM registrations";
-static BY_ID: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} WHERE id = ?1"));
+pub(super) static BY_ID: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} WHERE id = ?1"));
 pub(super) static BY_CONVERSATION: LazyLock<String> =
     LazyLock::new(|| format!("{COLUMNS} WHERE id = (SELECT registration_id FROM conversations WHERE id = ?1)"));
-const STEPS: &str = "SELECT step, attempt, state, started_at, duration_ms, detail, error FROM registration_steps
+pub(super) const STEPS: &str = "SELECT step, attempt, state, started_at, duration_ms, detail, error FROM registration_steps
     WHERE registration_id = ?1 ORDER BY started_at + duration_ms, started_at, step, attempt";
 
 pub(super) fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
@@ -125,7 +125,7 @@ pub(super) fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
     })
 }
 
-fn step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
+pub(super) fn step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
     Ok(StepRecord {
         step: row.get(0)?,
         attempt: row.get(1)?,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, replays, rows};
 
 /// A subject to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +17,15 @@ pub struct NewSubject {
     pub expires_at: i64,
 }
 
-/// A subject of a live run.
+/// A subject of a live run, or of a rehearsal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// The run it lives in.
+    /// The run it lives in; of a rehearsal, its own id.
     pub registration_id: String,
     /// Who it stands for.
     pub user_id: String,
+    /// Whether it is a rehearsal's: then nothing may be stored.
+    pub rehearsal: bool,
 }
 
 impl Store {
@@ -35,7 +37,10 @@ impl Store {
 
     /// Who the subject stands for at `now`: nobody once it has expired, or its run has ended and no agent is asked any more.
     pub fn subject(&self, id: &str, now: i64) -> Result<Option<Subject>, StoreError> {
-        self.point(|db| rows::one(db, LIVE, params![id, now], subject))
+        self.point(|db| match rows::one(db, LIVE, params![id, now], |row| subject(row, false))? {
+            Some(found) => Ok(Some(found)),
+            None => rows::one(db, replays::LIVE, params![id, now], |row| subject(row, true)),
+        })
     }
 
     /// Removes those that expired before `now`. Says how many.
@@ -49,8 +54,8 @@ const LIVE: &str = "SELECT s.registration_id, s.user_id FROM subjects s JOIN reg
     WHERE s.id = ?1 AND s.expires_at > ?2 AND (r.finished_at IS NULL
         OR EXISTS (SELECT 1 FROM agent_calls a WHERE a.registration_id = r.id AND a.state = 'asked'))";
 
-fn subject(row: &Row<'_>) -> rusqlite::Result<Subject> {
-    Ok(Subject { registration_id: row.get(0)?, user_id: row.get(1)? })
+fn subject(row: &Row<'_>, rehearsal: bool) -> rusqlite::Result<Subject> {
+    Ok(Subject { registration_id: row.get(0)?, user_id: row.get(1)?, rehearsal })
 }
 
 /// Keeps a subject within the caller's transaction; returns its id. A run has one: the id that was kept first stays, and
@@ -121,8 +126,10 @@ mod tests {
     fn the_look_up_goes_by_keys() {
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch(super::super::migrate::SCHEMA).unwrap();
-        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {LIVE}")).unwrap();
-        let steps: Vec<String> = plan.query_map(params!["", 0], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
-        assert!(steps.iter().all(|step| !step.starts_with("SCAN") || step.contains("CONSTANT")), "{steps:?}");
+        for sql in [LIVE, replays::LIVE] {
+            let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps: Vec<String> = plan.query_map(params!["", 0], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            assert!(steps.iter().all(|step| !step.starts_with("SCAN") || step.contains("CONSTANT")), "{steps:?}");
+        }
     }
 }

@@ -4,7 +4,15 @@
 //! serialised for programs and shown on pages. It knows no HTTP, no template and no terminal. What only a running daemon
 //! knows (who is connected, how agents are doing) comes from [`Running`]; a command beside the daemon has none.
 
+pub mod consultants;
+pub mod conversations;
 mod error;
+pub mod jobs;
+mod place;
+pub mod registrations;
+pub mod replay;
+pub mod timeline;
+mod words;
 
 use std::{
     fmt,
@@ -17,7 +25,10 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 pub(in crate::admin) use self::error::said;
-pub use self::error::{CallError, Field};
+pub use self::{
+    error::{CallError, Field},
+    words::Words,
+};
 use crate::{
     clock::SharedClock,
     config::Config,

@@ -100,7 +100,7 @@ async fn an_agent_calls_its_tools_as_dify_does_and_writes_from_what_they_say() {
     assert!(!answer.text.contains("让我先"), "chatter: {}", answer.text);
     let tools: Vec<_> = answer.tools.iter().map(|call| (call.name.as_str(), call.position)).collect();
     assert_eq!(tools, [("get_user_profile", 1), ("analyze_customer", 2)]);
-    assert_eq!((answer.thoughts, answer.price.as_deref()), (3, Some("0.0012 USD")));
+    assert_eq!((answer.thoughts.len(), answer.price.as_deref()), (3, Some("0.0012 USD")));
     assert!(answer.tokens.unwrap() > 400 && answer.first_byte_ms <= answer.latency_ms && answer.latency_ms >= 15);
     let json = serde_json::to_value(&answer).unwrap();
     assert_eq!(serde_json::from_value::<Answer>(json).unwrap(), answer);
@@ -112,8 +112,16 @@ async fn an_agent_calls_its_tools_as_dify_does_and_writes_from_what_they_say() {
         conversation_id: Some(run.conversation_id.clone()),
         message_id: Some(run.message_id.clone()),
     };
-    let thought = |position, tool: &str| Progress::Thought { position, tool: tool.into() };
-    assert_eq!(progress, [started, thought(1, "get_user_profile"), thought(2, "analyze_customer")]);
+    assert_eq!(progress[0], started);
+    let mut last = std::collections::BTreeMap::new();
+    for told in &progress[1..] {
+        let Progress::Thought(thought) = told else { panic!("{told:?}") };
+        last.insert(thought.position, thought.clone());
+    }
+    assert_eq!(last.into_values().collect::<Vec<_>>(), answer.thoughts, "the last word on each position holds");
+    let [first, _, said] = &answer.thoughts[..] else { panic!("{:?}", answer.thoughts) };
+    assert!(first.text.starts_with("让我先") && first.input_bytes > 20 && first.observation_bytes > 20, "{first:?}");
+    assert_eq!((said.text.as_str(), said.tool.as_str(), said.observation_bytes), (answer.text.as_str(), "", 0));
     assert_eq!(handle.ledger.runs_for("reg-0001"), 1);
     assert!(handle.ledger.tool_calls().iter().all(|call| call.ok && call.arguments == json!({"user_id": "usr_0001"})));
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::events::Thought;
+use super::{ask::AgentThought, events::Thought};
 
 /// What an agent answered, and what it took. Its JSON is kept as the run's record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +27,8 @@ pub struct Answer {
     pub task_id: Option<String>,
     /// The tools the agent called, in order.
     pub tools: Vec<ToolCall>,
-    /// How many positions the agent's run had.
-    pub thoughts: usize,
+    /// The positions of the agent's run, in order.
+    pub thoughts: Vec<AgentThought>,
     /// Tokens of the whole run, as Dify counts them.
     pub tokens: Option<u64>,
     /// What the run cost, such as `0.0012 USD`.
@@ -74,22 +74,19 @@ impl Transcript {
         self.outputs = text_of(outputs);
     }
 
-    /// The agent thought; the last word on each position holds. Whether a tool is named there for the first time.
-    pub(crate) fn think(&mut self, thought: Thought) -> bool {
+    /// The agent thought; the last word on each position holds.
+    pub(crate) fn think(&mut self, thought: Thought) {
         let before = self.thoughts.get(&thought.position);
-        let was_named = before.is_some_and(|before| !before.tool.is_empty());
         let was_observed = before.is_some_and(|before| !before.observation.is_empty());
         if !thought.observation.is_empty() && !was_observed {
             self.after_observation = self.said.len();
         }
-        let first_named = !thought.tool.is_empty() && !was_named;
         self.thoughts.insert(thought.position, thought);
-        first_named
     }
 
-    /// How many positions there are.
-    pub(crate) fn thoughts(&self) -> usize {
-        self.thoughts.len()
+    /// The positions, in order.
+    pub(crate) fn thoughts(&self) -> Vec<AgentThought> {
+        self.thoughts.values().map(Thought::told).collect()
     }
 
     /// The tools called.
@@ -199,17 +196,17 @@ mod tests {
     use super::*;
 
     fn thought(position: i64, thought: &str, tool: &str, observation: &str) -> Thought {
-        Thought { position, text: thought.into(), tool: tool.into(), observation: observation.into() }
+        Thought { position, text: thought.into(), tool: tool.into(), observation: observation.into(), ..Thought::default() }
     }
 
     /// The order in which Dify sends a run with one round of tools; the last thought is left to the test.
     fn one_round() -> Transcript {
         let mut run = Transcript::default();
-        assert!(!run.think(thought(1, "", "", "")));
+        run.think(thought(1, "", "", ""));
         run.say("让我先看看您的资料。");
-        assert!(run.think(thought(1, "让我先看看您的资料。", "get_user_profile;analyze_customer", "")));
-        assert!(!run.think(thought(1, "让我先看看您的资料。", "get_user_profile;analyze_customer", "{\"username\":\"张伟\"}")));
-        assert!(!run.think(thought(2, "", "", "")));
+        run.think(thought(1, "让我先看看您的资料。", "get_user_profile;analyze_customer", ""));
+        run.think(thought(1, "让我先看看您的资料。", "get_user_profile;analyze_customer", "{\"username\":\"张伟\"}"));
+        run.think(thought(2, "", "", ""));
         run.say("张伟，");
         run.say("您好！");
         run
@@ -222,7 +219,8 @@ mod tests {
         assert_eq!(run.answer().unwrap(), "张伟，您好！");
         let call = |name: &str| ToolCall { name: name.into(), position: 1 };
         assert_eq!(run.tools(), [call("get_user_profile"), call("analyze_customer")]);
-        assert_eq!(run.thoughts(), 2);
+        let told: Vec<_> = run.thoughts().into_iter().map(|thought| (thought.position, thought.text, thought.observation_bytes)).collect();
+        assert_eq!(told, [(1, "让我先看看您的资料。".into(), 21), (2, "张伟，您好！".into(), 0)]);
     }
 
     #[test]

@@ -77,13 +77,23 @@ pub enum Progress {
         /// For [`super::DifyClient::find_answer`]; of a workflow, its run.
         message_id: Option<String>,
     },
-    /// The agent called a tool.
-    Thought {
-        /// The position of its run.
-        position: i64,
-        /// The tool's name; several are joined by `;`.
-        tool: String,
-    },
+    /// The agent thought or called a tool. Told several times for each position, the last one holds.
+    Thought(AgentThought),
+}
+
+/// One position of an agent's run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentThought {
+    /// Counts from 1.
+    pub position: i64,
+    /// What the model said there.
+    pub text: String,
+    /// The tools it called there, joined by `;`; empty when none was.
+    pub tool: String,
+    /// Bytes of what it told them.
+    pub input_bytes: usize,
+    /// Bytes of what they answered.
+    pub observation_bytes: usize,
 }
 
 /// A run whose stream broke off, by what [`Progress::Started`] told of it.

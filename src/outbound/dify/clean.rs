@@ -40,6 +40,26 @@ pub enum Refusal {
     Language,
 }
 
+impl Refusal {
+    /// Its name in records.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Email => "email",
+            Self::Digits => "digits",
+            Self::Markup => "markup",
+            Self::NotProse => "not_prose",
+            Self::Language => "language",
+        }
+    }
+}
+
+/// An agent's words for people who look into its work: without invisible characters, of `most` characters. Not for
+/// customers: nothing is refused.
+pub fn readable(words: &str, most: usize) -> String {
+    visible(words).trim().chars().take(most).collect()
+}
+
 /// The text a customer may see, of `most` characters and in `language` if one is named; nothing when nothing is left.
 pub fn clean(answer: &str, most: usize, language: Option<Language>) -> Result<Option<String>, Refusal> {
     let text = unwrap(&visible(answer));
@@ -275,6 +295,12 @@ mod tests {
             assert_eq!(passes(text), "您好！", "{text:?}");
         }
         assert_eq!(passes("a\r\n\r\n\r\n\r\nb\tc\u{2028}d"), "a\n\nb c\nd");
+    }
+
+    #[test]
+    fn words_for_people_keep_everything_but_what_hides() {
+        assert_eq!(readable(" 见 https://evil.example\u{202e}\u{7}<b>\n", 100), "见 https://evil.example<b>");
+        assert_eq!(readable(&"美".repeat(9), 4), "美美美美");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::ask::AgentThought;
+
 /// One event with the ids that every event carries.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Incoming {
@@ -69,9 +71,25 @@ pub(crate) struct Thought {
     /// The tools called, joined by `;`; empty when none was.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) tool: String,
+    /// What they were told, as JSON text.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) tool_input: String,
     /// What the tools answered.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) observation: String,
+}
+
+impl Thought {
+    /// What may be told of it.
+    pub(crate) fn told(&self) -> AgentThought {
+        AgentThought {
+            position: self.position,
+            text: self.text.clone(),
+            tool: self.tool.clone(),
+            input_bytes: self.tool_input.len(),
+            observation_bytes: self.observation.len(),
+        }
+    }
 }
 
 /// The end of a good run.
@@ -140,7 +158,13 @@ mod tests {
             r#"{"event":"agent_thought","id":"x","task_id":"t","message_id":"m","conversation_id":"c","created_at":1,
                 "position":2,"thought":null,"observation":"{}","tool":"get_user_profile","tool_labels":{},"tool_input":"{}","message_files":[]}"#,
         );
-        let thought = Thought { position: 2, tool: "get_user_profile".into(), observation: "{}".into(), ..Thought::default() };
+        let thought = Thought {
+            position: 2,
+            tool: "get_user_profile".into(),
+            tool_input: "{}".into(),
+            observation: "{}".into(),
+            ..Thought::default()
+        };
         assert_eq!(incoming.event, Event::AgentThought(thought));
         assert_eq!(incoming.task_id.as_deref(), Some("t"));
         assert_eq!(read(r#"{"event":"agent_message","answer":"好"}"#).event, Event::AgentMessage(Delta { answer: "好".into() }));

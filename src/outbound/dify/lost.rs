@@ -62,13 +62,15 @@ impl DifyClient {
         Ok(found.filter(|message| message.status.as_deref() != Some("error")).and_then(|message| {
             let mut transcript = Transcript::default();
             transcript.say(&message.answer);
+            let told: Vec<_> = message.agent_thoughts.iter().map(Thought::told).collect();
             for thought in message.agent_thoughts {
                 // The stored answer is not a stream: the observations are all before it.
                 transcript.think(Thought { observation: String::new(), ..thought });
             }
             let empty = message.answer.trim().is_empty();
             let text = transcript.answer().filter(|_| !empty)?;
-            Some(answer_of(text, &transcript, Ids { conversation: Some(conversation.to_owned()), message: Some(message.id), task: None }))
+            let ids = Ids { conversation: Some(conversation.to_owned()), message: Some(message.id), task: None };
+            Some(Answer { thoughts: told, ..answer_of(text, &transcript, ids) })
         }))
     }
 

@@ -22,7 +22,7 @@ mod stream;
 
 pub use self::{
     answer::{Answer, ToolCall},
-    ask::{AgentKind, AppInfo, Ask, InputField, Lost, Parameters, Progress},
+    ask::{AgentKind, AgentThought, AppInfo, Ask, InputField, Lost, Parameters, Progress},
     client::DifyClient,
     error::{Class, DifyError},
 };

@@ -41,10 +41,8 @@ impl Run<'_> {
             Event::Message(delta) | Event::AgentMessage(delta) => self.transcript.say(&delta.answer),
             Event::MessageReplace(delta) => self.transcript.replace(delta.answer),
             Event::AgentThought(thought) => {
-                let progress = Progress::Thought { position: thought.position, tool: thought.tool.clone() };
-                if self.transcript.think(thought) {
-                    on_event(progress);
-                }
+                on_event(Progress::Thought(thought.told()));
+                self.transcript.think(thought);
             }
             Event::Error(failure) => return Err(self.failure(&failure)),
             Event::MessageEnd(end) => {

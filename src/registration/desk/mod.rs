@@ -4,8 +4,10 @@
 //! Dify has no idempotency key. So a question is a row first; a row that is still open when a process starts is a
 //! question whose answer nobody heard, and [`recover`] looks for that answer before anybody asks again.
 
+mod exchange;
 mod question;
 mod recover;
+mod sink;
 
 use std::{
     collections::HashMap,
@@ -17,14 +19,14 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::sink::Rehearsal;
 pub(super) use self::{question::dify_user, recover::recover};
 use super::{
     agents::{AgentKeyError, Agents},
     choice::breaker::{Breaker, Change, Due, Failure, Outcome, Permit, Rules, Token, View},
     ladder::Times,
-    run::Job,
 };
 use crate::{
     outbound::{
@@ -46,6 +48,12 @@ pub struct Desk {
     fresh: OnceLock<HttpClient>,
     places: Mutex<HashMap<String, Place>>,
     began: Instant,
+    /// Whether what agents think is kept word by word.
+    words: bool,
+    /// The place of the one question whose answer goes into a sink.
+    rehearsal: Semaphore,
+    /// Holds it while it goes on.
+    tasks: TaskTracker,
 }
 
 struct Place {
@@ -86,9 +94,17 @@ impl NoAnswer {
 }
 
 impl Desk {
-    /// A desk for these agents.
-    pub fn new(agents: Agents) -> Self {
-        Self { agents, fresh: OnceLock::new(), places: Mutex::default(), began: Instant::now() }
+    /// A desk for these agents. With `words`, what they think is kept word by word; else only how long it was.
+    pub fn new(agents: Agents, words: bool) -> Self {
+        Self {
+            agents,
+            fresh: OnceLock::new(),
+            places: Mutex::default(),
+            began: Instant::now(),
+            words,
+            rehearsal: Semaphore::new(1),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// The agents.
@@ -151,10 +167,10 @@ impl Desk {
     }
 
     /// Leave to ask, and whether over a connection of its own.
-    fn permit(&self, job: &Job<'_>, agent: &Agent) -> Result<(Token, bool), NoAnswer> {
+    fn permit(&self, settings: &settings::Breaker, agent: &Agent) -> Result<(Token, bool), NoAnswer> {
         let now = self.now();
         let mut places = self.lock();
-        match place(&mut places, &job.settings.breaker, agent).breaker.ask(now) {
+        match place(&mut places, settings, agent).breaker.ask(now) {
             Permit::Call(token) => Ok((token, false)),
             Permit::Probe { token, fresh } => Ok((token, fresh)),
             Permit::Refused { retry_at, reason } => {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Answered, NoAnswer,
+    exchange::Thoughts,
     question::{dify_user, judged, stop},
 };
 use crate::{
@@ -42,7 +43,10 @@ pub(in crate::registration) async fn recover(job: &Job<'_>, run: &Registration, 
         };
         let rung = if call.rung == "agent" { "agent" } else { "fallback_agent" };
         let (end, outcome) = match answer {
-            Some(answer) => judged(job, &answer, rung, Instant::now() > until),
+            Some(answer) => {
+                let (end, outcome) = judged(job, &answer, rung, Instant::now() > until);
+                (AgentCallEnd { heard: Thoughts::found(&answer.thoughts).rows(job.runner.desk.words), ..end }, outcome)
+            }
             None => (AgentCallEnd { state: "unknown", ..AgentCallEnd::default() }, Err(NoAnswer::because("unknown"))),
         };
         let duration_ms = job.runner.clock.now_ms() - call.started_at;

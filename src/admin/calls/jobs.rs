@@ -1,0 +1,143 @@
+//! Jobs: one and its steps, trying it again, taking it back.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{CallError, Calls};
+use crate::{
+    clock::rfc3339,
+    registration::RUN_JOB,
+    store::{
+        StoreError,
+        audit::By,
+        job_admin::Job,
+        registrations::StepRecord,
+    },
+};
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JobView {
+    /// Its id.
+    pub id: String,
+    /// What is done: `registration`, `outgoing_event`, `notice`, `escalation`, `push` or `feedback`.
+    pub kind: String,
+    /// What it is about.
+    pub subject_id: String,
+    /// `ready`, `running`, `done`, `dead` or `cancelled`.
+    pub state: String,
+    /// 0 goes first.
+    pub priority: i64,
+    /// Tries begun that count.
+    pub attempts: i64,
+    /// Not before.
+    pub run_at: String,
+    /// When its holder is taken for dead.
+    pub lease_until: Option<String>,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+    /// When it was done or given up.
+    pub finished_at: Option<String>,
+}
+
+/// A job; of a registration's, its steps as well.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct JobDetail {
+    /// The job.
+    pub job: JobView,
+    /// Every try of every step, in order.
+    pub steps: Vec<JobStepView>,
+}
+
+/// One try of one step of a registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JobStepView {
+    /// Name of the step.
+    pub step: String,
+    /// 1 for the first try.
+    pub attempt: i64,
+    /// How it ended.
+    pub state: String,
+    /// When it began.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+impl Calls {
+    /// The job with this id, or the one that carries this registration.
+    pub fn job(&self, id: &str) -> Result<JobDetail, CallError> {
+        let job = self.store.job(id)?.ok_or_else(|| unknown(id))?;
+        let steps = if job.kind == RUN_JOB { self.store.registration_steps(&job.subject_id)? } else { Vec::new() };
+        let step = |step: StepRecord| JobStepView {
+            step: step.step,
+            attempt: i64::from(step.attempt),
+            state: step.state,
+            started_at: rfc3339(step.started_at),
+            duration_ms: step.duration_ms,
+            error: step.error,
+        };
+        Ok(JobDetail { job: job.into(), steps: steps.into_iter().map(step).collect() })
+    }
+
+    /// Tries a dead or cancelled job again, at once and with all its tries. A registration goes on with it.
+    pub async fn retry_job(&self, id: &str, by: &By) -> Result<JobView, CallError> {
+        let job = self.store.retry_job(id, by.clone()).await;
+        self.job_changed(id, job, "只有失败或已取消的任务可以重试")
+    }
+
+    /// Does not do a job that waits. A registration ends with it.
+    pub async fn cancel_job(&self, id: &str, by: &By) -> Result<JobView, CallError> {
+        let job = self.store.cancel_job(id, by.clone()).await;
+        self.job_changed(id, job, "只有等待中的任务可以取消")
+    }
+
+    fn job_changed(&self, id: &str, job: Result<Job, StoreError>, rule: &str) -> Result<JobView, CallError> {
+        match job {
+            Ok(job) => {
+                self.wake_queue();
+                tracing::info!(job.id = job.id, job.kind = job.kind, state = job.state, "任务已更改 / a job was changed");
+                Ok(job.into())
+            }
+            Err(StoreError::NotFound(_)) => Err(unknown(id)),
+            Err(StoreError::Conflict(why)) => Err(CallError::conflict(rule, why)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells the queue of a running daemon that there is work. Beside one, it looks by itself.
+    pub(super) fn wake_queue(&self) {
+        if let Some(running) = &self.running {
+            running.wake.notify_one();
+        }
+    }
+}
+
+fn unknown(id: &str) -> CallError {
+    CallError::not_found(
+        format!("没有任务 {id}，也没有处理该注册的任务"),
+        format!("there is no job {id}, and no job that carries a registration of this id"),
+    )
+}
+
+impl From<Job> for JobView {
+    fn from(job: Job) -> Self {
+        Self {
+            id: job.id,
+            kind: job.kind,
+            subject_id: job.subject_id,
+            state: job.state,
+            priority: job.priority,
+            attempts: job.attempt,
+            run_at: rfc3339(job.run_at),
+            lease_until: job.lease_until.map(rfc3339),
+            last_error: job.last_error,
+            created_at: rfc3339(job.created_at),
+            finished_at: job.finished_at.map(rfc3339),
+        }
+    }
+}
