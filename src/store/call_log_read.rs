@@ -8,13 +8,19 @@
 //! place in it, which is found by halving. After a clock was set back, ranges that end in the hour that came twice may
 //! miss calls of it on that walk; no index would be wrong, but each would cost every call something.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
 
 use rusqlite::{Connection, Row, named_params, params};
 
 pub use self::filter::CallFilter;
 use self::filter::Way;
-use super::{Store, StoreError, rows};
+use super::{
+    Store, StoreError,
+    rows::{self, Json},
+};
 
 mod filter;
 
@@ -109,7 +115,34 @@ pub struct Latest {
     pub left_out: i64,
 }
 
+/// What groups and keys are called, by their ids. Those that are gone are not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallNames {
+    /// Server code and name of each group.
+    pub groups: HashMap<String, (String, String)>,
+    /// Name and last characters of each key.
+    pub keys: HashMap<String, (String, String)>,
+}
+
 impl Store {
+    /// What these groups and keys are called.
+    pub fn call_names(&self, groups: &[&str], keys: &[&str]) -> Result<CallNames, StoreError> {
+        let names = |db: &Connection, sql: &str, ids: &[&str]| {
+            let ids = Json(ids);
+            rows::all(db, sql, [ids], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).map(HashMap::from_iter)
+        };
+        self.point(|db| {
+            Ok(CallNames {
+                groups: names(
+                    db,
+                    "SELECT id, server_code, name FROM mcp_tool_groups WHERE id IN (SELECT value FROM json_each(?1))",
+                    groups,
+                )?,
+                keys: names(db, "SELECT id, name, hint FROM mcp_keys WHERE id IN (SELECT value FROM json_each(?1))", keys)?,
+            })
+        })
+    }
+
     /// Calls that fit, newest first, from a place on.
     pub async fn calls_page(&self, filter: CallFilter, from: Option<Place>, bounds: Bounds) -> Result<CallPage, StoreError> {
         self.scan(move |db| match Way::of(&filter) {
@@ -158,12 +191,7 @@ const COLUMNS: &str = "id, call_id, tool_name, group_id, key_id, caller_app_id, 
 const BODIES: &str = "request_data, response_data";
 const NO_BODIES: &str = "NULL, NULL";
 
-fn along_an_index(
-    db: &Connection,
-    way: Way,
-    filter: &CallFilter,
-    (from, bounds): (Option<Place>, Bounds),
-) -> rusqlite::Result<CallPage> {
+fn along_an_index(db: &Connection, way: Way, filter: &CallFilter, (from, bounds): (Option<Place>, Bounds)) -> rusqlite::Result<CallPage> {
     let newest = Place { at: filter.until.map_or(i64::MAX, |until| until.saturating_sub(1)), id: i64::MAX };
     let from = from.filter(|from| from.at <= newest.at).unwrap_or(newest);
     let sql = way.sql(filter.wanted_success(), if bounds.bodies { BODIES } else { NO_BODIES });
@@ -241,7 +269,7 @@ fn latest(db: &Connection, filter: &CallFilter, after: i64, bounds: Bounds) -> r
     let sql = format!("SELECT {COLUMNS}, {NO_BODIES} FROM mcp_call_logs WHERE id > ?1 AND id <= ?2 ORDER BY id");
     let mut statement = db.prepare_cached(&sql)?;
     let mut found = statement.query([from, newest])?;
-    let mut calls = std::collections::VecDeque::new();
+    let mut calls = VecDeque::new();
     let mut left_out = (from - after).max(0);
     while let Some(row) = found.next()? {
         if filter.fits(row)? {

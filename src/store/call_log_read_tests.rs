@@ -53,14 +53,23 @@ async fn every_filter_finds_the_same_along_an_index_as_by_looking_at_every_row()
     let filters = [
         (CallFilter::default(), "1"),
         (CallFilter { tool_name: some("even"), ..CallFilter::default() }, "tool_name = 'even'"),
-        (CallFilter { tool_name: some("even"), outcome: some("timeout"), ..CallFilter::default() }, "tool_name = 'even' AND outcome = 'timeout'"),
+        (
+            CallFilter { tool_name: some("even"), outcome: some("timeout"), ..CallFilter::default() },
+            "tool_name = 'even' AND outcome = 'timeout'",
+        ),
         (CallFilter { tool_name: some("odd"), success: Some(true), ..CallFilter::default() }, "tool_name = 'odd' AND success = 1"),
         (CallFilter { success: Some(false), ..CallFilter::default() }, "success = 0"),
-        (CallFilter { outcome: some("tool_error"), group_id: some("g1"), ..CallFilter::default() }, "outcome = 'tool_error' AND group_id = 'g1'"),
+        (
+            CallFilter { outcome: some("tool_error"), group_id: some("g1"), ..CallFilter::default() },
+            "outcome = 'tool_error' AND group_id = 'g1'",
+        ),
         (CallFilter { group_id: some("g2"), at_least_ms: Some(900), ..CallFilter::default() }, "group_id = 'g2' AND duration_ms >= 900"),
         (CallFilter { app_id: some("app"), ..CallFilter::default() }, "caller_app_id = 'app'"),
         (CallFilter { registration_id: some("run-2000"), ..CallFilter::default() }, "registration_id = 'run-2000'"),
-        (CallFilter { key_id: some("k3"), client: some("client/4"), ..CallFilter::default() }, "key_id = 'k3' AND client_name = 'Client/4'"),
+        (
+            CallFilter { key_id: some("k3"), client: some("client/4"), ..CallFilter::default() },
+            "key_id = 'k3' AND client_name = 'Client/4'",
+        ),
         (CallFilter { error: some("boom 1"), ..CallFilter::default() }, "error_message LIKE 'Boom 1%'"),
         (CallFilter { channel: some("stdio"), ..CallFilter::default() }, "0"),
         (time.clone(), "1"),
@@ -137,7 +146,9 @@ async fn what_came_since_is_told_once_and_what_was_too_much_is_counted() {
     let all = CallFilter::default();
     assert_eq!(bench.store.newest_call().unwrap(), 0);
     fill(&bench, 100);
-    let latest = async |filter: &CallFilter, after: i64, rows, read| bench.store.calls_after(filter.clone(), after, bounds(rows, read)).await.unwrap();
+    let latest = async |filter: &CallFilter, after: i64, rows, read| {
+        bench.store.calls_after(filter.clone(), after, bounds(rows, read)).await.unwrap()
+    };
     let ids = |latest: &Latest| latest.calls.iter().map(|call| call.id).collect::<Vec<_>>();
     let found = latest(&all, 97, 10, 50).await;
     assert_eq!((ids(&found), found.seen, found.left_out), (vec![98, 99, 100], 100, 0));

@@ -4,7 +4,10 @@
 //! serialised for programs and shown on pages. It knows no HTTP, no template and no terminal. What only a running daemon
 //! knows (who is connected, how agents are doing) comes from [`Running`]; a command beside the daemon has none.
 
+pub mod call_export;
+pub mod call_log;
 mod error;
+pub mod errors;
 
 use std::{
     fmt,
