@@ -190,6 +190,7 @@ CREATE INDEX mcp_call_logs_by_tool   ON mcp_call_logs (tool_name, success, creat
 CREATE INDEX mcp_call_logs_by_group  ON mcp_call_logs (group_id, created_at);
 CREATE INDEX mcp_call_logs_by_run    ON mcp_call_logs (registration_id, created_at) WHERE registration_id IS NOT NULL;
 CREATE INDEX mcp_call_logs_by_caller ON mcp_call_logs (caller_app_id, created_at) WHERE caller_app_id IS NOT NULL;
+CREATE INDEX mcp_call_logs_failed ON mcp_call_logs (created_at) WHERE success = 0;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Long calls, and callers who work from an old list
@@ -472,6 +473,7 @@ CREATE TABLE registration_steps (
     PRIMARY KEY (registration_id, step, attempt)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX registration_steps_by_time ON registration_steps (step, started_at);
+CREATE INDEX registration_steps_failed ON registration_steps (started_at) WHERE state = 'failed';
 
 CREATE TABLE subjects (
     id              TEXT    NOT NULL PRIMARY KEY,                                    -- sub_ + 22 random characters: what the agent is told instead of the user id
@@ -502,6 +504,7 @@ CREATE TABLE agent_calls (
 ) STRICT;
 CREATE INDEX agent_calls_by_run ON agent_calls (registration_id, started_at);
 CREATE INDEX agent_calls_by_agent ON agent_calls (agent_id, started_at);
+CREATE INDEX agent_calls_failed ON agent_calls (started_at) WHERE error_kind IS NOT NULL;
 
 CREATE TABLE agent_thoughts (
     call_id           TEXT    NOT NULL REFERENCES agent_calls (id) ON DELETE CASCADE, -- the question

@@ -8,6 +8,7 @@
 //! call        timeout, cancellation, panic: each ends one call, and says so
 //! admit       the limits, where they meet requests
 //! record      one row in the call log, whatever happened
+//! redact      what of a row anybody may see
 //! stale       callers who work from an old list: told what changed, and counted
 //! tasks       calls that outlive their request
 //! ```
@@ -19,6 +20,7 @@ mod catalogue;
 mod confined;
 pub mod defaults;
 mod record;
+mod redact;
 mod stale;
 mod subject;
 mod tasks;
@@ -27,5 +29,6 @@ pub use anmei_mcp_tools::port::{NobodyAsked, Progress};
 pub use call::{Call, Channel, Client, Dispatch, Limits, Outcome};
 pub use catalogue::{BadDefinition, Catalogue, Known, Offer, Offers};
 pub use record::{Bodies, RecordSettings, Recorder};
+pub use redact::{redacted_request, redacted_response};
 pub use stale::{Note, Reason};
 pub use tasks::{LongCall, NoTask, TaskOutcome, TaskSettings, TaskView};

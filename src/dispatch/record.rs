@@ -10,12 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 
 use super::{
-    arguments::plain_name,
     call::{Client, Dispatch},
+    redact::redacted,
 };
 use crate::{
     clock::Clock,
@@ -282,45 +282,4 @@ impl Drop for Entry {
 /// The name of a tool that a caller made up, as the log keeps it.
 pub(super) fn made_up(tool: &str) -> Cow<'static, str> {
     Cow::Owned(tool.chars().filter(|c| !c.is_control()).take(100).collect())
-}
-
-/// Ids, numbers and switches say what was asked; every other text may be about a person and is replaced by its length.
-fn redacted(arguments: &Map<String, Value>) -> Map<String, Value> {
-    arguments.iter().map(|(name, value)| (plain_name(name).into_owned(), redact(name, value))).collect()
-}
-
-fn redact(name: &str, value: &Value) -> Value {
-    match value {
-        // A number this long is a phone's.
-        Value::Number(number) if number.as_f64().is_some_and(|number| number.abs() >= 1e9) => json!("[number]"),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-        Value::String(text) if is_id(name, text) => value.clone(),
-        Value::String(text) => json!(format!("[{} characters]", text.chars().count())),
-        Value::Array(items) => Value::Array(items.iter().map(|item| redact(name, item)).collect()),
-        Value::Object(inner) => Value::Object(redacted(inner)),
-    }
-}
-
-fn is_id(name: &str, text: &str) -> bool {
-    let named = name.ends_with("_id") || matches!(name, "analysis_type" | "service_type");
-    named && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn personal_text_is_not_kept_and_ids_are() {
-        let Value::Object(arguments) = json!({
-            "user_id": "usr_1", "query": "张伟 13800138000", "limit": 3, "13800138000": 13_800_138_000_i64, "a@b.cn": 1, "deep": {"notes": "过敏", "plan_id": "p 1", "on": true},
-        }) else {
-            unreachable!()
-        };
-        let kept = Value::Object(redacted(&arguments));
-        assert_eq!(
-            kept,
-            json!({"user_id": "usr_1", "query": "[14 characters]", "limit": 3, "[11 characters]": "[number]", "[6 characters]": 1, "deep": {"notes": "[2 characters]", "plan_id": "[3 characters]", "on": true}})
-        );
-    }
 }

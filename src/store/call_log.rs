@@ -138,7 +138,7 @@ mod tests {
             registration_id: run.map(str::to_owned),
             client_name: None,
             channel: "http",
-            protocol: String::new(),
+            protocol: "".into(),
             request_data: None,
             response_data: None,
             success: true,

@@ -13,6 +13,9 @@ pub mod registrations;
 pub mod replay;
 pub mod timeline;
 mod words;
+pub mod call_export;
+pub mod call_log;
+pub mod errors;
 
 use std::{
     fmt,
