@@ -785,3 +785,67 @@ CREATE TRIGGER oauth_key_revoked    AFTER UPDATE OF revoked_at ON mcp_keys WHEN 
 END;
 CREATE TRIGGER oauth_token_changed  AFTER UPDATE OF scopes, expires_at, revoked_at ON oauth_tokens BEGIN UPDATE oauth_revision SET revision = revision + 1; END;
 CREATE TRIGGER oauth_token_removed  AFTER DELETE ON oauth_tokens BEGIN UPDATE oauth_revision SET revision = revision + 1; END;
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Who gets into the panel and the API
+
+CREATE TABLE admin_sessions (
+    id            TEXT    NOT NULL PRIMARY KEY,                                -- UUID v7, for lists and logs
+    hash          BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),           -- SHA-256 of what the browser's cookie holds
+    account_id    TEXT    NOT NULL REFERENCES accounts (id) ON DELETE CASCADE, -- who signed in
+    created_at    INTEGER NOT NULL,                                            -- when
+    seen_at       INTEGER NOT NULL,                                            -- last request, written at most once a minute
+    expires_at    INTEGER NOT NULL,                                            -- when it ends in any case
+    confirmed_at  INTEGER NOT NULL,                                            -- when the password was last shown; a later change of the password ends it
+    second_factor INTEGER NOT NULL CHECK (second_factor IN (0, 1)),            -- whether a one-time code was asked for and shown
+    address       TEXT    NOT NULL,                                            -- from where
+    agent         TEXT    NOT NULL                                             -- what the browser calls itself; empty when it says nothing
+) STRICT;
+CREATE INDEX admin_sessions_by_account ON admin_sessions (account_id);
+CREATE INDEX admin_sessions_by_end     ON admin_sessions (expires_at);
+
+CREATE TABLE admin_tokens (
+    id         TEXT    NOT NULL PRIMARY KEY,                                         -- UUID v7, for lists and logs
+    hash       BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),                    -- SHA-256 of the token
+    account_id TEXT    NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,          -- whose program it is for
+    name       TEXT    NOT NULL,                                                     -- what it is for, in words
+    role       TEXT    NOT NULL CHECK (role IN ('administrator', 'operator', 'auditor')), -- what it may do at most; never more than its account
+    hint       TEXT    NOT NULL,                                                     -- its last four characters
+    created_at INTEGER NOT NULL,                                                     -- when it was made
+    expires_at INTEGER NOT NULL,                                                     -- when it ends
+    used_at    INTEGER,                                                              -- last request, written at most once a minute
+    revoked_at INTEGER                                                               -- when it was revoked
+) STRICT;
+CREATE INDEX admin_tokens_by_account ON admin_tokens (account_id);
+
+CREATE TABLE admin_totp (
+    account_id  TEXT    NOT NULL PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE, -- whose second factor it is
+    sealed      BLOB    NOT NULL,                                                    -- the shared secret (RFC 6238), sealed under the master key
+    enrolled_at INTEGER NOT NULL,                                                    -- when it was set up
+    last_step   INTEGER NOT NULL                                                     -- step of the last code that was accepted; that one and those before it are used up
+) STRICT;
+
+CREATE TABLE admin_recovery_codes (
+    hash       BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),      -- SHA-256 of the code
+    account_id TEXT    NOT NULL REFERENCES accounts (id) ON DELETE CASCADE, -- whose it is
+    used_at    INTEGER                                                      -- when it was used, in the place of a one-time code
+) STRICT;
+CREATE INDEX admin_recovery_codes_by_account ON admin_recovery_codes (account_id);
+
+CREATE TABLE admin_setup_links (
+    hash       BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32), -- SHA-256 of the link's secret
+    created_at INTEGER NOT NULL,                                       -- when it was made
+    expires_at INTEGER NOT NULL,                                       -- when it ends
+    used_at    INTEGER                                                 -- when the first administrator was made with it
+) STRICT;
+
+CREATE TABLE admin_idempotency (
+    account_id TEXT    NOT NULL REFERENCES accounts (id) ON DELETE CASCADE, -- who sent the request
+    route      TEXT    NOT NULL,                                            -- its method and path
+    key        TEXT    NOT NULL,                                            -- its Idempotency-Key
+    body_hash  BLOB    NOT NULL CHECK (length(body_hash) = 32),             -- SHA-256 of its body: the same key with another body is a mistake
+    sealed     BLOB,                                                        -- its answer, sealed under the master key; NULL while nobody knows what became of it
+    created_at INTEGER NOT NULL,                                            -- when it came first; forgotten after a day
+    PRIMARY KEY (account_id, route, key)
+) STRICT;
+CREATE INDEX admin_idempotency_by_age ON admin_idempotency (created_at);

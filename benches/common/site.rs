@@ -177,7 +177,7 @@ pub(crate) fn count(path: &Path, table: &str) -> Result<u64> {
 /// The configuration: free ports, our hook key, `more`, everything else as shipped.
 fn settings(more: &str) -> String {
     let listen = "listen = \"127.0.0.1:0\"";
-    format!("[mcp]\n{listen}\n\n[live]\n{listen}\n\n[hook]\n{listen}\nkey = \"{HOOK_KEY}\"\n{more}")
+    format!("[mcp]\n{listen}\n\n[live]\n{listen}\n\n[admin]\n{listen}\n\n[hook]\n{listen}\nkey = \"{HOOK_KEY}\"\n{more}")
 }
 
 fn address(url: &Value) -> Option<SocketAddr> {

@@ -4,7 +4,7 @@
 //! calls    everything that can be seen and done, one file per subject; the command line calls it too
 //! api      the REST API, /api/v1
 //! panel    the pages, /panel
-//! entry    who gets in
+//! entry    who gets in: sign-in, sessions, tokens, CSRF, and what a route asks for
 //! state    what the routes share
 //! who      who is asking, and what a role may do
 //! language in which language somebody is answered
@@ -20,13 +20,25 @@ mod panel;
 mod state;
 mod who;
 
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+};
+
 pub use self::{
     calls::{CallError, Calls, Field, Parts, Running},
-    state::AdminState,
+    state::{AdminState, EntrySettings},
     who::{Right, Role, Who},
 };
 
-/// Every route of the admin side.
-pub fn router(state: AdminState) -> axum::Router {
-    api::router().merge(panel::router()).with_state(state)
+/// Every route of the admin side, behind its door.
+///
+/// `route_layer` and not `layer`: a listener that several sections share must not put the door in front of the others.
+pub fn router(state: AdminState) -> Router {
+    let api = api::router().route_layer(from_fn_with_state(state.clone(), entry::once));
+    api.merge(panel::router())
+        .route_layer(from_fn_with_state(state.clone(), entry::guard))
+        .route_layer(from_fn(api::frame::localised))
+        .route_layer(from_fn_with_state(state.clone(), entry::carried))
+        .with_state(state)
 }

@@ -5,7 +5,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::calls::CallError;
 use crate::{clock::Clock, config::Language, store::audit::By};
+
+/// How long a password that was shown is good for what needs one.
+const CONFIRMED_MS: i64 = 10 * 60 * 1000;
 
 /// What an account may do in the panel and the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -32,6 +36,11 @@ pub enum Right {
     Administer,
 }
 
+impl Right {
+    /// Every right.
+    pub const ALL: [Self; 4] = [Self::Read, Self::ReadBodies, Self::Operate, Self::Administer];
+}
+
 impl Role {
     /// Every role.
     pub const ALL: [Self; 3] = [Self::Administrator, Self::Operator, Self::Auditor];
@@ -44,6 +53,11 @@ impl Role {
             Right::Operate => matches!(self, Self::Administrator | Self::Operator),
             Right::Administer => self == Self::Administrator,
         }
+    }
+
+    /// Whether it has no right that `other` has not.
+    pub fn within(self, other: Self) -> bool {
+        Right::ALL.into_iter().all(|right| !self.may(right) || other.may(right))
     }
 
     /// Its name, as it is stored.
@@ -76,6 +90,8 @@ pub struct Who {
     pub session_id: Option<String>,
     /// The API token, for programs.
     pub token_id: Option<String>,
+    /// When the password was last shown, in milliseconds; none for programs, whose token was made by somebody who had.
+    pub confirmed_at: Option<i64>,
     /// What a form must carry; empty for programs.
     pub csrf: String,
     /// Where the request came from.
@@ -89,6 +105,15 @@ impl Who {
     pub fn by(&self, clock: &dyn Clock) -> By {
         By { address: Some(self.address.to_string()), ..By::new(format!("account:{}", self.login), clock.now_ms()) }
     }
+
+    /// Whether the password was shown a short while ago: for what a browser left open must not do, such as showing a key
+    /// or changing an account.
+    pub fn confirmed(&self, clock: &dyn Clock) -> Result<(), CallError> {
+        match self.confirmed_at {
+            Some(at) if clock.now_ms() - at >= CONFIRMED_MS => Err(CallError::Unconfirmed),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -97,10 +122,14 @@ mod tests {
 
     #[test]
     fn only_an_auditor_sees_bodies_and_changes_nothing() {
-        let rights = |role: Role| [Right::Read, Right::ReadBodies, Right::Operate, Right::Administer].map(|right| role.may(right));
+        let rights = |role: Role| Right::ALL.map(|right| role.may(right));
         assert_eq!(rights(Role::Administrator), [true, false, true, true]);
         assert_eq!(rights(Role::Operator), [true, false, true, false]);
         assert_eq!(rights(Role::Auditor), [true, true, false, false]);
+        let within = |role: Role| Role::ALL.map(|other| other.within(role));
+        assert_eq!(within(Role::Administrator), [true, true, false]);
+        assert_eq!(within(Role::Operator), [false, true, false]);
+        assert_eq!(within(Role::Auditor), [false, false, true]);
         assert!(Role::ALL.into_iter().all(|role| Role::parse(role.as_str()) == Some(role)));
     }
 }

@@ -2,10 +2,24 @@
 
 use std::sync::Arc;
 
-use super::core::Core;
-use crate::admin::{Calls, Parts, Running};
+use tokio_util::sync::CancellationToken;
+
+use super::{automation::Shared, core::Core};
+use crate::admin::{AdminState, Calls, EntrySettings, Parts, Running};
 
 impl Core {
+    /// What the routes of the admin side share.
+    pub(super) fn admin(&self, shared: &Shared, stop: &CancellationToken) -> AdminState {
+        let running = Running {
+            hub: shared.hub.clone(),
+            wake: Arc::clone(&shared.wake),
+            desk: Arc::clone(&shared.desk),
+            started_at: self.clock.now_ms(),
+            stop: stop.clone(),
+        };
+        AdminState::new(self.calls(Some(running)), EntrySettings::of(&self.config.admin), stop.clone())
+    }
+
     /// Everything that can be seen and done, for the panel, the API and the command line. `running` is what only a
     /// daemon knows.
     pub fn calls(&self, running: Option<Running>) -> Calls {

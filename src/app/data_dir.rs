@@ -55,6 +55,9 @@ pub struct RunFile {
     pub hook: String,
     /// Root of the listener for live connections.
     pub live: String,
+    /// Root of the panel and the admin API; none when they are switched off.
+    #[serde(default)]
+    pub admin: Option<String>,
 }
 
 /// The directory.
@@ -122,6 +125,15 @@ impl DataDir {
             Ok(()) => Ok((secret, true)),
             // Another process was faster: its secret counts.
             Err(error) => read_secret(path)?.map(|found| (found, false)).ok_or_else(|| error.into()),
+        }
+    }
+
+    /// Writes a secret into a file of the directory that only its owner reads, in the place of what was there.
+    pub fn put_secret(&self, name: &str, secret: &SecretText) -> Result<PathBuf, DataDirError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(unusable("replace", &path, why)),
+            _ => write_new(&path, secret.expose()).map(|()| path),
         }
     }
 

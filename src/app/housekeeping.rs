@@ -13,6 +13,9 @@ use crate::{
 /// Length of the write-ahead log beyond which it is emptied.
 const LONG_WAL: u64 = 64 * 1024 * 1024;
 
+/// How long a request to the admin API may be repeated.
+const REPEATED_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// Keeps the database small.
 pub(super) struct Housekeeper {
     pub(super) store: Store,
@@ -59,6 +62,10 @@ impl Housekeeper {
         let forgotten = self.store.prune_oauth(now, unused_since).await?;
         if forgotten > 0 {
             tracing::info!(forgotten, "ended grants, tokens and unused clients were forgotten");
+        }
+        let ended = self.store.prune_entry(now, now - REPEATED_MS).await?;
+        if ended > 0 {
+            tracing::info!(ended, "ended sessions of the panel and answers to repeated requests were forgotten");
         }
         if let Some(bytes) = self.store.empty_long_wal(LONG_WAL).await? {
             tracing::info!(bytes, "a long write-ahead log was emptied");

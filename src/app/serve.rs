@@ -15,6 +15,7 @@ use super::{
     listeners::Listeners,
 };
 use crate::{
+    admin,
     config::Config,
     gate::origins::Origins,
     live::{self, Hub},
@@ -53,16 +54,28 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     let stop = parts.stop;
     let (hook_key, hook_key_is_new) = hook_key(&core)?;
     let config = &core.config;
-    let sections = [("mcp", config.mcp.listen), ("hook", config.hook.listen), ("live", config.live.listen)];
+    let mut sections = vec![("mcp", config.mcp.listen), ("hook", config.hook.listen), ("live", config.live.listen)];
+    if config.admin.enabled {
+        sections.push(("admin", config.admin.listen));
+    }
     let listeners = Listeners::bind(&sections).await?;
-    let addresses = RunFile { pid: std::process::id(), mcp: listeners.root(0), hook: listeners.root(1), live: listeners.root(2) };
+    let addresses = RunFile {
+        pid: std::process::id(),
+        mcp: listeners.root(0),
+        hook: listeners.root(1),
+        live: listeners.root(2),
+        admin: config.admin.enabled.then(|| listeners.root(3)),
+    };
     let tasks = TaskTracker::new();
     let shared = Shared { hub: Hub::new(), wake: Arc::new(Notify::new()), desk: Arc::default() };
-    let routes = [
+    let mut routes = vec![
         mcp::router(endpoint(&core, &stop, &tasks)).merge(super::oauth::state(&core).map_or_else(Router::new, oauth::router)),
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),
         live::router(super::live::state(&core, &shared, &stop, &tasks)?),
     ];
+    if config.admin.enabled {
+        routes.push(admin::router(core.admin(&shared, &stop)));
+    }
     core.start_recording();
     look_back(&core).await?;
     automation::start(&core, shared, &stop, &tasks)?;
@@ -73,7 +86,8 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
         tasks.spawn(external.clone().keep_keys(stop.clone()));
     }
     core.dir.write_run_file(&addresses)?;
-    tracing::info!(mcp = addresses.mcp, hook = addresses.hook, live = addresses.live, database = %core.store.path().display(), "ready");
+    let panel = addresses.admin.as_deref().unwrap_or("off");
+    tracing::info!(mcp = addresses.mcp, hook = addresses.hook, live = addresses.live, panel, database = %core.store.path().display(), "ready");
     Ok(Daemon { addresses, hook_key, hook_key_is_new, core, stop, tasks, _lock: lock })
 }
 

@@ -1,15 +1,15 @@
-//! `account`: add, list, show, set, password, enable, disable, delete.
+//! `account`: add, list, show, set, password, totp-off, sign-out, enable, disable, delete.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
 use super::{Fault, exit, output, prompt};
 use crate::{
+    admin::{
+        Role,
+        calls::{AccountEdit, AccountView, NewAccount},
+    },
     app::Core,
-    clock::rfc3339,
-    gate::accounts::{PANEL_ROLES, ROLES, TIERS, account_may, plain_login},
-    ids::new_id,
-    store::accounts::{Account, AccountChange},
+    gate::accounts::{PANEL_ROLES, ROLES, TIERS, plain_login},
 };
 
 #[derive(Debug, Subcommand)]
@@ -34,6 +34,16 @@ pub(super) enum AccountCommand {
     Set(SetArgs),
     /// Gives an account another password, asked for, or read from stdin or ANMEI_MCP_ACCOUNT_PASSWORD
     Password {
+        /// Login
+        login: String,
+    },
+    /// Takes the second factor of an account away, for somebody whose telephone and recovery codes are lost
+    TotpOff {
+        /// Login
+        login: String,
+    },
+    /// Ends every session of an account in the panel
+    SignOut {
         /// Login
         login: String,
     },
@@ -136,6 +146,8 @@ pub(super) async fn run(command: AccountCommand, core: &Core) -> anyhow::Result<
         AccountCommand::Show { login, json } => show(core, &login, json)?,
         AccountCommand::Set(args) => set(core, args).await?,
         AccountCommand::Password { login } => password(core, &login).await?,
+        AccountCommand::TotpOff { login } => totp_off(core, &login).await?,
+        AccountCommand::SignOut { login } => sign_out(core, &login).await?,
         AccountCommand::Enable { login } => switch(core, &login, true).await?,
         AccountCommand::Disable { login } => switch(core, &login, false).await?,
         AccountCommand::Delete { login, yes } => delete(core, &login, yes).await?,
@@ -147,42 +159,25 @@ async fn add(core: &Core, args: AddArgs) -> anyhow::Result<()> {
     if core.store.account_by_login(&args.login)?.is_some() {
         return Err(Fault::new(exit::FAILURE, format!("there is an account {} already", args.login)).into());
     }
-    let password_hash = hash(core, &args.login).await?;
-    let now = core.clock.now_ms();
-    let account = Account {
-        id: new_id(core.clock.as_ref()),
-        display_name: args.name.unwrap_or_else(|| args.login.clone()),
+    let new = NewAccount {
         login: args.login,
-        password_hash,
+        display_name: args.name,
+        password: prompt::new_password()?,
         roles: args.roles.0,
         tier: args.tier,
-        panel_role: args.panel_role,
-        enabled: true,
-        created_by: "cli".into(),
-        created_at: now,
-        updated_at: now,
-        password_changed_at: now,
-        last_sign_in_at: None,
-        failed_count: 0,
-        last_failed_at: None,
+        panel_role: args.panel_role.as_deref().and_then(Role::parse),
     };
-    core.store.add_account(account.clone(), super::by(core, None)).await?;
+    let account = core.calls(None).add_account(new, super::by(core, None)).await?;
     if args.json {
-        return output::json(&facts(core, &account)?);
+        return output::json(&account);
     }
-    output::say(format_args!("added the account {}; it opens: {}", account.login, opened(core, &account)?))
-}
-
-/// The hash of a new password; an unfit one is a matter of usage.
-async fn hash(core: &Core, login: &str) -> anyhow::Result<String> {
-    let password = prompt::new_password()?;
-    core.accounts.hash(login, &password).await.map_err(|error| Fault::new(exit::USAGE, error.to_string()).into())
+    output::say(format_args!("added the account {}; it opens: {}", account.login, opened(&account)))
 }
 
 fn list(core: &Core, as_json: bool) -> anyhow::Result<()> {
-    let accounts = core.store.accounts()?;
+    let accounts = core.calls(None).accounts(u32::MAX, None)?.items;
     if as_json {
-        return output::json(&accounts.iter().map(|account| facts(core, account)).collect::<anyhow::Result<Vec<_>>>()?);
+        return output::json(&accounts);
     }
     let rows = accounts.iter().map(|account| {
         vec![
@@ -190,107 +185,94 @@ fn list(core: &Core, as_json: bool) -> anyhow::Result<()> {
             account.display_name.clone(),
             account.roles.join(", "),
             account.tier.clone(),
-            account.panel_role.clone().unwrap_or_else(|| "-".into()),
+            account.panel_role.map_or("-", Role::as_str).into(),
             output::yes(account.enabled),
-            output::moment(account.last_sign_in_at),
+            account.last_sign_in_at.clone().unwrap_or_else(|| "-".into()),
         ]
     });
     output::table(&["LOGIN", "NAME", "ROLES", "TIER", "PANEL", "ENABLED", "LAST SIGN-IN"], rows)
 }
 
 fn show(core: &Core, login: &str, as_json: bool) -> anyhow::Result<()> {
-    let account = find(core, login)?;
+    let account = core.calls(None).account(login)?;
     if as_json {
-        return output::json(&facts(core, &account)?);
+        return output::json(&account);
     }
     let state = if account.enabled { "enabled" } else { "disabled" };
+    let moment = |at: &Option<String>| at.clone().unwrap_or_else(|| "-".into());
     output::say(format_args!("{} ({}) {state}", account.login, account.display_name))?;
     output::say(format_args!(
-        "roles: {}; tier: {}; panel: {}",
+        "roles: {}; tier: {}; panel: {}; one-time codes: {}",
         account.roles.join(", "),
         account.tier,
-        account.panel_role.as_deref().unwrap_or("-")
+        account.panel_role.map_or("-", Role::as_str),
+        output::yes(account.second_factor)
     ))?;
     output::say(format_args!(
         "last sign-in: {}; failed since: {} (last {}); password of {}\n",
-        output::moment(account.last_sign_in_at),
+        moment(&account.last_sign_in_at),
         account.failed_count,
-        output::moment(account.last_failed_at),
-        rfc3339(account.password_changed_at)
+        moment(&account.last_failed_at),
+        account.password_changed_at
     ))?;
-    let policy = core.gate.policy().current()?;
-    let rows = policy.groups().iter().map(|group| {
-        let (may, why) = match account_may(&account, &group.group) {
-            Ok(()) => (true, String::new()),
-            Err(why) => (false, why.to_string()),
-        };
-        vec![group.group.server_code.clone(), output::yes(may), why]
+    let openings = core.calls(None).account_opens(login)?;
+    let rows = openings.into_iter().map(|opening| {
+        vec![opening.server_code, output::yes(opening.why_not.is_none()), opening.why_not.unwrap_or_default()]
     });
     output::table(&["GROUP", "OPENS", "WHY NOT"], rows)
 }
 
 async fn set(core: &Core, args: SetArgs) -> anyhow::Result<()> {
-    let account = find(core, &args.login)?;
-    let change = AccountChange {
+    let edit = AccountEdit {
         display_name: args.name,
         roles: args.roles.map(|names| names.0),
         tier: args.tier,
-        panel_role: args.panel_role.map(|role| (role != "none").then_some(role)),
+        panel_role: args.panel_role.map(|role| Role::parse(&role)),
         enabled: None,
     };
-    core.store.change_account(&account.login, change, super::by(core, None)).await?;
-    let account = find(core, &account.login)?;
-    output::say(format_args!("{} opens: {}; in force for the next request", account.login, opened(core, &account)?))
+    let account = core.calls(None).change_account(&args.login, edit, None, super::by(core, None)).await?;
+    output::say(format_args!("{} opens: {}; in force for the next request", account.login, opened(&account)))
 }
 
 async fn password(core: &Core, login: &str) -> anyhow::Result<()> {
-    let account = find(core, login)?;
-    let hash = hash(core, &account.login).await?;
-    core.store.set_account_password(&account.login, hash, super::by(core, None)).await?;
-    output::say(format_args!("{} has another password", account.login))
+    let calls = core.calls(None);
+    let login = calls.account(login)?.login;
+    calls.set_password(&login, &prompt::new_password()?, None, super::by(core, None)).await?;
+    output::say(format_args!("{login} has another password; whoever is signed in with the old one is signed out"))
 }
 
 async fn switch(core: &Core, login: &str, enabled: bool) -> anyhow::Result<()> {
-    let account = find(core, login)?;
-    let change = AccountChange { enabled: Some(enabled), ..AccountChange::default() };
-    core.store.change_account(&account.login, change, super::by(core, None)).await?;
+    let edit = AccountEdit { enabled: Some(enabled), ..AccountEdit::default() };
+    let account = core.calls(None).change_account(login, edit, None, super::by(core, None)).await?;
     let state = if enabled { "enabled" } else { "disabled" };
     output::say(format_args!("{} is {state}; in force for the next request", account.login))
 }
 
 async fn delete(core: &Core, login: &str, yes: bool) -> anyhow::Result<()> {
-    let account = find(core, login)?;
+    let calls = core.calls(None);
+    let login = calls.account(login)?.login;
     if !yes {
-        let text = format!("this deletes the account {} with everything that was granted to it; say --yes if that is meant", account.login);
+        let text = format!("this deletes the account {login} with everything that was granted to it; say --yes if that is meant");
         return Err(Fault::new(exit::USAGE, text).into());
     }
-    core.store.delete_account(&account.login, super::by(core, None)).await?;
-    output::say(format_args!("deleted the account {}", account.login))
+    calls.delete_account(&login, None, super::by(core, None)).await?;
+    output::say(format_args!("deleted the account {login}"))
 }
 
-fn find(core: &Core, login: &str) -> anyhow::Result<Account> {
-    let found = plain_login(login).map(|login| core.store.account_by_login(&login)).transpose()?.flatten();
-    found.ok_or_else(|| Fault::new(exit::NOT_FOUND, format!("there is no account {login}; `anmei-mcp account list` shows them")).into())
+async fn totp_off(core: &Core, login: &str) -> anyhow::Result<()> {
+    let calls = core.calls(None);
+    let account = calls.find_account(login)?;
+    calls.remove_second_factor(&account, super::by(core, None)).await?;
+    output::say(format_args!("{} signs in with the password alone; in force for the next sign-in", account.login))
 }
 
-fn opens(core: &Core, account: &Account) -> anyhow::Result<Vec<String>> {
-    let policy = core.gate.policy().current()?;
-    let groups = policy.groups().iter().filter(|group| account_may(account, &group.group).is_ok());
-    Ok(groups.map(|group| group.group.server_code.clone()).collect())
+async fn sign_out(core: &Core, login: &str) -> anyhow::Result<()> {
+    let calls = core.calls(None);
+    let account = calls.find_account(login)?;
+    let ended = calls.end_sessions(&account, None, super::by(core, None)).await?;
+    output::say(format_args!("{ended} session(s) of {} ended; in force for the next request", account.login))
 }
 
-fn opened(core: &Core, account: &Account) -> anyhow::Result<String> {
-    let codes = opens(core, account)?;
-    Ok(if codes.is_empty() { "no group".into() } else { codes.join(", ") })
-}
-
-/// What may be said of an account: everything but the hash.
-fn facts(core: &Core, account: &Account) -> anyhow::Result<Value> {
-    Ok(json!({
-        "id": account.id, "login": account.login, "display_name": account.display_name, "roles": account.roles, "tier": account.tier,
-        "panel_role": account.panel_role, "enabled": account.enabled, "created_by": account.created_by,
-        "created_at": rfc3339(account.created_at), "updated_at": rfc3339(account.updated_at),
-        "password_changed_at": rfc3339(account.password_changed_at), "last_sign_in_at": account.last_sign_in_at.map(rfc3339),
-        "failed_count": account.failed_count, "last_failed_at": account.last_failed_at.map(rfc3339), "opens": opens(core, account)?,
-    }))
+fn opened(account: &AccountView) -> String {
+    if account.opens.is_empty() { "no group".into() } else { account.opens.join(", ") }
 }

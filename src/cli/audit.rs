@@ -1,15 +1,9 @@
 //! `audit`: the log of changes, and the proof that nobody changed it.
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use super::{Fault, exit, output};
-use crate::{
-    app::Core,
-    clock::rfc3339,
-    config::HumanDuration,
-    store::audit::{Entry, Wanted},
-};
+use crate::{admin::calls::AuditQuery, app::Core, clock::rfc3339, config::HumanDuration};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
@@ -31,6 +25,9 @@ pub(super) struct ListArgs {
     /// Only the last so long, such as 24h
     #[arg(long, value_name = "DURATION")]
     since: Option<HumanDuration>,
+    /// Only actors that begin so, such as account:mei
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    actor: String,
     /// Only objects that begin so, such as key/system_tools
     #[arg(long, value_name = "PREFIX", default_value = "")]
     object: String,
@@ -54,16 +51,18 @@ pub(super) async fn run(command: AuditCommand, core: &Core) -> anyhow::Result<u8
 
 async fn list(core: &Core, args: ListArgs) -> anyhow::Result<u8> {
     let since = args.since.map_or(0, |since| core.clock.now_ms().saturating_sub(since.as_ms()));
-    let wanted = Wanted { since, object: args.object, action: args.action, limit: args.limit };
-    let entries = core.store.audit_entries(wanted).await?;
+    let since = rfc3339(since);
+    let query = AuditQuery { actor: &args.actor, action: &args.action, object: &args.object, since: Some(&since), until: None };
+    let mut entries = core.calls(None).audit_log(query, args.limit, None).await?.items;
+    entries.reverse();
     if args.json {
-        output::json(&entries.iter().map(facts).collect::<Result<Vec<_>, _>>()?)?;
+        output::json(&entries)?;
     } else {
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
         let rows = entries.iter().map(|entry| {
             vec![
                 entry.seq.to_string(),
-                rfc3339(entry.at),
+                entry.at.clone(),
                 entry.actor.clone(),
                 entry.action.clone(),
                 entry.object.clone(),
@@ -76,24 +75,13 @@ async fn list(core: &Core, args: ListArgs) -> anyhow::Result<u8> {
     Ok(exit::OK)
 }
 
-/// A row with its values as JSON and its time as every API of ours shows times.
-fn facts(entry: &Entry) -> anyhow::Result<Value> {
-    let value = |text: &Option<String>| text.as_deref().map(serde_json::from_str::<Value>).transpose();
-    let mut facts = serde_json::to_value(entry)?;
-    if let Some(object) = facts.as_object_mut() {
-        object.insert("at".into(), rfc3339(entry.at).into());
-        object.insert("before".into(), value(&entry.before)?.unwrap_or_default());
-        object.insert("after".into(), value(&entry.after)?.unwrap_or_default());
-    }
-    Ok(facts)
-}
-
 async fn verify(core: &Core, expect: Option<String>, as_json: bool) -> anyhow::Result<u8> {
-    let proof = core.store.verify_audit(expect.clone()).await?;
+    let proof = core.calls(None).verify_audit(expect.clone()).await?;
     if as_json {
         output::json(&proof)?;
     }
-    if let Some((seq, why)) = &proof.broken {
+    if let Some(seq) = proof.broken_at {
+        let why = proof.why.unwrap_or_default();
         return Err(Fault::new(exit::FAILURE, format!("the audit log was tampered with at row {seq}: {why}")).into());
     }
     if let Some(hash) = expect.filter(|_| !proof.contains) {

@@ -83,7 +83,7 @@ fn by_the_agent(run: &Value) -> bool {
 
 /// The configured ports where they are free, others where they are not: a demo beside a running daemon works.
 async fn free_ports(mut config: Config) -> Config {
-    for address in [&mut config.mcp.listen, &mut config.hook.listen, &mut config.live.listen] {
+    for address in [&mut config.mcp.listen, &mut config.hook.listen, &mut config.live.listen, &mut config.admin.listen] {
         if tokio::net::TcpListener::bind(*address).await.is_err() {
             *address = SocketAddr::new(address.ip(), 0);
         }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Listeners of the daemon, at most.
-const LISTENERS: usize = 3;
+const LISTENERS: usize = 4;
 /// Files that are no connections of clients: the database's, and sockets to agents and channels.
 const OTHER_FILES: usize = 512;
 

@@ -5,6 +5,7 @@
 //! A configuration with an error is refused as a whole, with every error named: a daemon that guesses is worse
 //! than one that does not start.
 
+mod admin;
 mod call_log;
 mod catalogue;
 mod environment;
@@ -40,6 +41,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    admin::Admin,
     call_log::{Bodies, CallLog},
     catalogue::{Bilingual, Catalogue, KeyInfo, Kind, Section, Word},
     environment::{Environment, environment},
@@ -93,6 +95,8 @@ pub struct Config {
     pub external_idp: ExternalIdp,
     /// Live connections.
     pub live: Live,
+    /// The admin side: panel and API.
+    pub admin: Admin,
     /// Limits of every listener.
     pub http: Http,
     /// Group keys and the master key.
@@ -120,6 +124,7 @@ impl Default for Config {
             hook: Hook::default(),
             external_idp: ExternalIdp::default(),
             live: Live::default(),
+            admin: Admin::default(),
             http: Http::default(),
             keys: Keys::default(),
             oauth: Oauth::default(),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
-use super::{Config, Live, Mcp, Oauth, external_idp};
+use super::{Admin, Config, Live, Mcp, Oauth, external_idp};
 use crate::{
     network::Network,
     secret::{MasterKey, SecretText},
@@ -31,6 +31,7 @@ pub(super) fn whole(config: &Config) -> Vec<Finding> {
     findings.extend(proxies(&config.http.trusted_proxies));
     findings.extend(host_list("hook.allowed_hosts", &config.hook.allowed_hosts));
     findings.extend(live(&config.live));
+    findings.extend(admin(&config.admin));
     findings.extend(external_idp::check(&config.external_idp));
     findings.extend(oauth(&config.oauth));
     findings.extend(secrets(config));
@@ -87,6 +88,23 @@ fn live(live: &Live) -> Vec<Finding> {
         if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
             findings.push((key, "is empty; leave the key out to accept any".to_owned()));
         }
+    }
+    findings
+}
+
+fn admin(admin: &Admin) -> Vec<Finding> {
+    let mut findings = host_list("admin.allowed_hosts", &admin.allowed_hosts);
+    findings.extend(origin_list("admin.allowed_origins", &admin.allowed_origins));
+    if let Some(url) = admin.public_url.as_deref().and_then(|text| Url::parse(text).ok()) {
+        let origin = url.origin().ascii_serialization();
+        // The prefix of `__Host-` cookies and the paths in pages leave no room for a path in front.
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        if !bare {
+            findings.push(("admin.public_url", format!("must be scheme, host and port only; try \"{origin}\"")));
+        }
+    }
+    if admin.session_idle > admin.session_lifetime {
+        findings.push(("admin.session_idle", "must not be longer than admin.session_lifetime".to_owned()));
     }
     findings
 }
@@ -178,14 +196,21 @@ pub fn webhook_secret(secret: &SecretText) -> Result<(), &'static str> {
 
 /// The same port on "every address" and on one of them cannot both be had.
 fn overlap(config: &Config) -> Vec<Finding> {
-    let (mcp, hook, live) = (config.mcp.listen, config.hook.listen, config.live.listen);
-    let pairs =
-        [("hook.listen", hook, "mcp.listen", mcp), ("live.listen", live, "mcp.listen", mcp), ("live.listen", live, "hook.listen", hook)];
+    let (mcp, hook, live, admin) = (config.mcp.listen, config.hook.listen, config.live.listen, config.admin.listen);
+    let pairs = [
+        ("hook.listen", hook, "mcp.listen", mcp),
+        ("live.listen", live, "mcp.listen", mcp),
+        ("live.listen", live, "hook.listen", hook),
+        ("admin.listen", admin, "mcp.listen", mcp),
+        ("admin.listen", admin, "hook.listen", hook),
+        ("admin.listen", admin, "live.listen", live),
+    ];
+    let pairs = pairs.into_iter().filter(|(key, ..)| config.admin.enabled || *key != "admin.listen");
     let clash = |one: SocketAddr, other: SocketAddr| {
         let either = one.ip().is_unspecified() || other.ip().is_unspecified();
         one.port() == other.port() && one.port() != 0 && one.ip() != other.ip() && either
     };
-    let clashing = pairs.into_iter().filter(|(_, one, _, other)| clash(*one, *other));
+    let clashing = pairs.filter(|(_, one, _, other)| clash(*one, *other));
     clashing
         .map(|(key, one, name, other)| (key, format!("{one} overlaps with {name} {other}; use another port, or the very same address")))
         .collect()
@@ -213,6 +238,22 @@ mod tests {
         assert_eq!(keys(&whole(&config)), ["hook.listen"]);
         config.live.listen = config.mcp.listen;
         assert_eq!(keys(&whole(&config)), ["hook.listen", "live.listen"]);
+    }
+
+    #[test]
+    fn the_panel_has_an_address_of_its_own_and_an_end_of_each_session() {
+        let mut config = Config::default();
+        config.admin.public_url = Some("https://admin.clinic.cn".to_owned());
+        assert!(whole(&config).is_empty());
+        assert_eq!(config.admin.hosts().last().map(String::as_str), Some("admin.clinic.cn"));
+        assert_eq!(config.admin.public_origin().as_deref(), Some("https://admin.clinic.cn"));
+        config.admin.public_url = Some("https://clinic.cn/panel".to_owned());
+        config.admin.session_lifetime = crate::config::HumanDuration::from_secs(600);
+        config.admin.allowed_hosts = vec!["*.clinic.cn".to_owned()];
+        config.admin.listen = "0.0.0.0:8000".parse().unwrap();
+        assert_eq!(keys(&whole(&config)), ["admin.allowed_hosts", "admin.public_url", "admin.session_idle", "admin.listen"]);
+        config.admin.enabled = false;
+        assert_eq!(keys(&whole(&config)).last(), Some(&"admin.session_idle"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Finding> {
     findings.extend(any_host("mcp.allowed_hosts", &config.mcp.allowed_hosts));
     findings.extend(any_host("hook.allowed_hosts", &config.hook.allowed_hosts));
     findings.extend(any_host("live.allowed_hosts", &config.live.allowed_hosts));
+    findings.extend(any_host("admin.allowed_hosts", &config.admin.allowed_hosts));
     findings.extend(live_tokens(&config.live));
     if config.call_log.bodies == Bodies::Full {
         let message = "patients' data are stored in the call log as they are";
@@ -21,6 +22,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Finding> {
 
 fn open_listeners(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.extend(open_panel(config));
     if config.mcp.public_url.starts_with("https://") {
         return findings;
     }
@@ -38,6 +40,19 @@ fn open_listeners(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn open_panel(config: &Config) -> Option<Finding> {
+    let admin = &config.admin;
+    let encrypted = admin.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+    if !admin.enabled || encrypted || admin.listen.ip().is_loopback() {
+        return None;
+    }
+    let address = admin.listen;
+    let message = format!(
+        "{address} is open to the network and passwords travel unencrypted: put TLS in front and set admin.public_url to its https:// address"
+    );
+    Some(("admin.listen", message))
 }
 
 fn live_tokens(live: &Live) -> Vec<Finding> {
@@ -91,8 +106,10 @@ mod tests {
     fn what_is_open_to_the_network_is_warned_of() {
         let mut config = Config::default();
         config.mcp.listen = "0.0.0.0:8000".parse().unwrap();
+        config.admin.listen = "0.0.0.0:8002".parse().unwrap();
         config.outbound.webhook_url = Some("http://10.0.0.7/hook".to_owned());
-        assert_eq!(keys(&warnings(&config)), ["mcp.listen", "outbound.webhook_url"]);
+        assert_eq!(keys(&warnings(&config)), ["admin.listen", "mcp.listen", "outbound.webhook_url"]);
+        config.admin.public_url = Some("https://admin.clinic.cn".to_owned());
         config.mcp.public_url = "https://mcp.clinic.cn".to_owned();
         assert_eq!(keys(&warnings(&config)), ["outbound.webhook_url"]);
         config.live.jwt_secret = Some(crate::secret::SecretText::new("x".repeat(31)));

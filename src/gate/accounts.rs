@@ -148,17 +148,20 @@ impl Accounts {
 
     /// Who this is. `from` is the address the attempt came from.
     pub async fn sign_in(&self, login: &str, password: &SecretText, from: IpAddr) -> Result<Account, SignInError> {
-        let now = self.clock.now_ms();
-        let login = plain_login(login).unwrap_or_default();
-        self.throttle.begin(&login, from, now).map_err(|retry_after| SignInError::Throttled { retry_after })?;
-        let checked = self.check(&login, password).await;
-        match &checked {
-            Ok(_) => self.throttle.forgive(&login, from, true),
-            Err(SignInError::Wrong) => {}
-            Err(_) => self.throttle.forgive(&login, from, false),
-        }
-        let account = checked?;
-        self.store.note_sign_in(&account.id, now).await?;
+        self.sign_in_if(login, password, from, |_| std::future::ready(Ok(true))).await
+    }
+
+    /// Who this is, if `also` holds for them: a second factor, a right. What does not hold is a wrong password in every
+    /// respect: the same answer, counted and slowed down in the same way.
+    pub async fn sign_in_if<Also: Future<Output = Result<bool, SignInError>> + Send>(
+        &self,
+        login: &str,
+        password: &SecretText,
+        from: IpAddr,
+        also: impl FnOnce(Account) -> Also,
+    ) -> Result<Account, SignInError> {
+        let account = self.prove(login, password, from, also).await?;
+        self.store.note_sign_in(&account.id, self.clock.now_ms()).await?;
         if !passwords::is_current(&account.password_hash) {
             self.rehash(&account, password.clone()).await;
         }
@@ -166,7 +169,32 @@ impl Accounts {
         Ok(account)
     }
 
-    async fn check(&self, login: &str, password: &SecretText) -> Result<Account, SignInError> {
+    /// As [`Self::sign_in_if`], for somebody who is signed in already and shows the password again.
+    pub async fn prove<Also: Future<Output = Result<bool, SignInError>> + Send>(
+        &self,
+        login: &str,
+        password: &SecretText,
+        from: IpAddr,
+        also: impl FnOnce(Account) -> Also,
+    ) -> Result<Account, SignInError> {
+        let now = self.clock.now_ms();
+        let login = plain_login(login).unwrap_or_default();
+        self.throttle.begin(&login, from, now).map_err(|retry_after| SignInError::Throttled { retry_after })?;
+        let checked = self.check(&login, password, also).await;
+        match &checked {
+            Ok(_) => self.throttle.forgive(&login, from, true),
+            Err(SignInError::Wrong) => {}
+            Err(_) => self.throttle.forgive(&login, from, false),
+        }
+        checked
+    }
+
+    async fn check<Also: Future<Output = Result<bool, SignInError>> + Send>(
+        &self,
+        login: &str,
+        password: &SecretText,
+        also: impl FnOnce(Account) -> Also,
+    ) -> Result<Account, SignInError> {
         let turn = self.turn().await.ok_or(SignInError::Busy { retry_after: BUSY })?;
         let account = if login.is_empty() { None } else { self.store.account_by_login(login)? };
         if !passwords::plausible(password) {
@@ -187,7 +215,7 @@ impl Accounts {
         .map_err(|error| SignInError::Unavailable(error.to_string()))?;
         *self.nobody.lock().unwrap_or_else(PoisonError::into_inner) = Some(nobody);
         match account {
-            Some(account) if right && account.enabled => Ok(account),
+            Some(account) if right && account.enabled && also(account.clone()).await? => Ok(account),
             other => Err(self.failed(other.as_ref())),
         }
     }

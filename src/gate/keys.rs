@@ -60,7 +60,7 @@ pub struct Order<'a> {
 
 /// Makes a new key: the row to store, and the key to show.
 pub fn mint(order: Order<'_>, master: &MasterKey, reveal: Reveal, clock: &dyn Clock) -> Result<(Key, SecretText), MintError> {
-    let text = fresh()?;
+    let text = fresh(PREFIX)?;
     let id = new_id(clock);
     let sealed = match reveal {
         Reveal::Sealed => Some(master.seal(&purpose(&id), text.as_bytes())?),
@@ -81,13 +81,13 @@ pub fn mint(order: Order<'_>, master: &MasterKey, reveal: Reveal, clock: &dyn Cl
     Ok((key, SecretText::new(text)))
 }
 
-/// A key nobody has.
-fn fresh() -> Result<String, NoRandomness> {
-    let mut text = String::from(PREFIX);
-    while text.len() < PREFIX.len() + RANDOM {
+/// A key nobody has. Other secrets that people carry around are written in the same way, with a prefix of their own.
+pub fn fresh(prefix: &str) -> Result<String, NoRandomness> {
+    let mut text = String::from(prefix);
+    while text.len() < prefix.len() + RANDOM {
         // 248 is the last multiple of 62 in a byte: what is beyond would favour some characters.
         let fair = random_bytes::<32>()?.into_iter().filter(|byte| *byte < 248);
-        text.extend(fair.map(base62).take(PREFIX.len() + RANDOM - text.len()));
+        text.extend(fair.map(base62).take(prefix.len() + RANDOM - text.len()));
     }
     let check = checksum(&text);
     text.push('_');
@@ -126,17 +126,23 @@ pub fn check(text: &str) -> Result<(), Malformed> {
         let base64url = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         return if rest.iter().all(base64url) { Ok(()) } else { Err(Malformed::NotAKey) };
     }
+    check_fresh(PREFIX, text)
+}
+
+/// Whether a text is written as what [`fresh`] makes.
+pub fn check_fresh(prefix: &str, text: &str) -> Result<(), Malformed> {
+    let rest = text.strip_prefix(prefix).ok_or(Malformed::NotAKey)?.as_bytes();
     let (random, check) = rest.split_at_checked(RANDOM).ok_or(Malformed::NotAKey)?;
     let check = check.strip_prefix(b"_").filter(|check| check.len() == CHECK).ok_or(Malformed::NotAKey)?;
     if !random.iter().chain(check).all(u8::is_ascii_alphanumeric) {
         return Err(Malformed::NotAKey);
     }
-    if fits(text, check) { Ok(()) } else { Err(Malformed::Checksum) }
+    let before = text.as_bytes().get(..prefix.len() + RANDOM).unwrap_or_default();
+    if fits(before, check) { Ok(()) } else { Err(Malformed::Checksum) }
 }
 
 /// Whether `check` is the checksum of what stands before it, without making a text of it: every call comes through here.
-fn fits(text: &str, check: &[u8]) -> bool {
-    let before = text.as_bytes().get(..PREFIX.len() + RANDOM).unwrap_or_default();
+fn fits(before: &[u8], check: &[u8]) -> bool {
     let value = check.iter().fold(0_u64, |value, byte| {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',

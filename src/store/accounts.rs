@@ -72,6 +72,18 @@ pub struct AccountChange {
     pub enabled: Option<bool>,
 }
 
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Changed {
+    /// It is done.
+    Done,
+    /// The account is not what was seen any more.
+    Stale,
+    /// Nobody would be left who administers.
+    LastAdministrator,
+}
+
 /// Failed sign-ins of one account that are still to be written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failures {
@@ -89,7 +101,7 @@ const COLUMNS: &str = "id, login, display_name, password_hash, roles, tier, pane
 impl Store {
     /// The account with this id.
     pub fn account(&self, id: &str) -> Result<Option<Account>, StoreError> {
-        self.point(|db| rows::one(db, &format!("SELECT {COLUMNS} FROM accounts WHERE id = ?1"), [id], account))
+        self.point(|db| by_id(db, id))
     }
 
     /// The account with this login, which is compared as it is: in lower case.
@@ -104,15 +116,17 @@ impl Store {
 
     /// Adds an account.
     pub async fn add_account(&self, account: Account, by: By) -> Result<(), StoreError> {
-        self.write(move |db| {
-            insert(db, &account)?;
-            audit::append(db, &by, &Change::new("account.add", object(&account.login)).after(facts(&account)))
-        })
-        .await
+        self.write(move |db| insert_audited(db, &account, &by)).await
     }
 
-    /// Changes an account.
-    pub async fn change_account(&self, login: &str, change: AccountChange, by: By) -> Result<(), StoreError> {
+    /// Changes an account. `seen` is the version the change is made on, where there is one.
+    pub async fn change_account(
+        &self,
+        login: &str,
+        change: AccountChange,
+        seen: Option<i64>,
+        by: By,
+    ) -> Result<Changed, StoreError> {
         let login = login.to_owned();
         self.write(move |db| {
             let action = match change.enabled {
@@ -120,10 +134,11 @@ impl Store {
                 Some(false) => "account.disable",
                 None => "account.set",
             };
-            audited(db, (action, &login), &by, |db| {
+            audited(db, (action, &login), (seen, &by), |db| {
                 db.execute(
                     "UPDATE accounts SET display_name = coalesce(?2, display_name), roles = coalesce(?3, roles), tier = coalesce(?4, tier),
-                            panel_role = CASE WHEN ?5 THEN ?6 ELSE panel_role END, enabled = coalesce(?7, enabled), updated_at = ?8
+                            panel_role = CASE WHEN ?5 THEN ?6 ELSE panel_role END, enabled = coalesce(?7, enabled),
+                            updated_at = max(?8, updated_at + 1)
                       WHERE login = ?1",
                     params![
                         login,
@@ -141,17 +156,20 @@ impl Store {
         .await
     }
 
-    /// Gives an account another password.
-    pub async fn set_account_password(&self, login: &str, hash: String, by: By) -> Result<(), StoreError> {
-        let login = login.to_owned();
+    /// Gives an account another password. Sessions that know the old one end; `kept` is the one that changed it.
+    pub async fn set_account_password(&self, login: &str, hash: String, kept: Option<&str>, by: By) -> Result<(), StoreError> {
+        let (login, kept) = (login.to_owned(), kept.map(str::to_owned));
         self.write(move |db| {
-            audited(db, ("account.password", &login), &by, |db| {
+            audited(db, ("account.password", &login), (None, &by), |db| {
+                db.execute("UPDATE admin_sessions SET confirmed_at = ?2 WHERE id = ?1", params![kept, by.at])?;
                 db.execute(
-                    "UPDATE accounts SET password_hash = ?2, password_changed_at = ?3, updated_at = ?3, failed_count = 0, last_failed_at = NULL
+                    "UPDATE accounts SET password_hash = ?2, password_changed_at = ?3, updated_at = max(?3, updated_at + 1),
+                            failed_count = 0, last_failed_at = NULL
                       WHERE login = ?1",
                     params![login, hash, by.at],
                 )
             })
+            .map(drop)
         })
         .await
     }
@@ -189,14 +207,25 @@ impl Store {
         .await
     }
 
-    /// Deletes an account, with what was granted to it.
-    pub async fn delete_account(&self, login: &str, by: By) -> Result<(), StoreError> {
+    /// Deletes an account, with what was granted to it. `seen` is the version that is meant, where there is one.
+    pub async fn delete_account(&self, login: &str, seen: Option<i64>, by: By) -> Result<Changed, StoreError> {
         let login = login.to_owned();
         self.write(move |db| {
-            audited(db, ("account.delete", &login), &by, |db| db.execute("DELETE FROM accounts WHERE login = ?1", [&login]))
+            audited(db, ("account.delete", &login), (seen, &by), |db| db.execute("DELETE FROM accounts WHERE login = ?1", [&login]))
         })
         .await
     }
+}
+
+/// Adds an account with its row of the audit log; part of a larger write.
+pub(super) fn insert_audited(db: &Connection, account: &Account, by: &By) -> Result<(), StoreError> {
+    insert(db, account)?;
+    audit::append(db, by, &Change::new("account.add", object(&account.login)).after(facts(account)))
+}
+
+/// The account with this id.
+pub(super) fn by_id(db: &Connection, id: &str) -> rusqlite::Result<Option<Account>> {
+    rows::one(db, &format!("SELECT {COLUMNS} FROM accounts WHERE id = ?1"), [id], account)
 }
 
 fn insert(db: &Connection, account: &Account) -> Result<(), StoreError> {
@@ -247,19 +276,48 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     })
 }
 
-/// A change of one account with its row of the audit log.
+/// A change of one account with its row of the audit log. What would leave nobody who administers is undone.
 fn audited(
     db: &Connection,
     (action, login): (&'static str, &str),
-    by: &By,
+    (seen, by): (Option<i64>, &By),
     change: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
-) -> Result<(), StoreError> {
+) -> Result<Changed, StoreError> {
     let missing = || StoreError::NotFound(format!("there is no account {login}; `anmei-mcp account list` shows them"));
     let before = by_login(db, login)?.ok_or_else(missing)?;
-    change(db)?;
+    if seen.is_some_and(|seen| seen != before.updated_at) {
+        return Ok(Changed::Stale);
+    }
+    if takes_the_last_administrator(db, &before, change)? {
+        return Ok(Changed::LastAdministrator);
+    }
     let mut row = Change::new(action, object(login)).before(facts(&before));
     row.after = by_login(db, login)?.as_ref().map(facts);
-    audit::append(db, by, &row)
+    audit::append(db, by, &row)?;
+    Ok(Changed::Done)
+}
+
+/// Makes a change, unless it takes away the last account that administers; then nothing is changed.
+fn takes_the_last_administrator(
+    db: &Connection,
+    before: &Account,
+    change: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
+) -> Result<bool, StoreError> {
+    let administers = before.enabled && before.panel_role.as_deref() == Some("administrator");
+    if !administers {
+        change(db)?;
+        return Ok(false);
+    }
+    db.execute_batch("SAVEPOINT last_administrator")?;
+    change(db)?;
+    let is_left = has_administrator(db)?;
+    db.execute_batch(if is_left { "RELEASE last_administrator" } else { "ROLLBACK TO last_administrator; RELEASE last_administrator" })?;
+    Ok(!is_left)
+}
+
+/// Whether an account that may sign in administers.
+pub(super) fn has_administrator(db: &Connection) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM accounts WHERE panel_role = 'administrator' AND enabled LIMIT 1")?.exists([])
 }
 
 fn by_login(db: &Connection, login: &str) -> rusqlite::Result<Option<Account>> {

@@ -99,6 +99,12 @@ pub struct Entry {
 pub struct Wanted {
     /// Only of this time or later.
     pub since: i64,
+    /// Only of before this time.
+    pub until: Option<i64>,
+    /// Only rows before this one.
+    pub before: Option<i64>,
+    /// Only actors that begin so.
+    pub actor: String,
     /// Only objects that begin so.
     pub object: String,
     /// Only actions that begin so.
@@ -132,8 +138,10 @@ impl Store {
             let mut found = rows::all(
                 db,
                 "SELECT seq, at, actor, action, object, before, after, reason, address, prev_hash, hash FROM audit_log
-                  WHERE at >= ?1 AND substr(object, 1, length(?2)) = ?2 AND substr(action, 1, length(?3)) = ?3 ORDER BY seq DESC LIMIT ?4",
-                params![wanted.since, wanted.object, wanted.action, wanted.limit],
+                  WHERE at >= ?1 AND substr(object, 1, length(?2)) = ?2 AND substr(action, 1, length(?3)) = ?3
+                    AND substr(actor, 1, length(?4)) = ?4 AND at < coalesce(?5, 9223372036854775807) AND seq < coalesce(?6, 9223372036854775807)
+                  ORDER BY seq DESC LIMIT ?7",
+                params![wanted.since, wanted.object, wanted.action, wanted.actor, wanted.until, wanted.before, wanted.limit],
                 entry,
             )?;
             found.reverse();

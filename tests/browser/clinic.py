@@ -35,7 +35,7 @@ class Site:
         self._config = work / "anmei-mcp.toml"
         self._config.write_text(
             f'data_dir = "{work / "data"}"\n[mcp]\nlisten = "127.0.0.1:0"\n[hook]\nlisten = "127.0.0.1:0"\nkey = "{HOOK_KEY}"\n'
-            f'[live]\nlisten = "127.0.0.1:0"\nallowed_origins = ["{self.origin}"]\n'
+            f'[admin]\nlisten = "127.0.0.1:0"\n[live]\nlisten = "127.0.0.1:0"\nallowed_origins = ["{self.origin}"]\n'
         )
         self._config.chmod(0o600)
         for kind, file in RECORDS:

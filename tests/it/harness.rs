@@ -57,6 +57,7 @@ impl App {
             ("mcp.listen", "127.0.0.1:0"),
             ("hook.listen", "127.0.0.1:0"),
             ("live.listen", "127.0.0.1:0"),
+            ("admin.listen", "127.0.0.1:0"),
             ("hook.key", HOOK_KEY),
             ("log.format", "json"),
             ("keys.failed_attempts", "0"),
@@ -181,6 +182,10 @@ impl App {
 
     pub(crate) fn live_root(&self) -> &str {
         self.run["live"].as_str().unwrap()
+    }
+
+    pub(crate) fn admin_root(&self) -> &str {
+        self.run["admin"].as_str().unwrap()
     }
 
     pub(crate) fn group_url(&self, code: &str) -> String {

@@ -80,6 +80,13 @@ impl From<CallError> for ApiError {
                 Self { current: Some((*current, version)), ..Self::new(StatusCode::PRECONDITION_FAILED, "stale", text) }
             }
             CallError::Forbidden(text) => Self::new(StatusCode::FORBIDDEN, "forbidden", text),
+            CallError::Unconfirmed => {
+                let text = said(
+                    "此操作需要再次确认密码：请先 POST /api/v1/me/confirm。",
+                    "This asks for the password again: POST /api/v1/me/confirm first.",
+                );
+                Self::new(StatusCode::FORBIDDEN, "unconfirmed", text)
+            }
             CallError::Unavailable(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text),
             CallError::Store(error) => {
                 tracing::error!(%error, "a call of the admin side failed");

@@ -4,12 +4,20 @@ mod answers;
 mod document;
 pub mod frame;
 
-use axum::{Json, Router, extract::Extension, middleware, response::Redirect, routing::get};
 use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::Extension,
+    response::Redirect,
+    routing::{any, get},
+};
+use http::StatusCode;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{entry::Reader, state::AdminState};
+use self::frame::ApiError;
+use super::{calls::said, entry::Reader, state::AdminState};
 
 /// Every route, with its description.
 fn described() -> OpenApiRouter<AdminState> {
@@ -24,13 +32,18 @@ pub fn document() -> Document {
 /// The routes, the document and the page that shows it.
 pub(super) fn router() -> Router<AdminState> {
     let (routes, document) = described().split_for_parts();
-    let routes = routes
+    routes
         .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/docs", get(async || Redirect::permanent("/api/v1/docs/")))
         .route("/api/v1/docs/", get(document::index))
         .route("/api/v1/docs/{file}", get(document::file))
-        .layer(Extension(Arc::new(document)));
-    routes.layer(middleware::from_fn(frame::localised))
+        .route("/api/v1/{*rest}", any(nothing))
+        .route_layer(Extension(Arc::new(document)))
+}
+
+/// A path that there is not; who has not signed in does not hear which there are.
+async fn nothing(_: Reader) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not-found", said("没有这个路径。", "There is nothing at this path."))
 }
 
 async fn openapi(_reader: Reader, Extension(document): Extension<Arc<Document>>) -> Json<Arc<Document>> {

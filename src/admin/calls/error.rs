@@ -36,6 +36,9 @@ pub enum CallError {
     /// Whoever asks may not.
     #[error("{}", .0.en)]
     Forbidden(Bilingual),
+    /// Whoever asks may, once they have shown their password again.
+    #[error("show the password again first")]
+    Unconfirmed,
     /// Only a running daemon can do it, or it cannot at this moment.
     #[error("{}", .0.en)]
     Unavailable(Bilingual),
@@ -58,6 +61,16 @@ impl CallError {
     /// One field is wrong.
     pub fn invalid(pointer: impl Into<String>, zh: impl Into<String>, en: impl Into<String>) -> Self {
         Self::Invalid(vec![Field { pointer: pointer.into(), text: said(zh, en) }])
+    }
+
+    /// Whoever asks may not.
+    pub fn forbidden(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self::Forbidden(said(zh, en))
+    }
+
+    /// Only a running daemon can do it, or it cannot at this moment.
+    pub fn unavailable(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self::Unavailable(said(zh, en))
     }
 
     /// It cannot be done as things are.

@@ -4,6 +4,8 @@
 //! serialised for programs and shown on pages. It knows no HTTP, no template and no terminal. What only a running daemon
 //! knows (who is connected, how agents are doing) comes from [`Running`]; a command beside the daemon has none.
 
+mod accounts;
+mod audit;
 pub mod consultants;
 pub mod conversations;
 mod error;
@@ -11,6 +13,10 @@ pub mod jobs;
 mod place;
 pub mod registrations;
 pub mod replay;
+mod second_factor;
+mod sessions;
+mod setup;
+pub(in crate::admin) mod sign_in;
 pub mod timeline;
 mod words;
 pub mod call_export;
@@ -29,7 +35,13 @@ use utoipa::ToSchema;
 
 pub(in crate::admin) use self::error::said;
 pub use self::{
+    accounts::{AccountEdit, AccountView, NewAccount, Opening},
+    audit::{AuditEntry, AuditProof, AuditQuery},
     error::{CallError, Field},
+    second_factor::{Enrolment, RecoveryCodes, SecondFactorView},
+    sessions::{MadeToken, NewToken, SessionView, TokenView},
+    setup::{FirstChoice, LINK_FILE},
+    sign_in::{Credentials, Place, Recognised, SignedIn},
     words::Words,
 };
 use crate::{

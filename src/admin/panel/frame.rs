@@ -8,9 +8,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 
-use super::{form::Fields, texts::Texts};
+use super::{form::Fields, preferences::local, texts::Texts};
 use crate::{
     admin::{
         Right, Role, Who,
@@ -194,7 +194,7 @@ impl IntoResponse for PageError {
             CallError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             CallError::Conflict(_) => StatusCode::CONFLICT,
             CallError::Stale { .. } => StatusCode::PRECONDITION_FAILED,
-            CallError::Forbidden(_) => StatusCode::FORBIDDEN,
+            CallError::Forbidden(_) | CallError::Unconfirmed => StatusCode::FORBIDDEN,
             CallError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             CallError::Store(error) => {
                 tracing::error!(%error, "a page of the panel could not be made");
@@ -217,7 +217,7 @@ struct ErrorPage {
 
 /// Makes pages of refusals, in the reader's language and with everything around them.
 pub(in crate::admin) async fn errors(request: Request, next: Next) -> Response {
-    let (uri, headers) = (request.uri().clone(), request.headers().clone());
+    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
     let who = request.extensions().get::<Who>().cloned();
     let response = next.run(request).await;
     let status = response.status();
@@ -227,15 +227,38 @@ pub(in crate::admin) async fn errors(request: Request, next: Next) -> Response {
         return response;
     }
     let frame = Frame::of(who, &uri, &headers);
+    if refusal.as_ref().is_some_and(|error| matches!(error.0, CallError::Unconfirmed)) {
+        return confirm(&method, &frame, &headers);
+    }
     let lines = refusal.map(|error| lines(&error.0, &frame)).unwrap_or_default();
-    let title = frame.t.find(&format!("error-{}", status.as_u16())).unwrap_or_else(|| frame.t.say("error-other"));
-    let mut page = Page(status, ErrorPage { frame, title, lines }).into_response();
+    let mut page = error_page(status, frame, lines);
     for name in [header::ALLOW, header::RETRY_AFTER] {
         if let Some(value) = response.headers().get(&name) {
             page.headers_mut().insert(name, HeaderValue::clone(value));
         }
     }
     page
+}
+
+/// The page of a refusal that comes before every page: nobody is known yet.
+pub(in crate::admin) fn refusal(status: StatusCode, error: &CallError, uri: &Uri, headers: &HeaderMap) -> Response {
+    let frame = Frame::of(None, uri, headers);
+    let lines = lines(error, &frame);
+    error_page(status, frame, lines)
+}
+
+fn error_page(status: StatusCode, frame: Frame, lines: Vec<String>) -> Response {
+    let title = frame.t.find(&format!("error-{}", status.as_u16())).unwrap_or_else(|| frame.t.say("error-other"));
+    Page(status, ErrorPage { frame, title, lines }).into_response()
+}
+
+/// To the page that asks for the password again, and from there back: a form has to be sent once more from its own page.
+fn confirm(method: &Method, frame: &Frame, headers: &HeaderMap) -> Response {
+    let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<Uri>().ok());
+    let from = referer.as_ref().and_then(Uri::path_and_query).map(|path| local(path.as_str()));
+    let here = if method.is_safe() { local(&frame.here) } else { from.unwrap_or("/panel/") };
+    let next: String = form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    Redirect::to(&format!("/panel/confirm?next={next}")).into_response()
 }
 
 fn lines(error: &CallError, frame: &Frame) -> Vec<String> {
@@ -246,6 +269,7 @@ fn lines(error: &CallError, frame: &Frame) -> Vec<String> {
         }
         CallError::Invalid(fields) => fields.iter().map(|field| format!("{}: {}", field.pointer, field.text.of(language))).collect(),
         CallError::Stale { .. } => vec![frame.t.say("error-stale")],
+        CallError::Unconfirmed => vec![frame.t.say("error-unconfirmed")],
         CallError::Store(_) => vec![frame.t.say("error-store")],
     }
 }

@@ -7,23 +7,32 @@ mod assets;
 mod form;
 pub(in crate::admin) mod frame;
 mod live;
-mod preferences;
+pub(in crate::admin) mod preferences;
 mod texts;
 
 use axum::{
     Router, middleware,
     response::Redirect,
-    routing::{get, post},
+    routing::{any, get, post},
 };
+use http::StatusCode;
 
-use super::state::AdminState;
+use super::{entry::Reader, state::AdminState};
 
 /// Marks the files of this version, so that browsers fetch those of another anew.
 pub(in crate::admin) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The pages. Each file adds its own.
 pub(in crate::admin) fn router() -> Router<AdminState> {
-    let pages =
-        Router::new().route("/panel", get(async || Redirect::permanent("/panel/"))).route("/panel/preferences", post(preferences::choose));
-    pages.layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
+    let pages = Router::new()
+        .route("/", get(async || Redirect::temporary("/panel/")))
+        .route("/panel", get(async || Redirect::permanent("/panel/")))
+        .route("/panel/preferences", post(preferences::choose))
+        .route("/panel/{*rest}", any(nothing));
+    pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
+}
+
+/// A page that there is not; who has not signed in does not hear which there are.
+async fn nothing(_: Reader) -> StatusCode {
+    StatusCode::NOT_FOUND
 }

@@ -104,7 +104,11 @@ pub(super) fn hook_secret(report: &mut Report, config: &Config) {
 /// Whether a running daemon is ready, or its ports are free for one.
 pub(super) async fn ports(report: &mut Report, config: &Config, dir: &DataDir, timeout: Duration) {
     let Some(running) = dir.read_run_file() else {
-        let sections = [("mcp.listen", config.mcp.listen), ("hook.listen", config.hook.listen), ("live.listen", config.live.listen)];
+        let mut sections =
+            vec![("mcp.listen", config.mcp.listen), ("hook.listen", config.hook.listen), ("live.listen", config.live.listen)];
+        if config.admin.enabled {
+            sections.push(("admin.listen", config.admin.listen));
+        }
         let mut seen: Vec<SocketAddr> = Vec::new();
         for (name, address) in sections {
             if !seen.contains(&address) {
@@ -114,7 +118,8 @@ pub(super) async fn ports(report: &mut Report, config: &Config, dir: &DataDir, t
         }
         return;
     };
-    for (name, root) in [("mcp", &running.mcp), ("hook", &running.hook), ("live", &running.live)] {
+    let admin = running.admin.as_ref().map(|root| ("admin", root));
+    for (name, root) in [("mcp", &running.mcp), ("hook", &running.hook), ("live", &running.live)].into_iter().chain(admin) {
         let fix = "look at the daemon's log; `anmei-mcp serve` starts it anew";
         report.add(match ready(root, timeout).await {
             Ok(()) => Finding::ok("ports", format!("{name}: the daemon (process {}) is ready at {root}", running.pid)),

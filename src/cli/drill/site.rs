@@ -172,7 +172,7 @@ fn write_config(path: &Path, text: &str) -> std::io::Result<()> {
 fn config_text(dir: &Path, key: &SecretText, app: &StandInApp, secret: &WebhookSecret) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     format!(
-        "data_dir = {}\n\n[mcp]\nlisten = \"127.0.0.1:0\"\n\n[live]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = {}\n\n[outbound]\nwebhook_url = {}\nwebhook_secret = {}\n\n[log]\nformat = \"json\"\n",
+        "data_dir = {}\n\n[mcp]\nlisten = \"127.0.0.1:0\"\n\n[live]\nlisten = \"127.0.0.1:0\"\n\n[admin]\nlisten = \"127.0.0.1:0\"\n\n[hook]\nlisten = \"127.0.0.1:0\"\nkey = {}\n\n[outbound]\nwebhook_url = {}\nwebhook_secret = {}\n\n[log]\nformat = \"json\"\n",
         quoted(&dir.join("data").display().to_string()),
         quoted(key.expose()),
         quoted(&app.url),

@@ -6,7 +6,10 @@ use super::*;
 use crate::{
     clock::FixedClock,
     ids::new_id_at,
-    store::{accounts::AccountChange, audit::By},
+    store::{
+        accounts::{AccountChange, Changed},
+        audit::By,
+    },
 };
 
 const PASSWORD: &str = "correct horse battery";
@@ -71,7 +74,7 @@ async fn the_right_password_signs_in_and_everything_else_sounds_the_same() {
     let unknown = rig.sign_in("nobody", PASSWORD, "203.0.113.2").await.unwrap_err();
     let odd = rig.sign_in("' OR 1=1 --", PASSWORD, "203.0.113.3").await.unwrap_err();
     let change = AccountChange { enabled: Some(false), ..AccountChange::default() };
-    rig.store.change_account("mei.ling@clinic", change, by(2)).await.unwrap();
+    assert_eq!(rig.store.change_account("mei.ling@clinic", change, None, by(2)).await.unwrap(), Changed::Done);
     let disabled = rig.sign_in("mei.ling@clinic", PASSWORD, "203.0.114.1").await.unwrap_err();
     for error in [wrong, unknown, odd, disabled] {
         assert!(matches!(error, SignInError::Wrong), "{error:?}");
@@ -165,10 +168,11 @@ async fn what_an_account_may_do_counts_as_policy_and_signing_in_does_not() {
     rig.accounts.flush().await.unwrap();
     rig.store.rehash_account(&signed_in.id, signed_in.password_hash.clone(), "x".into()).await.unwrap();
     assert_eq!(revision(), start + 1);
-    rig.store.change_account("mei", AccountChange { tier: Some("premium".into()), ..AccountChange::default() }, by(2)).await.unwrap();
-    rig.store.set_account_password("mei", "y".into(), by(3)).await.unwrap();
+    let premium = AccountChange { tier: Some("premium".into()), ..AccountChange::default() };
+    assert_eq!(rig.store.change_account("mei", premium, None, by(2)).await.unwrap(), Changed::Done);
+    rig.store.set_account_password("mei", "y".into(), None, by(3)).await.unwrap();
     assert_eq!(revision(), start + 3);
-    rig.store.delete_account("mei", by(4)).await.unwrap();
+    assert_eq!(rig.store.delete_account("mei", None, by(4)).await.unwrap(), Changed::Done);
     assert_eq!(revision(), start + 4);
 }
 

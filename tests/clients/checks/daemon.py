@@ -92,7 +92,7 @@ class Daemon:
 
     def _start(self) -> None:
         line = [str(self.binary), "serve", "--data-dir", str(self.data), "--quiet"]
-        line += ["--set", "mcp.listen=127.0.0.1:0", "--set", "hook.listen=127.0.0.1:0", "--set", "live.listen=127.0.0.1:0"]
+        line += ["--set", "mcp.listen=127.0.0.1:0", "--set", "hook.listen=127.0.0.1:0", "--set", "live.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"]
         # Every check registers a client of its own, from one address.
         line += ["--set", "oauth.registrations_per_hour=1000"]
         # Every client tries wrong keys here, and each is to hear of the key and not of the others' attempts.

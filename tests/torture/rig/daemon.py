@@ -36,7 +36,7 @@ class Daemon:
         work.mkdir(parents=True, exist_ok=True)
         self._config = work / "anmei-mcp.toml"
         self._config.write_text(
-            f'data_dir = "{self.data}"\n[mcp]\nlisten = "127.0.0.1:0"\n[live]\nlisten = "127.0.0.1:0"\n[hook]\nlisten = "127.0.0.1:0"\nkey = "{HOOK_KEY}"\n[log]\nformat = "json"\n'
+            f'data_dir = "{self.data}"\n[mcp]\nlisten = "127.0.0.1:0"\n[live]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "127.0.0.1:0"\n[hook]\nlisten = "127.0.0.1:0"\nkey = "{HOOK_KEY}"\n[log]\nformat = "json"\n'
         )
         self._config.chmod(0o600)
 

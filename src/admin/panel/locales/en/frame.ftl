@@ -39,6 +39,7 @@ error-500 = This page failed
 error-503 = Not available at the moment
 error-other = Something went wrong
 error-home = Back to the overview
+error-unconfirmed = This asks for your password again.
 error-stale = Somebody else changed it since you opened it. Go back, look at what it is now, and make your change on that.
 error-store = The database could not do it; try again shortly. The log says why.
 said-preferences = Your display settings are saved.

@@ -39,6 +39,7 @@ error-500 = 页面出错
 error-503 = 暂时不可用
 error-other = 出错了
 error-home = 返回总览
+error-unconfirmed = 此操作需要再次确认密码。
 error-stale = 在您打开之后，别人修改了它。请返回查看最新内容，再提交您的修改。
 error-store = 数据库暂时无法完成此操作，请稍后再试；详情见日志。
 said-preferences = 显示设置已保存。
