@@ -216,9 +216,9 @@ fn show(core: &Core, login: &str, as_json: bool) -> anyhow::Result<()> {
         account.password_changed_at
     ))?;
     let openings = core.calls(None).account_opens(login)?;
-    let rows = openings.into_iter().map(|opening| {
-        vec![opening.server_code, output::yes(opening.why_not.is_none()), opening.why_not.unwrap_or_default()]
-    });
+    let rows = openings
+        .into_iter()
+        .map(|opening| vec![opening.server_code, output::yes(opening.why_not.is_none()), opening.why_not.unwrap_or_default()]);
     output::table(&["GROUP", "OPENS", "WHY NOT"], rows)
 }
 

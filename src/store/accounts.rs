@@ -120,13 +120,7 @@ impl Store {
     }
 
     /// Changes an account. `seen` is the version the change is made on, where there is one.
-    pub async fn change_account(
-        &self,
-        login: &str,
-        change: AccountChange,
-        seen: Option<i64>,
-        by: By,
-    ) -> Result<Changed, StoreError> {
+    pub async fn change_account(&self, login: &str, change: AccountChange, seen: Option<i64>, by: By) -> Result<Changed, StoreError> {
         let login = login.to_owned();
         self.write(move |db| {
             let action = match change.enabled {

@@ -37,8 +37,7 @@ pub struct AdminSession {
     pub agent: String,
 }
 
-const COLUMNS: &str =
-    "s.id, s.account_id, s.created_at, s.seen_at, s.expires_at, s.confirmed_at, s.second_factor, s.address, s.agent";
+const COLUMNS: &str = "s.id, s.account_id, s.created_at, s.seen_at, s.expires_at, s.confirmed_at, s.second_factor, s.address, s.agent";
 
 impl Store {
     /// The session behind this hash with its account, whatever has become of either.

@@ -48,12 +48,7 @@ impl Store {
                    FROM admin_totp t WHERE t.account_id = ?1",
                 [account_id],
                 |row| {
-                    Ok(SecondFactor {
-                        sealed: row.get(0)?,
-                        enrolled_at: row.get(1)?,
-                        last_step: row.get(2)?,
-                        recovery_codes: row.get(3)?,
-                    })
+                    Ok(SecondFactor { sealed: row.get(0)?, enrolled_at: row.get(1)?, last_step: row.get(2)?, recovery_codes: row.get(3)? })
                 },
             )
         })

@@ -144,7 +144,18 @@ async fn what_is_wrong_is_named_with_its_fix() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("mcp.listen={}", taken.local_addr().unwrap());
     let mut command = binary();
-    command.args(["doctor", "--json", "--set", &address, "--set", "hook.listen=127.0.0.1:0", "--set", "live.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"]);
+    command.args([
+        "doctor",
+        "--json",
+        "--set",
+        &address,
+        "--set",
+        "hook.listen=127.0.0.1:0",
+        "--set",
+        "live.listen=127.0.0.1:0",
+        "--set",
+        "admin.listen=127.0.0.1:0",
+    ]);
     let output = command.arg("--data-dir").arg(app.data()).output().unwrap();
     failure(&serde_json::from_slice(&output.stdout).unwrap(), "ports", "cannot be had");
     let (code, found) = examine(&app, &["--set", "mcp.nope=1"]);

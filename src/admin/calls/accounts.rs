@@ -318,7 +318,10 @@ pub(super) fn check(name: Option<&str>, roles: Option<&Vec<String>>, tier: Optio
     }
     for (at, role) in roles.into_iter().flatten().enumerate().filter(|(_, role)| !ROLES.contains(&role.as_str())) {
         let known = ROLES.join(", ");
-        wrong.push(field(&format!("/roles/{at}"), said(format!("没有角色 {role}；可用：{known}"), format!("{role} is no role; there are: {known}"))));
+        wrong.push(field(
+            &format!("/roles/{at}"),
+            said(format!("没有角色 {role}；可用：{known}"), format!("{role} is no role; there are: {known}")),
+        ));
     }
     if let Some(tier) = tier.filter(|tier| !TIERS.contains(tier)) {
         let known = TIERS.join(", ");

@@ -16,11 +16,7 @@ use crate::{
     admin::who::Who,
     gate::accounts::SignInError,
     secret::random_bytes,
-    store::{
-        accounts::Account,
-        audit::By,
-        second_factors::NewSecondFactor,
-    },
+    store::{accounts::Account, audit::By, second_factors::NewSecondFactor},
 };
 
 /// How telephones name us.
@@ -112,12 +108,7 @@ impl Calls {
     }
 
     /// The secret of an enrolment that a code proved, not sealed yet, with new recovery codes.
-    pub(super) fn proved_second_factor(
-        &self,
-        owner: &str,
-        pending: &str,
-        code: &str,
-    ) -> Result<(Unsealed, RecoveryCodes), CallError> {
+    pub(super) fn proved_second_factor(&self, owner: &str, pending: &str, code: &str) -> Result<(Unsealed, RecoveryCodes), CallError> {
         let pending = self.pending(owner, pending)?;
         let now = u64::try_from(self.clock.now_ms() / 1000).unwrap_or_default();
         let step = totp(&pending.secret).and_then(|totp| totp.check(&digits(code)?, now));
@@ -210,7 +201,8 @@ fn digits(code: &str) -> Option<String> {
 
 /// Three groups of four: 60 bits.
 fn recovery_code() -> Result<String, CallError> {
-    let letters: Vec<char> = random_bytes::<12>()?.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32)).copied().map(char::from)).collect();
+    let letters: Vec<char> =
+        random_bytes::<12>()?.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32)).copied().map(char::from)).collect();
     Ok(letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-"))
 }
 

@@ -4,20 +4,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    CallError, Calls, Field, said,
+    CallError, Calls, Field,
     accounts::field,
+    said,
     sign_in::{fresh_token, hash},
 };
 use crate::{
     admin::who::{Right, Role, Who},
     clock::rfc3339,
     ids::new_id,
-    store::{
-        accounts::Account,
-        admin_sessions::AdminSession,
-        api_tokens::ApiToken,
-        audit::By,
-    },
+    store::{accounts::Account, admin_sessions::AdminSession, api_tokens::ApiToken, audit::By},
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;

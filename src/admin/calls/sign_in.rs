@@ -18,13 +18,7 @@ use crate::{
     },
     ids::{new_id, random_text},
     secret::{NoRandomness, SecretText, random_bytes},
-    store::{
-        StoreError,
-        accounts::Account,
-        admin_sessions::AdminSession,
-        api_tokens::ApiToken,
-        audit::By,
-    },
+    store::{StoreError, accounts::Account, admin_sessions::AdminSession, api_tokens::ApiToken, audit::By},
 };
 
 /// How every API token begins.
@@ -230,11 +224,7 @@ pub(super) fn role_of(account: &Account) -> Option<Role> {
 
 /// What is left to a token once its account has another role: what both may do.
 fn lesser(token: Role, account: Role) -> Option<Role> {
-    if token.within(account) {
-        Some(token)
-    } else {
-        Some(account).filter(|account| account.within(token))
-    }
+    if token.within(account) { Some(token) } else { Some(account).filter(|account| account.within(token)) }
 }
 
 #[cfg(test)]

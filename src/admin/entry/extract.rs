@@ -86,10 +86,7 @@ fn needs(right: Right) -> crate::config::Bilingual {
 }
 
 fn unauthorized(headers: &HeaderMap) -> Response {
-    let text = said(
-        "请先登录，或发送 Authorization: Bearer <API 令牌>。",
-        "Sign in first, or send Authorization: Bearer <API token>.",
-    );
+    let text = said("请先登录，或发送 Authorization: Bearer <API 令牌>。", "Sign in first, or send Authorization: Bearer <API token>.");
     let mut response = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text).into_response();
     challenge(&mut response, headers);
     response

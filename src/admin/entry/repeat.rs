@@ -48,10 +48,8 @@ pub(in crate::admin) async fn once(State(state): State<AdminState>, request: Req
         return next.run(request).await;
     }
     let Some(key) = plain(value) else {
-        let text = said(
-            "Idempotency-Key 必须是 1 到 128 个可见 ASCII 字符。",
-            "Idempotency-Key must be 1 to 128 visible ASCII characters.",
-        );
+        let text =
+            said("Idempotency-Key 必须是 1 到 128 个可见 ASCII 字符。", "Idempotency-Key must be 1 to 128 visible ASCII characters.");
         return ApiError::new(StatusCode::BAD_REQUEST, "idempotency-key", text).into_response();
     };
     let route = format!("{} {}", request.method(), request.uri().path());
