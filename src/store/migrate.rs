@@ -21,6 +21,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0006_oauth.sql")),
     M::up(include_str!("migrations/0007_limits.sql")),
     M::up(include_str!("migrations/0011_runs.sql")),
+    M::up(include_str!("migrations/0012_agent_versions.sql")),
     M::up(include_str!("migrations/0014_failures.sql")),
 ];
 

@@ -4,18 +4,26 @@
 //! serialised for programs and shown on pages. It knows no HTTP, no template and no terminal. What only a running daemon
 //! knows (who is connected, how agents are doing) comes from [`Running`]; a command beside the daemon has none.
 
+pub mod agents;
+pub mod alerts;
+pub mod call_export;
+pub mod call_log;
+pub mod channels;
 pub mod consultants;
 pub mod conversations;
+mod cursor;
 mod error;
+pub mod errors;
+pub mod events;
 pub mod jobs;
+pub mod notifications;
+mod outside;
 mod place;
 pub mod registrations;
 pub mod replay;
 pub mod timeline;
+pub mod verify;
 mod words;
-pub mod call_export;
-pub mod call_log;
-pub mod errors;
 
 use std::{
     fmt,
