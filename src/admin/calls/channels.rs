@@ -248,3 +248,6 @@ fn told(error: &ChannelError) -> TextView {
     let text = said(format!("{zh}：{error}"), error.to_string());
     text.into()
 }
+
+#[cfg(test)]
+mod tests;

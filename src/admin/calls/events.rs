@@ -5,7 +5,7 @@ use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, cursor};
+use super::{CallError, Calls, Listed, Words, cursor};
 use crate::{
     clock::rfc3339,
     outbound::http_client::host_of,
@@ -68,7 +68,7 @@ pub struct EventDetail {
     pub given_up_at: Option<String>,
     /// `waiting`, `delivered` or `given_up`.
     pub state: String,
-    /// The body that is signed and sent.
+    /// The body that is signed and sent; what is said to the customer is left out for whoever does not read that.
     #[schema(value_type = Object)]
     pub body: Value,
     /// Every attempt, in order.
@@ -128,10 +128,10 @@ impl Calls {
     }
 
     /// One event with every attempt to deliver it.
-    pub fn event(&self, id: &str) -> Result<EventDetail, CallError> {
+    pub fn event(&self, id: &str, words: Words) -> Result<EventDetail, CallError> {
         let event = self.store.outgoing_event(id)?.ok_or_else(|| unknown(id))?;
         let attempts = self.store.event_attempts(id)?;
-        Ok(detail(event, attempts))
+        Ok(detail(event, attempts, words))
     }
 
     /// Sends an event again, under the same `webhook-id`, so that a receiver who has it drops it.
@@ -141,7 +141,7 @@ impl Calls {
         self.store.replay_event(id, by.clone()).await?;
         self.wake_queue();
         tracing::info!(event.id = id, by = by.actor, "事件将重新发送 / an event is sent again");
-        self.event(id)
+        self.event(id, Words::Shown)
     }
 
     /// How the receiver of events is doing.
@@ -192,7 +192,11 @@ impl From<ListedEvent> for EventView {
     }
 }
 
-fn detail(event: StoredEvent, attempts: Vec<EventAttempt>) -> EventDetail {
+fn detail(event: StoredEvent, attempts: Vec<EventAttempt>, words: Words) -> EventDetail {
+    let mut body: Value = serde_json::from_str(&event.payload).unwrap_or_default();
+    if let (Words::Withheld, Some(text)) = (words, body.pointer_mut("/data/text")) {
+        *text = Value::Null;
+    }
     let attempt = |attempt: EventAttempt| AttemptView {
         attempt: attempt.attempt,
         attempted_at: rfc3339(attempt.attempted_at),
@@ -208,7 +212,10 @@ fn detail(event: StoredEvent, attempts: Vec<EventAttempt>) -> EventDetail {
         created_at: rfc3339(event.created_at),
         delivered_at: event.delivered_at.map(rfc3339),
         given_up_at: event.given_up_at.map(rfc3339),
-        body: serde_json::from_str(&event.payload).unwrap_or_default(),
+        body,
         attempts: attempts.into_iter().map(attempt).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

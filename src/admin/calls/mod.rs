@@ -25,6 +25,9 @@ pub mod timeline;
 pub mod verify;
 mod words;
 
+#[cfg(test)]
+pub(in crate::admin) mod bench;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},

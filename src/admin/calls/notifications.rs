@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, cursor, events::unknown_state};
+use super::{CallError, Calls, Listed, Words, cursor, events::unknown_state};
 use crate::{
     clock::rfc3339,
     store::{
@@ -57,7 +57,7 @@ pub struct NoticeView {
     pub sent_at: Option<String>,
     /// When the receiver said they have it.
     pub acknowledged_at: Option<String>,
-    /// All it says.
+    /// All it says; what is said to the customer is left out for whoever does not read that.
     #[schema(value_type = Object)]
     pub payload: Value,
 }
@@ -112,7 +112,7 @@ pub struct PushView {
 
 impl Calls {
     /// Notices, the latest first.
-    pub async fn notices(&self, wanted: NoticesWanted) -> Result<Listed<NoticeView>, CallError> {
+    pub async fn notices(&self, wanted: NoticesWanted, words: Words) -> Result<Listed<NoticeView>, CallError> {
         let state = wanted.state.map(|name| {
             NoticeState::parse(&name).ok_or_else(|| unknown_state(&name, &NoticeState::ALL.map(NoticeState::as_str)))
         });
@@ -126,7 +126,7 @@ impl Calls {
         };
         let found = self.store.notices(filter).await?;
         let (items, next_cursor) = cursor::page(found, wanted.limit, |notice| notice.id.clone());
-        Ok(Listed { items: items.into_iter().map(NoticeView::from).collect(), next_cursor })
+        Ok(Listed { items: items.into_iter().map(|notice| notice_view(notice, words)).collect(), next_cursor })
     }
 
     /// Pushes, the latest first.
@@ -171,23 +171,26 @@ fn text(payload: &Value, name: &str) -> Option<String> {
     payload.get(name).and_then(Value::as_str).map(str::to_owned)
 }
 
-impl From<ListedNotice> for NoticeView {
-    fn from(notice: ListedNotice) -> Self {
-        Self {
-            state: notice.state().as_str().to_owned(),
-            title: text(&notice.payload, "title"),
-            message: text(&notice.payload, "message").or_else(|| text(&notice.payload, "text")),
-            id: notice.id,
-            registration_id: notice.registration_id,
-            kind: notice.kind,
-            level: notice.level,
-            recipient_id: notice.recipient_id,
-            recipient: notice.recipient,
-            created_at: rfc3339(notice.created_at),
-            sent_at: notice.sent_at.map(rfc3339),
-            acknowledged_at: notice.acked_at.map(rfc3339),
-            payload: notice.payload,
-        }
+fn notice_view(notice: ListedNotice, words: Words) -> NoticeView {
+    let state = notice.state().as_str().to_owned();
+    let mut payload = notice.payload;
+    if let (Words::Withheld, Some(content)) = (words, payload.get_mut("content")) {
+        *content = Value::Null;
+    }
+    NoticeView {
+        id: notice.id,
+        registration_id: notice.registration_id,
+        kind: notice.kind,
+        level: notice.level,
+        recipient_id: notice.recipient_id,
+        recipient: notice.recipient,
+        title: text(&payload, "title"),
+        message: text(&payload, "message").or_else(|| text(payload.get("content")?, "text")),
+        state,
+        created_at: rfc3339(notice.created_at),
+        sent_at: notice.sent_at.map(rfc3339),
+        acknowledged_at: notice.acked_at.map(rfc3339),
+        payload,
     }
 }
 

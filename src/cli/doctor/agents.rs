@@ -4,9 +4,7 @@ use super::{
     Office,
     finding::{Finding, Report},
 };
-use crate::{
-    store::agents::Agent,
-};
+use crate::store::agents::Agent;
 
 pub(super) async fn examine(report: &mut Report, office: &Office) {
     let agents = match office.core.store.agents() {

@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{EVENT_JOB, Endpoint, EventState, endpoint};
+use super::{EVENT_JOB, EventState, endpoint};
 use crate::store::{
     Store, StoreError,
     audit::{self, By, Change},
