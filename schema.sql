@@ -603,6 +603,7 @@ CREATE TABLE pushes (
     UNIQUE (reason, subject_id, level, channel)
 ) STRICT;
 CREATE INDEX pushes_by_channel ON pushes (channel, delivered_at);
+CREATE INDEX pushes_waiting ON pushes (id) WHERE delivered_at IS NULL;
 
 CREATE TABLE outgoing_events (
     id              TEXT    NOT NULL PRIMARY KEY,                                    -- webhook-id: msg_ + UUID v7, the same on every attempt
@@ -617,6 +618,7 @@ CREATE TABLE outgoing_events (
 ) STRICT;
 CREATE INDEX outgoing_events_by_run ON outgoing_events (registration_id);
 CREATE INDEX outgoing_events_by_time ON outgoing_events (created_at);
+CREATE INDEX outgoing_events_waiting ON outgoing_events (created_at) WHERE delivered_at IS NULL;
 
 CREATE TABLE event_attempts (
     event_id     TEXT    NOT NULL REFERENCES outgoing_events (id) ON DELETE CASCADE, -- the event
@@ -679,6 +681,7 @@ CREATE INDEX jobs_due ON jobs (priority, run_at) WHERE state = 'ready';
 CREATE INDEX jobs_held ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_ended ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX jobs_dead ON jobs (finished_at) WHERE state = 'dead';
+CREATE INDEX jobs_cancelled ON jobs (id) WHERE state = 'cancelled';
 
 CREATE TABLE dify_configs (
     id                 TEXT    NOT NULL PRIMARY KEY,                                 -- UUID v7
@@ -702,6 +705,17 @@ CREATE TABLE dify_configs (
     created_at         INTEGER NOT NULL,                                             -- when it was added
     updated_at         INTEGER NOT NULL                                              -- when it last changed
 ) STRICT;
+
+CREATE TABLE agent_versions (
+    agent_id   TEXT    NOT NULL REFERENCES dify_configs (id) ON DELETE CASCADE,      -- the agent
+    number     INTEGER NOT NULL,                                                     -- 1 for the agent as it was added
+    changed_at INTEGER NOT NULL,                                                     -- when the change was made
+    changed_by TEXT    NOT NULL,                                                     -- who made it, as in the audit log
+    action     TEXT    NOT NULL,                                                     -- what was done, as in the audit log
+    reason     TEXT,                                                                 -- why, in the words of whoever did it
+    settings   TEXT    NOT NULL CHECK (json_valid(settings)),                        -- what was set about the agent from then on, without its key
+    PRIMARY KEY (agent_id, number)
+) STRICT, WITHOUT ROWID;
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- OAuth: clients, what they were granted, codes and tokens

@@ -17,6 +17,7 @@ use super::{
 use crate::store::{
     StoreError,
     alerts::Alert,
+    audit::By,
     rows_for_tests::{Bench, HOUR, MINUTE, Run, T0},
 };
 
@@ -244,11 +245,11 @@ async fn an_old_backlog_is_told_of() {
 #[tokio::test]
 async fn a_receiver_out_of_use_is_told_of_until_it_is_used_again() {
     let stage = stage().await;
-    stage.store.set_event_endpoint(Some((T0, "503 for a day".into()))).await.unwrap();
+    stage.store.set_event_endpoint(Some("503 for a day".into()), By::new("daemon", T0)).await.unwrap();
     let opened = stage.after(0).await;
     assert_eq!(Stage::one(&opened), ("events_disabled", ""));
     assert!(opened[0].summary.contains("503 for a day"));
-    stage.store.set_event_endpoint(None).await.unwrap();
+    stage.store.set_event_endpoint(None, By::new("test", T0)).await.unwrap();
     assert_eq!(stage.after(1).await, []);
     assert_eq!(stage.pushes().len(), 4);
 }

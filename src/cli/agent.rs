@@ -5,17 +5,13 @@ mod figures;
 use std::io::Read;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Fault, exit, output};
 use crate::{
+    admin::calls::agents::{AgentPatch, CheckedInput},
     app::Core,
-    ids::new_id,
-    outbound::{
-        dify::{AgentKind, DifyClient, InputField},
-        http_client::{HttpClient, ProxyUse},
-    },
-    registration::{Agents, FACTS, agent_key_purpose},
+    registration::FACTS,
     secret::SecretText,
     store::agents::Agent,
 };
@@ -168,70 +164,49 @@ fn list(core: &Core, as_json: bool) -> anyhow::Result<()> {
 
 async fn add(core: &Core, args: AddArgs) -> anyhow::Result<()> {
     let key = read_key()?;
-    let id = new_id(core.clock.as_ref());
-    let sealed_key = core.master.seal(&agent_key_purpose(&id), key.expose().as_bytes())?;
-    let mut agent = Agent::new(id, args.name.clone(), args.base_url, sealed_key, core.clock.now_ms());
-    apply(&mut agent, args.options)?;
-    usable(&agent, &key)?;
-    core.store.add_agent(agent).await?;
+    let patch = AgentPatch { name: Some(args.name.clone()), base_url: Some(args.base_url), ..args.options.patch()? };
+    core.calls(None).add_agent(patch, &key, &super::by(core, None)).await?;
     output::say(format_args!("added the agent {}; `anmei-mcp agent check {}` asks it", args.name, args.name))
 }
 
 async fn set(core: &Core, args: SetArgs) -> anyhow::Result<()> {
-    let mut agent = find(core, &args.name)?;
-    apply(&mut agent, args.options)?;
-    if let Some(base_url) = args.base_url {
-        agent.base_url = base_url;
-    }
-    if let Some(name) = args.rename {
-        agent.app_name = name;
-    }
-    // The address is checked with whatever key there is: a client is built, nothing is sent.
-    usable(&agent, &SecretText::new("app-unchanged"))?;
-    let name = agent.app_name.clone();
-    core.store.update_agent(agent, core.clock.now_ms()).await?;
-    output::say(format_args!("{name} is changed, for the next registration on"))
+    let patch = AgentPatch { name: args.rename, base_url: args.base_url, ..args.options.patch()? };
+    let agent = core.calls(None).update_agent(&args.name, patch, None, &super::by(core, None)).await?;
+    output::say(format_args!("{} is changed, for the next registration on", agent.name))
 }
 
-/// Writes what is named into the agent.
-fn apply(agent: &mut Agent, options: Options) -> anyhow::Result<()> {
-    fn put<T>(place: &mut T, value: Option<T>) {
-        if let Some(value) = value {
-            *place = value;
-        }
+impl Options {
+    /// What is named.
+    fn patch(self) -> anyhow::Result<AgentPatch> {
+        let part = self.part.and_then(|part| part.to_possible_value()).map(|part| part.get_name().to_owned());
+        let inputs = self.inputs.iter().map(|text| input(text)).collect::<anyhow::Result<Map<_, _>>>()?;
+        Ok(AgentPatch {
+            environment: self.environment,
+            app_id: self.app_id,
+            kind: self.kind,
+            version: self.version,
+            part,
+            weight: self.weight,
+            rollout_percent: self.rollout,
+            inputs: Some(inputs).filter(|inputs| !inputs.is_empty()),
+            timeout_seconds: self.timeout,
+            first_byte_ms: self.first_byte_ms,
+            stall_ms: self.stall_ms,
+            max_concurrent: self.max_concurrent,
+            ..AgentPatch::default()
+        })
     }
-    if let Some(kind) = &options.kind {
-        let _known: AgentKind = kind.parse().map_err(|error| Fault::new(exit::USAGE, format!("--kind: {error}")))?;
-    }
-    put(&mut agent.kind, options.kind);
-    put(&mut agent.environment, options.environment);
-    put(&mut agent.version, options.version);
-    put(&mut agent.weight, options.weight);
-    put(&mut agent.rollout_percent, options.rollout);
-    put(&mut agent.timeout_seconds, options.timeout);
-    put(&mut agent.first_byte_ms, options.first_byte_ms);
-    put(&mut agent.stall_ms, options.stall_ms);
-    put(&mut agent.max_concurrent, options.max_concurrent);
-    let part = options.part.and_then(|part| part.to_possible_value()).map(|part| part.get_name().to_owned());
-    put(&mut agent.part, part);
-    agent.app_id = options.app_id.or_else(|| agent.app_id.take());
-    if !options.inputs.is_empty() {
-        agent.inputs = options.inputs.iter().map(|text| input(text)).collect::<anyhow::Result<_>>()?;
-    }
-    Ok(())
 }
 
 /// `INPUT=FACT` or `INPUT==TEXT`.
 fn input(text: &str) -> anyhow::Result<(String, Value)> {
-    let bad = |why: String| Fault::new(exit::USAGE, format!("--input {text}: {why}; facts are {}", FACTS.join(", ")));
-    let (name, value) = text.split_once('=').ok_or_else(|| bad("write INPUT=FACT, or INPUT==TEXT for a constant".into()))?;
-    if let Some(constant) = value.strip_prefix('=') {
-        return Ok((name.to_owned(), json!({"value": constant})));
-    }
-    if !FACTS.contains(&value) {
-        return Err(bad(format!("there is no fact {value}")).into());
-    }
-    Ok((name.to_owned(), value.into()))
+    let Some((name, value)) = text.split_once('=') else {
+        let facts = FACTS.join(", ");
+        let fault = format!("--input {text}: write INPUT=FACT, or INPUT==TEXT for a constant; facts are {facts}");
+        return Err(Fault::new(exit::USAGE, fault).into());
+    };
+    let wanted = value.strip_prefix('=').map_or_else(|| json!(value), |constant| json!({"value": constant}));
+    Ok((name.to_owned(), wanted))
 }
 
 /// The key a person pasted or piped in.
@@ -241,82 +216,40 @@ fn read_key() -> anyhow::Result<SecretText> {
     Ok(SecretText::new(key.trim()))
 }
 
-fn find(core: &Core, name: &str) -> anyhow::Result<Agent> {
-    let agent = core.store.agents()?.into_iter().find(|agent| agent.app_name == name);
-    Ok(agent.ok_or_else(|| Fault::new(exit::NOT_FOUND, format!("there is no agent {name}; `anmei-mcp agent list` shows them")))?)
-}
-
-/// A client proves that address and key can be used at all, before anything is stored.
-fn usable(agent: &Agent, key: &SecretText) -> anyhow::Result<()> {
-    let client = DifyClient::new(HttpClient::new(ProxyUse::System)?, &agent.base_url, key.clone(), agent.kind.parse()?);
-    client.map(drop).map_err(|error| Fault::new(exit::USAGE, error.to_string()).into())
-}
-
 async fn set_key(core: &Core, name: &str) -> anyhow::Result<()> {
-    let agent = find(core, name)?;
-    let key = read_key()?;
-    usable(&agent, &key)?;
-    let sealed = core.master.seal(&agent_key_purpose(&agent.id), key.expose().as_bytes())?;
-    core.store.set_agent_key(&agent.id, sealed, core.clock.now_ms()).await?;
+    let calls = core.calls(None);
+    // Before anybody pastes a key for an agent there is none of.
+    calls.agent(name)?;
+    calls.set_agent_key(name, &read_key()?, None, &super::by(core, None)).await?;
     output::say(format_args!("{name} has the new key; `anmei-mcp agent check {name}` asks it"))
 }
 
 async fn switch(core: &Core, name: &str, enabled: bool) -> anyhow::Result<()> {
-    let agent = Agent { enabled, ..find(core, name)? };
-    core.store.update_agent(agent, core.clock.now_ms()).await?;
+    let patch = AgentPatch { enabled: Some(enabled), ..AgentPatch::default() };
+    core.calls(None).update_agent(name, patch, None, &super::by(core, None)).await?;
     output::say(format_args!("{name} is {}", if enabled { "enabled" } else { "disabled" }))
 }
 
 async fn check(core: &Core, name: &str) -> anyhow::Result<()> {
-    let agent = find(core, name)?;
-    let agents = Agents::new(core.store.clone(), HttpClient::new(ProxyUse::System)?, core.master.clone(), &agent.environment);
-    let client = agents.client(&agent)?;
-    let info = client.info().await?;
-    let kind: AgentKind = agent.kind.parse()?;
-    output::say(format_args!("address and key are right: {} ({})", info.name, info.mode))?;
-    if !kind.fits(&info.mode) {
-        let fault =
-            format!("the app is of the kind {}, and {name} is set up as {}; `anmei-mcp agent set {name} --kind …`", info.mode, agent.kind);
-        return Err(Fault::new(exit::FAILURE, fault).into());
+    let check = core.calls(None).check_agent(name).await?;
+    if let (Some(app), Some(mode)) = (&check.app_name, &check.app_mode) {
+        output::say(format_args!("address and key are right: {app} ({mode})"))?;
     }
-    let inputs = client.parameters().await?.inputs;
-    for field in &inputs {
-        output::say(format_args!(
-            "input {}{}: {}",
-            field.variable,
-            if field.required { " (required)" } else { "" },
-            source(&agent, field)
-        ))?;
+    for input in &check.inputs {
+        let required = if input.required { " (required)" } else { "" };
+        output::say(format_args!("input {}{required}: {}", input.variable, source(input)))?;
     }
-    let missing = missing_inputs(&agent, &inputs);
-    if missing.is_empty() {
-        return output::say("every required input is given");
+    match check.problem {
+        None => output::say("every required input is given"),
+        Some(problem) => Err(Fault::new(exit::FAILURE, problem.en).into()),
     }
-    let fault = format!(
-        "required inputs without a value: {}. Dify refuses the question without them; map each with `anmei-mcp agent set {name} --input INPUT=FACT` (facts: {})",
-        missing.join(", "),
-        FACTS.join(", ")
-    );
-    Err(Fault::new(exit::FAILURE, fault).into())
-}
-
-/// Required inputs of the app that nothing is mapped to.
-pub(in crate::cli) fn missing_inputs<'a>(agent: &Agent, inputs: &'a [InputField]) -> Vec<&'a str> {
-    inputs.iter().filter(|field| field.required && !is_given(agent, field)).map(|field| field.variable.as_str()).collect()
-}
-
-fn is_given(agent: &Agent, field: &InputField) -> bool {
-    // A workflow that declares an input of this name gets the question in it.
-    let question = agent.kind == "workflow" && field.variable == "query";
-    question || if agent.inputs.is_empty() { FACTS.contains(&field.variable.as_str()) } else { agent.inputs.contains_key(&field.variable) }
 }
 
 /// What an input gets, for people.
-fn source(agent: &Agent, field: &InputField) -> String {
-    match agent.inputs.get(&field.variable) {
-        Some(Value::String(fact)) => format!("the fact {fact}"),
-        Some(constant) => format!("the constant {}", constant.get("value").unwrap_or(&Value::Null)),
-        None if is_given(agent, field) => format!("the fact {}", field.variable),
-        None => "nothing".to_owned(),
+fn source(input: &CheckedInput) -> String {
+    match (&input.fact, &input.constant) {
+        (Some(fact), _) => format!("the fact {fact}"),
+        (None, Some(constant)) => format!("the constant {constant}"),
+        (None, None) => "nothing".to_owned(),
     }
 }

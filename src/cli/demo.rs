@@ -111,7 +111,7 @@ async fn start_stand_in(core: &Core, setup: &Setup, daemon: &Daemon) -> anyhow::
     let id = new_id(core.clock.as_ref());
     let sealed_key = core.master.seal(&agent_key_purpose(&id), handle.key.expose().as_bytes())?;
     let agent = Agent::new(id, "管家智能体".into(), handle.base_url.clone(), sealed_key, core.clock.now_ms());
-    core.store.add_agent(agent).await?;
+    core.store.add_agent(agent, super::by(core, None)).await?;
     Ok(handle)
 }
 

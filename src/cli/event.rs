@@ -4,7 +4,11 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Fault, exit, output};
-use crate::{app::Core, clock::rfc3339, store::events::EventState};
+use crate::{
+    app::Core,
+    clock::rfc3339,
+    store::events::{EventFilter, EventState},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EventCommand {
@@ -54,7 +58,7 @@ async fn list(core: &Core, state: Option<&str>, limit: u32, as_json: bool) -> an
                 .ok_or_else(|| Fault::new(exit::USAGE, format!("--state {name}: waiting, delivered and given_up are states")))
         })
         .transpose()?;
-    let events = core.store.events(state, limit).await?;
+    let events = core.store.events(EventFilter { state, limit, ..EventFilter::default() }).await?;
     let endpoint = core.store.event_endpoint()?;
     if as_json {
         return output::json(&json!({"endpoint": endpoint, "events": events}));
@@ -94,14 +98,12 @@ fn show(core: &Core, id: &str, as_json: bool) -> anyhow::Result<()> {
 }
 
 async fn replay(core: &Core, id: &str) -> anyhow::Result<()> {
-    if core.store.replay_event(id, core.clock.now_ms()).await? {
-        return output::say(format_args!("{id} is sent again"));
-    }
-    Err(unknown(id).into())
+    core.calls(None).replay_event(id, &super::by(core, None)).await?;
+    output::say(format_args!("{id} is sent again"))
 }
 
 async fn enable(core: &Core) -> anyhow::Result<()> {
-    core.store.set_event_endpoint(None).await?;
+    core.calls(None).enable_event_endpoint(&super::by(core, None)).await?;
     output::say("the receiver is in use; what waits is sent within a minute")
 }
 

@@ -5,9 +5,10 @@ mod verify;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-pub(super) use self::verify::{Moment, VerifyArgs, measures, verify};
+pub(super) use self::verify::{VerifyArgs, verify};
 use super::{Fault, exit, output};
 use crate::{
+    admin::calls::jobs::JobView,
     app::Core,
     clock::rfc3339,
     registration::RUN_JOB,
@@ -86,20 +87,21 @@ impl State {
 }
 
 pub(super) async fn run(command: JobCommand, core: &Core) -> anyhow::Result<u8> {
-    let now = core.clock.now_ms();
+    let by = super::by(core, None);
     match command {
         JobCommand::List(args) => list(core, args).await?,
         JobCommand::Show { id, json } => show(core, &id, json)?,
-        JobCommand::Retry { id } => changed(core.store.retry_job(&id, super::by(core, None)).await)?,
-        JobCommand::Cancel { id } => changed(core.store.cancel_job(&id, super::by(core, None)).await)?,
-        JobCommand::Replay { registration } => changed(core.store.replay_registration(&registration, super::by(core, None)).await)?,
-        JobCommand::Verify(args) => return verify(&args, &core.config, now),
+        JobCommand::Retry { id } => changed(&core.calls(None).retry_job(&id, &by).await?)?,
+        JobCommand::Cancel { id } => changed(&core.calls(None).cancel_job(&id, &by).await?)?,
+        JobCommand::Replay { registration } => replayed(core.store.replay_registration(&registration, by).await)?,
+        JobCommand::Verify(args) => return verify(&args, &core.config, by.at),
     }
     Ok(exit::OK)
 }
 
 async fn list(core: &Core, args: ListArgs) -> anyhow::Result<()> {
-    let filter = JobFilter { state: args.state.map(|state| state.name().into()), kind: args.kind, limit: args.limit };
+    let filter =
+        JobFilter { state: args.state.map(|state| state.name().into()), kind: args.kind, limit: args.limit, ..JobFilter::default() };
     let jobs = core.store.jobs(filter).await?;
     if args.json {
         return output::json(&jobs);
@@ -143,7 +145,11 @@ fn show(core: &Core, id: &str, as_json: bool) -> anyhow::Result<()> {
     output::table(&["STEP", "TRY", "STATE", "BEGAN", "TOOK", "ERROR"], rows)
 }
 
-fn changed(job: Result<Job, StoreError>) -> anyhow::Result<()> {
+fn changed(job: &JobView) -> anyhow::Result<()> {
+    output::say(format_args!("the job {} ({} {}) is {}", job.id, job.kind, job.subject_id, job.state))
+}
+
+fn replayed(job: Result<Job, StoreError>) -> anyhow::Result<()> {
     match job {
         Ok(job) => output::say(format_args!("the job {} ({} {}) is {}", job.id, job.kind, job.subject_id, job.state)),
         // The state does not allow it: nothing is wrong with the database.

@@ -341,10 +341,13 @@ fn code_of(error: &anyhow::Error) -> u8 {
     if let Some(SettingsError::Refused(refusals)) = error.downcast_ref::<SettingsError>() {
         return if refusals.iter().all(Refusal::is_unknown) { exit::NOT_FOUND } else { exit::USAGE };
     }
-    match error.downcast_ref::<CallError>() {
-        Some(CallError::NotFound(_)) => return exit::NOT_FOUND,
-        Some(CallError::Invalid(_)) => return exit::USAGE,
-        _ => {}
+    if let Some(error) = error.downcast_ref::<CallError>() {
+        return match error {
+            CallError::NotFound(_) => exit::NOT_FOUND,
+            CallError::Invalid(_) => exit::USAGE,
+            CallError::Forbidden(_) => exit::AUTH,
+            CallError::Conflict(_) | CallError::Stale { .. } | CallError::Unavailable(_) | CallError::Store(_) => exit::FAILURE,
+        };
     }
     match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound(_)) => exit::NOT_FOUND,

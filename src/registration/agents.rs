@@ -101,7 +101,8 @@ impl Chosen {
     }
 }
 
-fn entrant(agent: &Agent) -> Entrant {
+/// An agent as far as the choice goes.
+pub fn entrant(agent: &Agent) -> Entrant {
     Entrant {
         id: agent.id.clone(),
         environment: agent.environment.clone(),

@@ -19,6 +19,7 @@ use crate::{
     settings::Book,
     store::{
         Store,
+        audit::By,
         events::{Endpoint, EventAttempt},
     },
 };
@@ -60,7 +61,7 @@ impl EventSender {
         if too_long && endpoint.disabled_at.is_none() {
             let reason = format!("it has failed for {limit} without one success");
             tracing::error!(reason, "the receiver of events was taken out of use; `anmei-mcp event enable` puts it back");
-            self.store.set_event_endpoint(Some((now, reason))).await?;
+            self.store.set_event_endpoint(Some(reason), By::new("daemon", now)).await?;
         }
         Ok(())
     }

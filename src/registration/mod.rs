@@ -40,16 +40,16 @@ mod rollout;
 mod run;
 mod steps;
 
-pub use agents::{AgentKeyError, Agents, agent_key_purpose};
-pub use desk::{Desk, Rehearsal};
+pub use agents::{AgentKeyError, Agents, agent_key_purpose, entrant};
+pub use desk::{Desk, Rehearsal, Standing};
 pub use door::Door;
 pub use escalation::Escalation;
 pub use events::{EventReceiver, EventSender};
 pub use facts::FACTS;
 pub use feedback::FeedbackSender;
 pub use hook::{HookParts, HookSettings, HookState, router};
-pub use notices::{NoticeWatch, PushSender};
-pub use rollout::RolloutGuard;
+pub use notices::{NoticeWatch, PushSender, WaitingCustomer, channel_config, push_message, push_payload};
+pub use rollout::{RolloutGuard, compare, rivals};
 pub use run::{Runner, RunnerParts};
 
 pub use crate::store::claims::{ESCALATION_JOB, NOTICE_JOB};

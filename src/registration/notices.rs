@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     clock::SharedClock,
@@ -15,7 +15,7 @@ use crate::{
     },
     queue::{Handler, JobError},
     secret::SecretText,
-    settings::{Book, Channel},
+    settings::{Book, Channel, Notice},
     store::{
         Store,
         pushes::{Audience, NewPush, StoredPush},
@@ -48,20 +48,16 @@ impl Handler for NoticeWatch {
             return Ok(());
         }
         let notice = &self.book.current()?.notice;
-        let conversation = run.conversation_id.as_deref().unwrap_or_default();
-        let name = safe_name(&run.profile.username);
+        let customer = WaitingCustomer {
+            registration_id: &run.id,
+            conversation_id: run.conversation_id.as_deref().unwrap_or_default(),
+            username: &run.profile.username,
+        };
         let push = NewPush {
             reason: "new_customer",
             subject_id: run.id.clone(),
             level: 0,
-            payload: json!({
-                "title": notice.push_title,
-                "body": notice.push_body.replace("{username}", &name),
-                "conversation_id": conversation,
-                "link": notice.link_template.as_ref().map(|link| link.replace("{conversation_id}", conversation)),
-                "registration_id": run.id,
-                "severity": "normal",
-            }),
+            payload: push_payload(notice, customer),
             channels: notice.channels.iter().map(|channel| channel.name().to_owned()).collect(),
         };
         let added = self.store.add_pushes(push, self.clock.now_ms()).await?;
@@ -82,6 +78,48 @@ impl Handler for NoticeWatch {
 
     async fn given_up(&self, subject_id: &str, error: &JobError) {
         tracing::error!(registration.id = subject_id, %error, "whether a notice was seen could not be looked up");
+    }
+}
+
+/// A customer whose consultants have not reacted.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitingCustomer<'a> {
+    /// The run.
+    pub registration_id: &'a str,
+    /// The customer's conversation.
+    pub conversation_id: &'a str,
+    /// The customer's name, as the app gave it.
+    pub username: &'a str,
+}
+
+/// What is pushed of a customer whose consultants have not reacted.
+pub fn push_payload(notice: &Notice, customer: WaitingCustomer<'_>) -> Value {
+    let WaitingCustomer { registration_id, conversation_id, username } = customer;
+    json!({
+        "title": notice.push_title,
+        "body": notice.push_body.replace("{username}", &safe_name(username)),
+        "conversation_id": conversation_id,
+        "link": notice.link_template.as_ref().map(|link| link.replace("{conversation_id}", conversation_id)),
+        "registration_id": registration_id,
+        "severity": "normal",
+    })
+}
+
+/// A push as channels want it: `payload` is what was written down of it.
+pub fn push_message(id: &str, payload: &Value, recipients: Vec<Recipient>) -> Push {
+    let text = |name: &str| payload.get(name).and_then(Value::as_str).map(str::to_owned);
+    Push {
+        id: id.to_owned(),
+        title: text("title").unwrap_or_default(),
+        body: text("body").unwrap_or_default(),
+        link: text("link"),
+        severity: match payload.get("severity").and_then(Value::as_str) {
+            Some("critical") => Severity::Critical,
+            Some("warning") => Severity::Warning,
+            _ => Severity::Info,
+        },
+        data: payload.clone(),
+        recipients,
     }
 }
 
@@ -123,23 +161,10 @@ impl Handler for PushSender {
             return Ok(());
         }
         let channel = self.channel(&push)?;
-        let text = |name: &str| push.payload.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
-        let message = Push {
-            id: push.id.clone(),
-            title: text("title").unwrap_or_default(),
-            body: text("body").unwrap_or_default(),
-            link: text("link"),
-            severity: match push.payload.get("severity").and_then(serde_json::Value::as_str) {
-                Some("critical") => Severity::Critical,
-                Some("warning") => Severity::Warning,
-                _ => Severity::Info,
-            },
-            data: push.payload.clone(),
-            recipients: self.recipients(&push).await?,
-        };
+        let message = push_message(&push.id, &push.payload, self.recipients(&push).await?);
         drill::point("push.before_send");
         let tools = Tools { http: self.http.clone(), clock: std::sync::Arc::clone(&self.clock), timeout: SEND_TIMEOUT };
-        let channel = channels::Channel::new(&config(&channel), tools).map_err(|error| JobError::Fatal(error.to_string()))?;
+        let channel = channels::Channel::new(&channel_config(&channel), tools).map_err(|error| JobError::Fatal(error.to_string()))?;
         let sent = channel.send(&message).await;
         drill::point("push.after_send");
         let outcome = sent.as_ref().map(|_| self.clock.now_ms()).map_err(ToString::to_string);
@@ -167,7 +192,7 @@ impl Handler for PushSender {
 }
 
 /// The setting as the channel wants it.
-fn config(channel: &Channel) -> ChannelConfig {
+pub fn channel_config(channel: &Channel) -> ChannelConfig {
     let secret = |text: &String| SecretText::new(text.clone());
     match channel {
         Channel::Webhook { name, url, secret: key } => ChannelConfig::Webhook { name: name.clone(), url: secret(url), secret: secret(key) },

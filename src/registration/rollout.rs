@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::choice::guard::{Run, Sentence, Verdict, judge};
 use crate::{
     clock::SharedClock,
-    settings::{Book, Settings},
+    settings::{self, Book, Settings},
     store::{Store, StoreError, agents::Agent, alerts::NewAlert},
 };
 
@@ -53,21 +53,13 @@ impl RolloutGuard {
         let agents = self.store.agents()?;
         let is_rolled_out = |agent: &&Agent| agent.enabled && agent.part == "candidate" && agent.rollout_percent > 0;
         for candidate in agents.iter().filter(is_rolled_out) {
-            let is_rival = |agent: &&Agent| agent.enabled && agent.part == "stable" && agent.environment == candidate.environment;
-            let stable: Vec<&Agent> = agents.iter().filter(is_rival).collect();
-            self.judge(candidate, &stable, &settings).await?;
+            self.judge(candidate, &rivals(&agents, candidate), &settings).await?;
         }
         Ok(())
     }
 
     async fn judge(&self, candidate: &Agent, stable: &[&Agent], settings: &Settings) -> Result<(), StoreError> {
-        let since = candidate.rollout_since.unwrap_or(candidate.created_at);
-        let ours = self.runs(candidate, since).await?;
-        let mut theirs = Vec::new();
-        for agent in stable {
-            theirs.extend(self.runs(agent, since).await?);
-        }
-        let verdict = judge(&ours, &theirs, &settings.rollout);
+        let verdict = compare(&self.store, candidate, stable, &settings.rollout).await?;
         let names: Vec<&str> = stable.iter().map(|agent| agent.app_name.as_str()).collect();
         let Some(said) = verdict.alert(&candidate.app_name, &names.join(", ")) else { return Ok(()) };
         let channels = settings.alerts.channels.iter().map(|channel| channel.name().to_owned()).collect();
@@ -84,11 +76,28 @@ impl RolloutGuard {
         }
         Ok(())
     }
+}
 
-    async fn runs(&self, agent: &Agent, since: i64) -> Result<Vec<Run>, StoreError> {
-        let runs = self.store.variant_runs(&agent.id, since).await?;
-        Ok(runs.into_iter().map(|run| Run { ended_at: run.ended_at, answered_in: run.answered_in }).collect())
+/// Whom a candidate is compared with: the stable agents beside it.
+pub fn rivals<'a>(agents: &'a [Agent], candidate: &Agent) -> Vec<&'a Agent> {
+    let is_rival = |agent: &&Agent| agent.enabled && agent.part == "stable" && agent.environment == candidate.environment;
+    agents.iter().filter(is_rival).collect()
+}
+
+/// What is known of a candidate since its share was set.
+pub async fn compare(store: &Store, candidate: &Agent, stable: &[&Agent], rules: &settings::Rollout) -> Result<Verdict, StoreError> {
+    let since = candidate.rollout_since.unwrap_or(candidate.created_at);
+    let ours = runs(store, candidate, since).await?;
+    let mut theirs = Vec::new();
+    for agent in stable {
+        theirs.extend(runs(store, agent, since).await?);
     }
+    Ok(judge(&ours, &theirs, rules))
+}
+
+async fn runs(store: &Store, agent: &Agent, since: i64) -> Result<Vec<Run>, StoreError> {
+    let runs = store.variant_runs(&agent.id, since).await?;
+    Ok(runs.into_iter().map(|run| Run { ended_at: run.ended_at, answered_in: run.answered_in }).collect())
 }
 
 fn alert(candidate: &Agent, said: &Sentence, verdict: &Verdict) -> NewAlert {

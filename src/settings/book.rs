@@ -136,6 +136,16 @@ impl Book {
         Ok(shown(info, &in_force(&rows).0, &rows, mask))
     }
 
+    /// The settings as they would be with these changes. Nothing is changed.
+    pub fn tried(&self, changes: &[(String, Given)]) -> Result<Settings, SettingsError> {
+        let (mut whole, _) = in_force(&self.rows()?);
+        for (info, value) in checked(changes, &whole).map_err(SettingsError::Refused)? {
+            put(&mut whole, info, value.unwrap_or_else(|| info.default.clone()));
+        }
+        // Every value fits by itself, so that the whole does.
+        Ok(serde_json::from_value(whole).unwrap_or_default())
+    }
+
     /// Changes settings, all or none; `by` is who does. Returns what is in force then.
     pub async fn set(&self, changes: &[(String, Given)], by: &str) -> Result<Arc<Settings>, SettingsError> {
         for _ in 0..TRIES {

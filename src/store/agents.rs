@@ -1,9 +1,22 @@
 //! `dify_configs`: the agents that may write a welcome. Keys are stored sealed; this folder never opens one.
+//!
+//! Every change is one transaction with its row of the audit log and with a version of the agent as it then is, so that
+//! it can be looked at and restored. Neither holds a key.
 
-use rusqlite::{Row, params};
-use serde::Serialize;
+mod change;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+use rusqlite::{Connection, Row};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(super) use self::change::record;
+pub use self::{
+    change::{AgentChange, Written},
+    versions::AgentVersion,
+};
 use super::{Store, StoreError, rows};
 
 /// An agent.
@@ -48,6 +61,43 @@ pub struct Agent {
     pub enabled: bool,
     /// When it was added.
     pub created_at: i64,
+    /// When it last changed: its version, which always rises.
+    pub updated_at: i64,
+}
+
+/// What people set about an agent: everything but its key. Kept as a version with each change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSettings {
+    /// Where it is used.
+    pub environment: String,
+    /// Name shown to people.
+    pub app_name: String,
+    /// Dify's own app id.
+    pub app_id: Option<String>,
+    /// `chat`, `agent` or `workflow`.
+    pub kind: String,
+    /// Version of its prompt.
+    pub version: String,
+    /// `stable`, `candidate` or `fallback`.
+    pub part: String,
+    /// Share among those of the same part.
+    pub weight: u32,
+    /// Share of all users a candidate gets.
+    pub rollout_percent: u32,
+    /// Root of the installation's API.
+    pub base_url: String,
+    /// The app's input → our fact, or a constant.
+    pub inputs: Map<String, Value>,
+    /// Limit of one run.
+    pub timeout_seconds: u32,
+    /// Limit until the first event, in milliseconds.
+    pub first_byte_ms: u32,
+    /// Longest silence within a stream, in milliseconds.
+    pub stall_ms: u32,
+    /// Runs at once.
+    pub max_concurrent: u32,
+    /// Whether it may be chosen.
+    pub enabled: bool,
 }
 
 impl Agent {
@@ -73,6 +123,53 @@ impl Agent {
             max_concurrent: 8,
             enabled: true,
             created_at,
+            updated_at: created_at,
+        }
+    }
+
+    /// What people set about it.
+    pub fn settings(&self) -> AgentSettings {
+        AgentSettings {
+            environment: self.environment.clone(),
+            app_name: self.app_name.clone(),
+            app_id: self.app_id.clone(),
+            kind: self.kind.clone(),
+            version: self.version.clone(),
+            part: self.part.clone(),
+            weight: self.weight,
+            rollout_percent: self.rollout_percent,
+            base_url: self.base_url.clone(),
+            inputs: self.inputs.clone(),
+            timeout_seconds: self.timeout_seconds,
+            first_byte_ms: self.first_byte_ms,
+            stall_ms: self.stall_ms,
+            max_concurrent: self.max_concurrent,
+            enabled: self.enabled,
+        }
+    }
+
+    /// The same agent with these settings.
+    #[must_use]
+    pub fn with(self, settings: AgentSettings) -> Self {
+        let AgentSettings { environment, app_name, app_id, kind, version, part, weight, rollout_percent, base_url, .. } = settings;
+        let AgentSettings { inputs, timeout_seconds, first_byte_ms, stall_ms, max_concurrent, enabled, .. } = settings;
+        Self {
+            environment,
+            app_name,
+            app_id,
+            kind,
+            version,
+            part,
+            weight,
+            rollout_percent,
+            base_url,
+            inputs,
+            timeout_seconds,
+            first_byte_ms,
+            stall_ms,
+            max_concurrent,
+            enabled,
+            ..self
         }
     }
 }
@@ -80,82 +177,23 @@ impl Agent {
 impl Store {
     /// All agents, oldest first.
     pub fn agents(&self) -> Result<Vec<Agent>, StoreError> {
-        self.point(|db| rows::all(db, AGENTS, [], agent))
-    }
-
-    /// Adds an agent.
-    pub async fn add_agent(&self, agent: Agent) -> Result<(), StoreError> {
-        self.write(move |db| {
-            db.execute(
-                ADD,
-                params![agent.id, agent.environment, agent.app_name, agent.kind, agent.base_url, agent.sealed_key, agent.created_at],
-            )
-            .map_err(|error| match StoreError::from(error) {
-                StoreError::Conflict(_) => StoreError::Conflict(format!("there is an agent called {} already", agent.app_name)),
-                other => other,
-            })?;
-            update(db, &agent, agent.created_at)?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Writes an agent's settings, all but its key. A new share of users begins a new comparison.
-    pub async fn update_agent(&self, agent: Agent, now: i64) -> Result<(), StoreError> {
-        self.write(move |db| {
-            let changed = update(db, &agent, now)?;
-            if changed == 0 { Err(StoreError::NotFound(format!("there is no agent called {}", agent.app_name))) } else { Ok(()) }
-        })
-        .await
-    }
-
-    /// Replaces an agent's key, by id.
-    pub async fn set_agent_key(&self, agent_id: &str, sealed_key: Vec<u8>, now: i64) -> Result<(), StoreError> {
-        let id = agent_id.to_owned();
-        self.write(move |db| {
-            db.execute("UPDATE dify_configs SET sealed_key = ?2, updated_at = ?3 WHERE id = ?1", params![id, sealed_key, now])?;
-            Ok(())
-        })
-        .await
+        self.point(all)
     }
 }
 
 const AGENTS: &str =
     "SELECT id, environment, app_name, app_id, kind, version, part, weight, rollout_percent, rollout_since, base_url, sealed_key,
-        inputs, timeout_seconds, first_byte_ms, stall_ms, max_concurrent, enabled, created_at
-    FROM dify_configs ORDER BY created_at, id";
-const ADD: &str = "INSERT INTO dify_configs (id, environment, app_name, kind, base_url, sealed_key, created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
-const UPDATE: &str =
-    "UPDATE dify_configs SET environment = ?2, app_name = ?3, app_id = ?4, kind = ?5, version = ?6, part = ?7, weight = ?8,
-        rollout_since = CASE WHEN rollout_percent <> ?9 THEN ?17 ELSE rollout_since END, rollout_percent = ?9,
-        base_url = ?10, inputs = ?11, timeout_seconds = ?12, first_byte_ms = ?13, stall_ms = ?14, max_concurrent = ?15, enabled = ?16,
-        updated_at = ?17
-    WHERE id = ?1";
+        inputs, timeout_seconds, first_byte_ms, stall_ms, max_concurrent, enabled, created_at, updated_at
+    FROM dify_configs";
 
-fn update(db: &rusqlite::Connection, agent: &Agent, now: i64) -> rusqlite::Result<usize> {
-    db.execute(
-        UPDATE,
-        params![
-            agent.id,
-            agent.environment,
-            agent.app_name,
-            agent.app_id,
-            agent.kind,
-            agent.version,
-            agent.part,
-            agent.weight,
-            agent.rollout_percent,
-            agent.base_url,
-            Value::Object(agent.inputs.clone()).to_string(),
-            agent.timeout_seconds,
-            agent.first_byte_ms,
-            agent.stall_ms,
-            agent.max_concurrent,
-            agent.enabled,
-            now
-        ],
-    )
+fn all(db: &Connection) -> rusqlite::Result<Vec<Agent>> {
+    rows::all(db, &format!("{AGENTS} ORDER BY created_at, id"), [], agent)
+}
+
+/// The agent of this id.
+pub(super) fn existing(db: &Connection, id: &str) -> Result<Agent, StoreError> {
+    let found = rows::one(db, &format!("{AGENTS} WHERE id = ?1"), [id], agent)?;
+    found.ok_or_else(|| StoreError::NotFound(format!("there is no agent {id}")))
 }
 
 fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
@@ -179,5 +217,6 @@ fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
         max_concurrent: row.get(16)?,
         enabled: row.get(17)?,
         created_at: row.get(18)?,
+        updated_at: row.get(19)?,
     })
 }

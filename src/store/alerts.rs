@@ -54,6 +54,21 @@ pub struct Alert {
     pub resolved_at: Option<i64>,
 }
 
+/// Which alerts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertFilter {
+    /// Only those that are open, or only those that are not.
+    pub open: Option<bool>,
+    /// Only of this condition.
+    pub condition: Option<String>,
+    /// Only of this severity.
+    pub severity: Option<String>,
+    /// Only those that come after this one in the list: when it was opened, and its id.
+    pub after: Option<(i64, String)>,
+    /// So many at most.
+    pub limit: u32,
+}
+
 /// What a look at a condition changes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AlertChange {
@@ -87,6 +102,29 @@ impl Store {
     pub async fn latest_alerts(&self, most: usize) -> Result<Vec<Alert>, StoreError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.scan(move |db| rows::all(db, &format!("{ALERTS} ORDER BY opened_at DESC, id DESC LIMIT ?1"), [most], alert)).await
+    }
+
+    /// Alerts that fit, the latest first.
+    pub async fn alerts(&self, filter: AlertFilter) -> Result<Vec<Alert>, StoreError> {
+        self.scan(move |db| {
+            let open = match filter.open {
+                None => "",
+                Some(true) => "resolved_at IS NULL AND",
+                Some(false) => "resolved_at IS NOT NULL AND",
+            };
+            let (at, id) = filter.after.unwrap_or((i64::MAX, String::new()));
+            let sql = format!(
+                "{ALERTS} WHERE {open} (?1 IS NULL OR condition = ?1) AND (?2 IS NULL OR severity = ?2) AND (opened_at, id) < (?3, ?4)
+                 ORDER BY opened_at DESC, id DESC LIMIT ?5"
+            );
+            rows::all(db, &sql, params![filter.condition, filter.severity, at, id, filter.limit], alert)
+        })
+        .await
+    }
+
+    /// One alert.
+    pub fn alert(&self, id: &str) -> Result<Option<Alert>, StoreError> {
+        self.point(|db| rows::one(db, &format!("{ALERTS} WHERE id = ?1"), [id], alert))
     }
 
     /// Writes down what a look has shown, all of it or nothing, and tells of it over the channels. Says how many pushes

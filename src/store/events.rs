@@ -1,4 +1,7 @@
-//! Events for other systems: stored with what they tell of, in one transaction, and sent by a job of their own.
+//! Events for other systems: stored with what they tell of, in one transaction, and sent by a job of their own. What people
+//! see of them, and do, is in [`admin`].
+
+mod admin;
 
 use rusqlite::{Connection, params};
 use serde::Serialize;
@@ -9,7 +12,8 @@ use super::{
     jobs::{self, NewJob, Priority},
     rows,
 };
-use crate::ids::new_id_at;
+
+pub use self::admin::{EventFilter, ListedEvent};
 
 /// Name of the job that sends an event.
 pub const EVENT_JOB: &str = "outgoing_event";
@@ -48,12 +52,16 @@ pub struct StoredEvent {
     pub id: String,
     /// Kind of event.
     pub kind: String,
+    /// The run.
+    pub registration_id: String,
     /// The body, byte for byte as it is signed.
     pub payload: String,
     /// When it was made.
     pub created_at: i64,
     /// When it was delivered.
     pub delivered_at: Option<i64>,
+    /// When it was given up.
+    pub given_up_at: Option<i64>,
 }
 
 /// One attempt to send an event.
@@ -83,9 +91,21 @@ pub enum EventState {
 }
 
 impl EventState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::GivenUp];
+
+    /// The state of an event that was delivered and given up at these times.
+    pub fn of(delivered_at: Option<i64>, given_up_at: Option<i64>) -> Self {
+        match (delivered_at, given_up_at) {
+            (Some(_), _) => Self::Delivered,
+            (None, Some(_)) => Self::GivenUp,
+            (None, None) => Self::Waiting,
+        }
+    }
+
     /// The state of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Waiting, Self::Delivered, Self::GivenUp].into_iter().find(|state| state.as_str() == name)
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
     /// Its name.
@@ -96,27 +116,6 @@ impl EventState {
             Self::GivenUp => "given_up",
         }
     }
-}
-
-/// An event in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ListedEvent {
-    /// Its `webhook-id`.
-    pub id: String,
-    /// Kind of event.
-    pub kind: String,
-    /// The run.
-    pub registration_id: String,
-    /// When it was made.
-    pub created_at: i64,
-    /// `waiting`, `delivered` or `given_up`.
-    pub state: String,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Status of the last one.
-    pub last_status: Option<u16>,
-    /// Why the last one failed.
-    pub last_error: Option<String>,
 }
 
 /// How the receiver is doing.
@@ -134,13 +133,16 @@ impl Store {
     /// An event to be sent.
     pub fn outgoing_event(&self, id: &str) -> Result<Option<StoredEvent>, StoreError> {
         self.point(|db| {
-            rows::one(db, "SELECT id, kind, payload, created_at, delivered_at FROM outgoing_events WHERE id = ?1", [id], |row| {
+            let sql = "SELECT id, kind, registration_id, payload, created_at, delivered_at, given_up_at FROM outgoing_events WHERE id = ?1";
+            rows::one(db, sql, [id], |row| {
                 Ok(StoredEvent {
                     id: row.get(0)?,
                     kind: row.get(1)?,
-                    payload: row.get(2)?,
-                    created_at: row.get(3)?,
-                    delivered_at: row.get(4)?,
+                    registration_id: row.get(2)?,
+                    payload: row.get(3)?,
+                    created_at: row.get(4)?,
+                    delivered_at: row.get(5)?,
+                    given_up_at: row.get(6)?,
                 })
             })
         })
@@ -148,10 +150,7 @@ impl Store {
 
     /// How the receiver is doing.
     pub fn event_endpoint(&self) -> Result<Endpoint, StoreError> {
-        self.point(|db| {
-            db.prepare_cached("SELECT failing_since, disabled_at, reason FROM event_endpoint")?
-                .query_row([], |row| Ok(Endpoint { failing_since: row.get(0)?, disabled_at: row.get(1)?, reason: row.get(2)? }))
-        })
+        self.point(endpoint)
     }
 
     /// The attempts to send an event, in order.
@@ -187,57 +186,7 @@ impl Store {
             } else {
                 db.prepare_cached("UPDATE event_endpoint SET failing_since = ?1 WHERE failing_since IS NULL")?.execute([ended_at])?;
             }
-            Ok(db
-                .prepare_cached("SELECT failing_since, disabled_at, reason FROM event_endpoint")?
-                .query_row([], |row| Ok(Endpoint { failing_since: row.get(0)?, disabled_at: row.get(1)?, reason: row.get(2)? }))?)
-        })
-        .await
-    }
-
-    /// Takes the receiver out of use, or puts it back.
-    pub async fn set_event_endpoint(&self, disabled: Option<(i64, String)>) -> Result<(), StoreError> {
-        self.write(move |db| {
-            let (at, reason) = disabled.unzip();
-            db.execute(
-                "UPDATE event_endpoint SET disabled_at = ?1, reason = ?2, failing_since = CASE WHEN ?1 IS NULL THEN NULL ELSE failing_since END",
-                params![at, reason],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// The latest events.
-    pub async fn events(&self, state: Option<EventState>, limit: u32) -> Result<Vec<ListedEvent>, StoreError> {
-        let state = state.map(EventState::as_str);
-        self.scan(move |db| {
-            rows::all(db, LIST, params![state, limit], |row| {
-                Ok(ListedEvent {
-                    id: row.get(0)?,
-                    kind: row.get(1)?,
-                    registration_id: row.get(2)?,
-                    created_at: row.get(3)?,
-                    state: row.get(4)?,
-                    attempts: row.get(5)?,
-                    last_status: row.get(6)?,
-                    last_error: row.get(7)?,
-                })
-            })
-        })
-        .await
-    }
-
-    /// Sends an event again, whatever became of it. False when there is none.
-    pub async fn replay_event(&self, event_id: &str, now: i64) -> Result<bool, StoreError> {
-        let id = event_id.to_owned();
-        self.write(move |db| {
-            let known = db.execute("UPDATE outgoing_events SET delivered_at = NULL, given_up_at = NULL WHERE id = ?1", [&id])?;
-            if known == 1 {
-                let job = NewJob { id: new_id_at(now), kind: EVENT_JOB, subject_id: id.clone(), run_at: now, priority: Priority::Normal };
-                jobs::enqueue(db, &job, now)?;
-                db.execute(SEND_AGAIN, params![EVENT_JOB, id, now])?;
-            }
-            Ok(known == 1)
+            Ok(endpoint(db)?)
         })
         .await
     }
@@ -253,15 +202,10 @@ impl Store {
     }
 }
 
-const LIST: &str = "
-    SELECT e.id, e.kind, e.registration_id, e.created_at,
-           CASE WHEN e.delivered_at IS NOT NULL THEN 'delivered' WHEN e.given_up_at IS NOT NULL THEN 'given_up' ELSE 'waiting' END AS state,
-           (SELECT count(*) FROM event_attempts WHERE event_id = e.id),
-           (SELECT status FROM event_attempts WHERE event_id = e.id ORDER BY attempt DESC LIMIT 1),
-           (SELECT error FROM event_attempts WHERE event_id = e.id ORDER BY attempt DESC LIMIT 1)
-      FROM outgoing_events e WHERE ?1 IS NULL OR state = ?1 ORDER BY e.created_at DESC, e.id DESC LIMIT ?2";
-const SEND_AGAIN: &str = "UPDATE jobs SET state = 'ready', attempt = 0, run_at = ?3, finished_at = NULL, last_error = NULL
-    WHERE kind = ?1 AND subject_id = ?2 AND state IN ('done', 'dead', 'cancelled')";
+fn endpoint(db: &Connection) -> rusqlite::Result<Endpoint> {
+    db.prepare_cached("SELECT failing_since, disabled_at, reason FROM event_endpoint")?
+        .query_row([], |row| Ok(Endpoint { failing_since: row.get(0)?, disabled_at: row.get(1)?, reason: row.get(2)? }))
+}
 
 /// Adds an event with the job that sends it, in the transaction of whoever made what it tells of.
 pub(super) fn add(db: &Connection, registration_id: &str, event: &OutgoingEvent, now: i64) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{
     Store, StoreError,
     audit::{self, By, Change},
+    jobs::{self, NewJob, Priority},
     rows,
 };
 use crate::ids::new_id_at;
@@ -54,14 +55,48 @@ pub struct JobFilter {
     pub state: Option<String>,
     /// Only of this kind.
     pub kind: Option<String>,
+    /// Only about this.
+    pub subject_id: Option<String>,
+    /// Only those that come after this id in the list.
+    pub after: Option<String>,
     /// The latest so many.
     pub limit: u32,
+}
+
+/// How many jobs wait, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct JobCounts {
+    /// Due by now.
+    pub due: i64,
+    /// Due later: planned, or tried again after a wait.
+    pub later: i64,
+    /// In a worker's hands.
+    pub running: i64,
+    /// Given up: somebody has to look.
+    pub dead: i64,
 }
 
 impl Store {
     /// Jobs, the latest first.
     pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
-        self.scan(move |db| rows::all(db, LIST, params![filter.state, filter.kind, filter.limit], job)).await
+        self.scan(move |db| {
+            let sql = list(filter.state.as_deref());
+            let after = filter.after.as_deref();
+            rows::all(db, &sql, params![filter.state, filter.kind, filter.subject_id, after, filter.limit], job)
+        })
+        .await
+    }
+
+    /// How many jobs are in each state, but for those that are done.
+    pub async fn count_jobs(&self, now: i64) -> Result<JobCounts, StoreError> {
+        self.scan(move |db| {
+            db.prepare_cached(
+                "SELECT (SELECT count(*) FROM jobs WHERE state = 'ready' AND run_at <= ?1), (SELECT count(*) FROM jobs WHERE state = 'ready' AND run_at > ?1),
+                    (SELECT count(*) FROM jobs WHERE state = 'running'), (SELECT count(*) FROM jobs WHERE state = 'dead')",
+            )?
+            .query_row([now], |row| Ok(JobCounts { due: row.get(0)?, later: row.get(1)?, running: row.get(2)?, dead: row.get(3)? }))
+        })
+        .await
     }
 
     /// The job with this id, or the one that carries this registration.
@@ -71,7 +106,7 @@ impl Store {
 
     /// A job that was given up or cancelled is due now, and its tries are counted anew. A run goes on with it.
     pub async fn retry_job(&self, id: &str, by: By) -> Result<Job, StoreError> {
-        let (id, now) = (id.to_owned(), by.at);
+        let id = id.to_owned();
         self.write(move |db| {
             let job = found(db, &id)?;
             if !matches!(job.state.as_str(), "dead" | "cancelled") {
@@ -80,46 +115,46 @@ impl Store {
                     job.id, job.state
                 )));
             }
-            make_ready(db, &job.id, now)?;
+            make_ready(db, &job.id, by.at)?;
             match job.kind.as_str() {
-                RUN_JOB => reopen(db, &job.subject_id, now)?,
+                RUN_JOB => reopen(db, &job.subject_id, by.at)?,
                 "outgoing_event" => {
                     db.execute("UPDATE outgoing_events SET given_up_at = NULL WHERE id = ?1 AND delivered_at IS NULL", [&job.subject_id])?;
                 }
                 _ => {}
             }
-            changed(db, &by, "job.retry", &job)
+            changed(db, "job.retry", &job, &by)
         })
         .await
     }
 
     /// A job that waits is not done. A run ends with it.
     pub async fn cancel_job(&self, id: &str, by: By) -> Result<Job, StoreError> {
-        let (id, now) = (id.to_owned(), by.at);
+        let id = id.to_owned();
         self.write(move |db| {
             let job = found(db, &id)?;
             if job.state != "ready" {
                 return Err(StoreError::Conflict(format!("the job {} is {}: only one that waits can be cancelled", job.id, job.state)));
             }
-            db.execute("UPDATE jobs SET state = 'cancelled', finished_at = ?2 WHERE id = ?1", params![job.id, now])?;
+            db.execute("UPDATE jobs SET state = 'cancelled', finished_at = ?2 WHERE id = ?1", params![job.id, by.at])?;
             if job.kind == RUN_JOB {
                 let sql = "UPDATE registrations SET state = 'cancelled', finished_at = ?2 WHERE id = ?1 AND state = 'accepted'";
-                db.execute(sql, params![job.subject_id, now])?;
+                db.execute(sql, params![job.subject_id, by.at])?;
             }
             if job.kind == "outgoing_event" {
                 db.execute(
                     "UPDATE outgoing_events SET given_up_at = ?2 WHERE id = ?1 AND delivered_at IS NULL",
-                    params![job.subject_id, now],
+                    params![job.subject_id, by.at],
                 )?;
             }
-            changed(db, &by, "job.cancel", &job)
+            changed(db, "job.cancel", &job, &by)
         })
         .await
     }
 
     /// A run that has ended goes through its steps again: those that are done are skipped. Its job may have been pruned.
     pub async fn replay_registration(&self, registration_id: &str, by: By) -> Result<Job, StoreError> {
-        let (id, now) = (registration_id.to_owned(), by.at);
+        let id = registration_id.to_owned();
         self.write(move |db| {
             let state: Option<String> =
                 db.query_row("SELECT state FROM registrations WHERE id = ?1", [&id], |row| row.get(0)).optional()?;
@@ -133,22 +168,35 @@ impl Store {
                 )));
             }
             match &known {
-                Some((job, _)) => make_ready(db, job, now)?,
-                None => add_run_job(db, &id, now)?,
+                Some((job, _)) => make_ready(db, job, by.at)?,
+                None => add_run_job(db, &id, by.at)?,
             }
-            reopen(db, &id, now)?;
+            reopen(db, &id, by.at)?;
+            let job = found(db, &id)?;
             let change = Change::new("registration.replay", format!("registration/{id}")).before(json!({"state": state}));
-            audit::append(db, &by, &change.after(json!({"state": "accepted"})))?;
-            found(db, &id)
+            audit::append(db, &by, &change.after(json!({"state": "accepted", "job_id": job.id})))?;
+            Ok(job)
         })
         .await
     }
 }
 
 const COLUMNS: &str = "id, kind, subject_id, state, priority, attempt, run_at, lease_until, boot_id, last_error, created_at, finished_at";
-const LIST: &str =
-    "SELECT id, kind, subject_id, state, priority, attempt, run_at, lease_until, boot_id, last_error, created_at, finished_at
-     FROM jobs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2) ORDER BY created_at DESC, id DESC LIMIT ?3";
+
+/// Ids sort by time. Of the states in which few jobs are, each has an index of its own; the others are most of the table.
+fn list(state: Option<&str>) -> String {
+    let (index, state) = match state {
+        Some("dead") => ("INDEXED BY jobs_dead", "state = 'dead' AND"),
+        Some("running") => ("INDEXED BY jobs_held", "state = 'running' AND"),
+        Some("ready") => ("INDEXED BY jobs_due", "state = 'ready' AND"),
+        Some("cancelled") => ("INDEXED BY jobs_cancelled", "state = 'cancelled' AND"),
+        _ => ("", ""),
+    };
+    format!(
+        "SELECT {COLUMNS} FROM jobs {index} WHERE {state} (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2)
+            AND (?3 IS NULL OR subject_id = ?3) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5"
+    )
+}
 
 fn find(db: &Connection, id: &str) -> rusqlite::Result<Option<Job>> {
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1 OR kind = ?2 AND subject_id = ?1");
@@ -157,19 +205,6 @@ fn find(db: &Connection, id: &str) -> rusqlite::Result<Option<Job>> {
 
 fn found(db: &Connection, id: &str) -> Result<Job, StoreError> {
     find(db, id)?.ok_or_else(|| StoreError::NotFound(format!("there is no job {id}, and no job that carries a registration of this id")))
-}
-
-/// The job after a change, which goes into the audit log: under the run that it carries, or under its own kind.
-fn changed(db: &Connection, by: &By, action: &'static str, before: &Job) -> Result<Job, StoreError> {
-    let object = if before.kind == RUN_JOB {
-        format!("registration/{}", before.subject_id)
-    } else {
-        format!("job/{}/{}", before.kind, before.subject_id)
-    };
-    let after = found(db, &before.id)?;
-    let facts = |job: &Job| json!({"job_id": job.id, "state": job.state, "attempt": job.attempt});
-    audit::append(db, by, &Change::new(action, object).before(facts(before)).after(facts(&after)))?;
-    Ok(after)
 }
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -187,6 +222,29 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         created_at: row.get(10)?,
         finished_at: row.get(11)?,
     })
+}
+
+/// What an operator did to a job. Returns what it is then.
+fn changed(db: &Connection, action: &'static str, before: &Job, by: &By) -> Result<Job, StoreError> {
+    let after = found(db, &before.id)?;
+    let facts = |job: &Job| json!({"job_id": job.id, "state": job.state, "attempt": job.attempt, "last_error": job.last_error});
+    let object = if before.kind == RUN_JOB { "registration".to_owned() } else { format!("job/{}", before.kind) };
+    let change = Change::new(action, format!("{object}/{}", before.subject_id)).before(facts(before)).after(facts(&after));
+    audit::append(db, by, &change)?;
+    Ok(after)
+}
+
+/// Makes the job that sends something due now, with all its tries: the one there is, or a new one if that was pruned.
+pub(super) fn send_again(db: &Connection, kind: &'static str, subject_id: &str, now: i64) -> Result<(), StoreError> {
+    let job = NewJob { id: new_id_at(now), kind, subject_id: subject_id.to_owned(), run_at: now, priority: Priority::Normal };
+    jobs::enqueue(db, &job, now)?;
+    let known = "SELECT id FROM jobs WHERE kind = ?1 AND subject_id = ?2";
+    if let Some(known) = rows::one(db, known, params![kind, subject_id], |row| row.get::<_, String>(0))? {
+        make_ready(db, &known, now)?;
+        let sql = "UPDATE jobs SET run_at = min(run_at, ?2), last_error = NULL WHERE id = ?1 AND state = 'ready'";
+        db.execute(sql, params![known, now])?;
+    }
+    Ok(())
 }
 
 fn make_ready(db: &Connection, job_id: &str, now: i64) -> rusqlite::Result<()> {

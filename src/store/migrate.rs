@@ -22,6 +22,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0007_limits.sql")),
     M::up(include_str!("migrations/0008_admin_entry.sql")),
     M::up(include_str!("migrations/0011_runs.sql")),
+    M::up(include_str!("migrations/0012_agent_versions.sql")),
     M::up(include_str!("migrations/0014_failures.sql")),
 ];
 

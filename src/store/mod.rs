@@ -27,6 +27,7 @@ pub mod consultations;
 pub mod conversation_list;
 pub mod conversations;
 pub mod customers_words;
+pub mod deliveries;
 mod disk;
 pub mod escalations;
 pub mod events;

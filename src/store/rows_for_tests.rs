@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, ToSql};
 
-use super::{Store, agents::Agent};
+use super::{Store, agents::Agent, audit::By};
 use crate::{
     clock::{Clock, FixedClock},
     secret::MasterKey,
@@ -130,6 +130,6 @@ impl Bench {
     pub(crate) async fn agent(&self, id: &str, part: &str, rollout_percent: u32) {
         let agent =
             Agent { part: part.into(), rollout_percent, ..Agent::new(id.into(), id.into(), "http://dify".into(), vec![0], self.now()) };
-        self.store.add_agent(agent).await.unwrap();
+        self.store.add_agent(agent, By::new("test", self.now())).await.unwrap();
     }
 }

@@ -6,8 +6,9 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, agents,
     alerts::{self, NewAlert},
+    audit::By,
     claims::ClaimTime,
     figures::{Ratings, Share, Spread},
     rows,
@@ -85,7 +86,7 @@ impl Store {
         .await
     }
 
-    /// Takes a candidate's share away and opens the alert that says why, both or neither. False when its share was
+    /// Takes a candidate's share away, keeps the version it then is, and opens the alert that says why: all or nothing. False when its share was
     /// changed since `since`: then what was judged is over.
     pub async fn roll_back(
         &self,
@@ -96,12 +97,15 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let id = agent_id.to_owned();
         self.write(move |db| {
+            let before = agents::existing(db, &id)?;
             let changed = db.execute(
-                "UPDATE dify_configs SET rollout_percent = 0, rollout_since = ?3, updated_at = ?3
+                "UPDATE dify_configs SET rollout_percent = 0, rollout_since = ?3, updated_at = max(?3, updated_at + 1)
                   WHERE id = ?1 AND rollout_since IS ?2 AND rollout_percent > 0",
                 params![id, since, now],
             )?;
             if changed == 1 {
+                let by = By { reason: Some(alert.summary.clone()), ..By::new("daemon", now) };
+                agents::record(db, "agent.roll_back", &before, &by)?;
                 alerts::open(db, &alert, &channels, now)?;
             }
             Ok(changed == 1)

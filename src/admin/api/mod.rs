@@ -1,8 +1,13 @@
 //! The REST API, `/api/v1`: thin handlers over the calls, one file per subject.
 
+mod agents;
+mod alerts;
 mod answers;
 mod document;
+mod events;
 pub mod frame;
+mod jobs;
+mod notifications;
 
 use std::sync::Arc;
 
@@ -22,6 +27,11 @@ use super::{calls::said, entry::Reader, state::AdminState};
 /// Every route, with its description.
 fn described() -> OpenApiRouter<AdminState> {
     OpenApiRouter::with_openapi(document::Common::openapi())
+        .merge(agents::routes())
+        .merge(alerts::routes())
+        .merge(events::routes())
+        .merge(jobs::routes())
+        .merge(notifications::routes())
 }
 
 /// The document that describes the API.

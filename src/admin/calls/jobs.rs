@@ -1,14 +1,37 @@
-//! Jobs: one and its steps, trying it again, taking it back.
+//! Jobs: what waits, what failed, trying it again, taking it back.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls};
+use super::{CallError, Calls, Listed, cursor, events::unknown_state};
 use crate::{
     clock::rfc3339,
     registration::RUN_JOB,
-    store::{StoreError, audit::By, job_admin::Job, registrations::StepRecord},
+    store::{
+        StoreError,
+        audit::By,
+        job_admin::{Job, JobCounts, JobFilter},
+        registrations::StepRecord,
+    },
 };
+
+/// States of a job.
+const STATES: [&str; 5] = ["ready", "running", "done", "dead", "cancelled"];
+
+/// Which jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobsWanted {
+    /// `ready`, `running`, `done`, `dead` or `cancelled`.
+    pub state: Option<String>,
+    /// Only of this kind, such as `registration` or `push`.
+    pub kind: Option<String>,
+    /// Only about this, such as a registration.
+    pub subject_id: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Entries of the page.
+    pub limit: u32,
+}
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -63,7 +86,43 @@ pub struct JobStepView {
     pub error: Option<String>,
 }
 
+/// How many jobs wait, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JobCountsView {
+    /// Due by now.
+    pub due: i64,
+    /// Due later: planned, or tried again after a wait.
+    pub later: i64,
+    /// In a worker's hands.
+    pub running: i64,
+    /// Given up: somebody has to look.
+    pub dead: i64,
+}
+
 impl Calls {
+    /// Jobs, the latest first.
+    pub async fn jobs(&self, wanted: JobsWanted) -> Result<Listed<JobView>, CallError> {
+        if let Some(state) = wanted.state.as_deref().filter(|state| !STATES.contains(state)) {
+            return Err(unknown_state(state, &STATES));
+        }
+        let filter = JobFilter {
+            state: wanted.state,
+            kind: wanted.kind,
+            subject_id: wanted.subject_id,
+            after: wanted.cursor,
+            limit: wanted.limit.saturating_add(1),
+        };
+        let found = self.store.jobs(filter).await?;
+        let (items, next_cursor) = cursor::page(found, wanted.limit, |job| job.id.clone());
+        Ok(Listed { items: items.into_iter().map(JobView::from).collect(), next_cursor })
+    }
+
+    /// How many jobs wait, and how.
+    pub async fn job_counts(&self) -> Result<JobCountsView, CallError> {
+        let JobCounts { due, later, running, dead } = self.store.count_jobs(self.clock.now_ms()).await?;
+        Ok(JobCountsView { due, later, running, dead })
+    }
+
     /// The job with this id, or the one that carries this registration.
     pub fn job(&self, id: &str) -> Result<JobDetail, CallError> {
         let job = self.store.job(id)?.ok_or_else(|| unknown(id))?;

@@ -6,10 +6,20 @@
 
 mod accounts;
 mod audit;
+pub mod agents;
+pub mod alerts;
+pub mod call_export;
+pub mod call_log;
+pub mod channels;
 pub mod consultants;
 pub mod conversations;
+mod cursor;
 mod error;
+pub mod errors;
+pub mod events;
 pub mod jobs;
+pub mod notifications;
+mod outside;
 mod place;
 pub mod registrations;
 pub mod replay;
@@ -18,10 +28,11 @@ mod sessions;
 mod setup;
 pub(in crate::admin) mod sign_in;
 pub mod timeline;
+pub mod verify;
 mod words;
-pub mod call_export;
-pub mod call_log;
-pub mod errors;
+
+#[cfg(test)]
+pub(in crate::admin) mod bench;
 
 use std::{
     fmt,

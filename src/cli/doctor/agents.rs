@@ -4,15 +4,7 @@ use super::{
     Office,
     finding::{Finding, Report},
 };
-use crate::{
-    cli::agent::missing_inputs,
-    outbound::{
-        dify::AgentKind,
-        http_client::{HttpClient, ProxyUse},
-    },
-    registration::Agents,
-    store::agents::Agent,
-};
+use crate::store::agents::Agent;
 
 pub(super) async fn examine(report: &mut Report, office: &Office) {
     let agents = match office.core.store.agents() {
@@ -41,14 +33,13 @@ pub(super) async fn examine(report: &mut Report, office: &Office) {
 }
 
 async fn one(office: &Office, agent: &Agent) -> anyhow::Result<String> {
-    let core = &office.core;
-    let agents = Agents::new(core.store.clone(), HttpClient::new(ProxyUse::System)?, core.master.clone(), &agent.environment);
-    let client = agents.client(agent)?;
-    let info = client.info().await?;
-    let kind: AgentKind = agent.kind.parse()?;
-    anyhow::ensure!(kind.fits(&info.mode), "the app is of the kind {}, and it is set up as {}", info.mode, agent.kind);
-    let inputs = client.parameters().await?.inputs;
-    let missing = missing_inputs(agent, &inputs);
-    anyhow::ensure!(missing.is_empty(), "required inputs without a value: {}", missing.join(", "));
-    Ok(format!("reachable, key accepted: {} ({})", info.name, info.mode))
+    let check = office.core.calls(None).check_agent(&agent.id).await?;
+    match check.problem {
+        Some(problem) => Err(anyhow::anyhow!(problem.en)),
+        None => Ok(format!(
+            "reachable, key accepted: {} ({})",
+            check.app_name.unwrap_or_default(),
+            check.app_mode.unwrap_or_default()
+        )),
+    }
 }

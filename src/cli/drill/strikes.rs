@@ -10,11 +10,8 @@ use super::{
     site::Site,
 };
 use crate::{
-    cli::{
-        clock,
-        job::{Moment, measures},
-        output,
-    },
+    admin::calls::verify::{Moment, measures},
+    cli::{clock, output},
     drill::POINTS,
     store::verify,
 };
@@ -222,7 +219,7 @@ async fn drain(site: &Site) -> anyhow::Result<Option<String>> {
 /// The rows by themselves, then against what Dify and the app saw.
 fn compare(site: &mut Site, ledger: &[Sent], strike: &mut Strike) -> anyhow::Result<()> {
     let path = site.data.database();
-    let measures = measures(&site.data, &site.config, Moment { now: clock().now_ms(), drained: true })?;
+    let measures = measures(&path, &site.config, Moment { now: clock().now_ms(), drained: true, daemon_runs: site.data.is_served() })?;
     for check in verify::verify(&path, &measures)? {
         let findings = check.findings.iter().map(|finding| format!("{}: {finding}", check.name));
         strike.findings.extend(findings.filter(|finding| site.is_news(finding)));

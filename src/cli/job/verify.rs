@@ -1,15 +1,14 @@
 //! `job verify`: every rule held against the rows, and what breaks it by name.
 
 use clap::Args;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
+    admin::calls::verify::{Moment, measures},
     app::DataDir,
     cli::{Fault, exit, output},
-    config::{Config, HumanDuration},
-    settings::Settings,
-    store::verify::{self, Backlog, Check, Measures},
+    config::Config,
+    store::verify::{self, Backlog, Check},
 };
 
 #[derive(Debug, Args)]
@@ -36,7 +35,8 @@ pub(in crate::cli) fn verify(args: &VerifyArgs, config: &Config, now: i64) -> an
     if !path.exists() {
         return Err(missing().into());
     }
-    let checks = verify::verify(&path, &measures(&dir, config, Moment { now, drained: args.drained })?)?;
+    let moment = Moment { now, drained: args.drained, daemon_runs: dir.is_served() };
+    let checks = verify::verify(&path, &measures(&path, config, moment)?)?;
     // Work that is due now or in a second; what is planned for later is no backlog.
     let backlog = verify::backlog(&path, now + 1_000)?;
     let broken: usize = checks.iter().map(|check| check.broken).sum();
@@ -46,36 +46,6 @@ pub(in crate::cli) fn verify(args: &VerifyArgs, config: &Config, now: i64) -> an
         show(&checks, backlog)?;
     }
     Ok(if broken == 0 { exit::OK } else { exit::FAILURE })
-}
-
-/// When, and after what.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::cli) struct Moment {
-    /// The time.
-    pub(in crate::cli) now: i64,
-    /// Whether nothing should be left to do.
-    pub(in crate::cli) drained: bool,
-}
-
-/// What the rules are measured by: the settings as they are stored, and whether a daemon works on the directory.
-pub(in crate::cli) fn measures(dir: &DataDir, config: &Config, moment: Moment) -> anyhow::Result<Measures> {
-    let stored = verify::settings(&dir.database())?;
-    let standard = Settings::default();
-    let ms = |waits: Vec<HumanDuration>| waits.into_iter().map(HumanDuration::as_ms).collect();
-    Ok(Measures {
-        now: moment.now,
-        daemon_runs: dir.is_served(),
-        drained: moment.drained,
-        events: config.outbound.webhook_url.is_some(),
-        run_waits: ms(setting(&stored, "retry.delays", standard.retry.delays)),
-        event_waits: ms(setting(&stored, "events.delays", standard.events.delays)),
-        deliveries_kept: setting(&stored, "retention.deliveries", standard.retention.deliveries).as_ms(),
-    })
-}
-
-fn setting<T: DeserializeOwned>(stored: &[(String, Value)], name: &str, standard: T) -> T {
-    let value = stored.iter().find(|(stored, _)| stored == name).map(|(_, value)| value.clone());
-    value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(standard)
 }
 
 fn show(checks: &[Check], backlog: Backlog) -> anyhow::Result<()> {

@@ -37,8 +37,7 @@ impl Dingtalk {
     }
 
     pub(super) async fn send(&self, tools: &Tools, push: &Push) -> Result<Sent, ChannelError> {
-        // A single line break is none in DingTalk's markdown.
-        let content = text::markdown(push, "\n\n", MAX_TEXT);
+        let content = self::text(push);
         let body = json!({"msgtype": "markdown", "markdown": {"title": text::title(push), "text": content}});
         robot::tell(tools, self.signed_url(tools.clock.now_ms()), &body, &MANNER).await
     }
@@ -51,6 +50,11 @@ impl Dingtalk {
         }
         url
     }
+}
+
+/// What the group is shown. A single line break is none in DingTalk's markdown.
+pub(super) fn text(push: &Push) -> String {
+    text::markdown(push, "\n\n", MAX_TEXT)
 }
 
 /// The secret is the key, and part of the message.

@@ -70,6 +70,11 @@ impl Mailer {
         Ok(Sent { missed })
     }
 
+    /// Sender, subject and text.
+    pub(super) fn text(&self, push: &Push) -> String {
+        format!("From: {}\nSubject: {}\n\n{}", self.from, text::title(push), letter(push))
+    }
+
     /// Whom to write to, and who has no address.
     fn addressees(&self, push: &Push) -> (Vec<Addressee>, Vec<String>) {
         let (mut found, mut missed) = (Vec::new(), Vec::new());
@@ -87,10 +92,6 @@ impl Mailer {
     }
 
     fn message(&self, push: &Push, to: &[Addressee], now: SystemTime) -> Result<Vec<u8>, ChannelError> {
-        let mut text = push.body.clone();
-        if let Some(link) = text::link(push) {
-            text = format!("{text}\n\n{}: {link}\n", text::OPEN);
-        }
         let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into());
         let mut builder = Message::builder()
             .from(self.from.clone())
@@ -102,7 +103,7 @@ impl Mailer {
         for addressee in to {
             builder = builder.to(Mailbox::new(None, addressee.address.clone()));
         }
-        let message = builder.body(text).map_err(|_| self.refused("not sent", "the message cannot be written: check from and to"))?;
+        let message = builder.body(letter(push)).map_err(|_| self.refused("not sent", "the message cannot be written: check from and to"))?;
         Ok(message.formatted())
     }
 
@@ -184,6 +185,12 @@ impl Mailer {
             None => ChannelError::NoAnswer(format!("cannot reach {host}: {}", innermost(error))),
         }
     }
+}
+
+/// The text of a letter.
+fn letter(push: &Push) -> String {
+    let foot = text::link(push).map(|link| format!("\n\n{}: {link}\n", text::OPEN)).unwrap_or_default();
+    format!("{}{foot}", push.body)
 }
 
 /// The innermost reason: what the system or TLS said.

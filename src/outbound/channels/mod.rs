@@ -129,6 +129,19 @@ impl Channel {
         self.kind
     }
 
+    /// The text of a push as people see it on this channel, or what a program reads there.
+    pub fn text(&self, push: &Push) -> String {
+        match &self.way {
+            Way::Webhook(_) => webhook::text(push),
+            Way::Email(way) => way.text(push),
+            Way::Wecom(_) => wecom::text(push),
+            Way::Dingtalk(_) => dingtalk::text(push),
+            Way::Feishu(_) | Way::Ntfy(_) => text::plain(push),
+            #[cfg(feature = "redis")]
+            Way::Redis(_) => redis::text(push, self.tools.clock.now_ms()),
+        }
+    }
+
     /// Sends a push, once.
     pub async fn send(&self, push: &Push) -> Result<Sent, ChannelError> {
         if !text::is_good_id(&push.id) {

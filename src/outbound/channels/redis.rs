@@ -102,6 +102,13 @@ fn code(error: RedisError) -> String {
     failed.and_then(|failed| failed.first().map(|(_, error)| error.code().to_owned())).unwrap_or(category)
 }
 
+/// What the first of the recipients would be sent, laid out for people.
+pub(super) fn text(push: &Push, now_ms: i64) -> String {
+    let user_id = push.recipients.first().map_or("…", |recipient| &recipient.user_id);
+    let message = message(push, user_id, now_ms);
+    serde_json::from_str::<serde_json::Value>(&message).and_then(|message| serde_json::to_string_pretty(&message)).unwrap_or(message)
+}
+
 fn message(push: &Push, user_id: &str, now_ms: i64) -> String {
     json!({
         "target_user_id": user_id,

@@ -43,6 +43,12 @@ pub(super) fn markdown(push: &Push, line_break: &str, max_bytes: usize) -> Strin
     format!("{head}{}{foot}", cut(&body, room))
 }
 
+/// Title, body and link, one below the other.
+pub(super) fn plain(push: &Push) -> String {
+    let foot = link(push).map(|link| format!("\n{OPEN}: {link}")).unwrap_or_default();
+    format!("{}\n{}{foot}", title(push), push.body)
+}
+
 /// At most `max_bytes`, cut between two characters and marked as cut.
 pub(super) fn cut(text: &str, max_bytes: usize) -> String {
     const MARK: &str = "…";

@@ -40,6 +40,12 @@ impl Webhook {
     }
 }
 
+/// What is sent, laid out for people.
+pub(super) fn text(push: &Push) -> String {
+    let laid_out = serde_json::from_str::<serde_json::Value>(&body(push)).and_then(|body| serde_json::to_string_pretty(&body));
+    laid_out.unwrap_or_default()
+}
+
 fn body(push: &Push) -> String {
     let recipients: Vec<&str> = push.recipients.iter().map(|to| to.user_id.as_str()).collect();
     json!({

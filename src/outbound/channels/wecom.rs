@@ -32,10 +32,15 @@ impl Wecom {
     }
 
     pub(super) async fn send(&self, tools: &Tools, push: &Push) -> Result<Sent, ChannelError> {
-        let content = text::markdown(push, "\n", MAX_CONTENT);
+        let content = self::text(push);
         let body = json!({"msgtype": "markdown", "markdown": {"content": content}});
         robot::tell(tools, self.url.clone(), &body, &MANNER).await
     }
+}
+
+/// What the group is shown.
+pub(super) fn text(push: &Push) -> String {
+    text::markdown(push, "\n", MAX_CONTENT)
 }
 
 fn judge(code: i64, _: &str) -> Verdict {

@@ -50,17 +50,7 @@ pub struct DifyClient {
 impl DifyClient {
     /// The app behind `key` at `base_url`, which is the installation's root, with or without `/v1`.
     pub fn new(http: HttpClient, base_url: &str, key: SecretText, kind: AgentKind) -> Result<Self, DifyError> {
-        let base = parse_base(base_url)?;
-        let bad_key = || {
-            DifyError::Settings(
-                "the app's key is empty or holds characters that no HTTP header can carry; copy it from Dify's page \"API Access\"".into(),
-            )
-        };
-        if key.is_empty() {
-            return Err(bad_key());
-        }
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| bad_key())?;
-        authorization.set_sensitive(true);
+        let (base, authorization) = (parse_base(base_url)?, authorization(&key)?);
         Ok(Self { http, host: host_of(&base), base, key, authorization, kind, limits: Limits::default() })
     }
 
@@ -278,6 +268,30 @@ impl fmt::Debug for DifyClient {
 }
 
 /// The installation's root, without `/v1`.
+/// Whether an address could be a Dify installation's. Nothing is sent.
+pub fn check_base_url(text: &str) -> Result<(), DifyError> {
+    parse_base(text).map(drop)
+}
+
+/// Whether a text could be an app's key. Nothing is sent.
+pub fn check_key(key: &SecretText) -> Result<(), DifyError> {
+    authorization(key).map(drop)
+}
+
+fn authorization(key: &SecretText) -> Result<HeaderValue, DifyError> {
+    let bad = || {
+        DifyError::Settings(
+            "the app's key is empty or holds characters that no HTTP header can carry; copy it from Dify's page \"API Access\"".into(),
+        )
+    };
+    if key.is_empty() {
+        return Err(bad());
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| bad())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 fn parse_base(text: &str) -> Result<Url, DifyError> {
     let bad = |why: &str| DifyError::Settings(format!("its base URL {why}; give the installation's root, such as https://api.dify.ai"));
     let mut url = Url::parse(text.trim()).map_err(|_| bad("is no URL"))?;

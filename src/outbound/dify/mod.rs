@@ -23,6 +23,6 @@ mod stream;
 pub use self::{
     answer::{Answer, ToolCall},
     ask::{AgentKind, AgentThought, AppInfo, Ask, InputField, Lost, Parameters, Progress},
-    client::DifyClient,
+    client::{DifyClient, check_base_url, check_key},
     error::{Class, DifyError},
 };

@@ -5,6 +5,8 @@
 //! nobody else. Within a part each agent draws a lot for the user, stretched by its weight, and the highest lot wins
 //! (rendezvous hashing): changing one weight moves users to or from that agent only.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -74,6 +76,24 @@ pub fn choose<'a>(entrants: &'a [Entrant], environment: &str, user_id: &str) -> 
 pub fn fallback<'a>(entrants: &'a [Entrant], environment: &str, user_id: &str, tried: &[&str]) -> Option<&'a Entrant> {
     let of = |part| in_use(entrants, environment).filter(move |other| other.part == part && !tried.contains(&other.id.as_str()));
     heaviest(of(Part::Fallback), user_id).or_else(|| heaviest(of(Part::Stable), user_id))
+}
+
+/// The share of all users that each agent gets in `environment` as the first to be asked, by id: what [`choose`] comes
+/// to over many users. Nobody who gets none is in it.
+pub fn shares<'a>(entrants: &'a [Entrant], environment: &str) -> BTreeMap<&'a str, f64> {
+    let of = |part| in_use(entrants, environment).filter(|entrant| entrant.part == part).collect::<Vec<_>>();
+    let (candidates, stable, fallback) = (of(Part::Candidate), of(Part::Stable), of(Part::Fallback));
+    let others = if stable.is_empty() { fallback } else { stable };
+    let mut hundredths = BTreeMap::<&str, f64>::new();
+    for place in 0..100 {
+        let reached: Vec<&Entrant> = candidates.iter().copied().filter(|candidate| place < candidate.rollout_percent).collect();
+        let among = if reached.is_empty() { &others } else { &reached };
+        let sum: f64 = among.iter().map(|entrant| f64::from(entrant.weight)).sum();
+        for entrant in among {
+            *hundredths.entry(&entrant.id).or_default() += f64::from(entrant.weight) / sum;
+        }
+    }
+    hundredths.into_iter().map(|(id, hundredths)| (id, hundredths / 100.0)).collect()
 }
 
 fn in_use<'a>(entrants: &'a [Entrant], environment: &str) -> impl Iterator<Item = &'a Entrant> {
@@ -206,6 +226,30 @@ mod tests {
         assert_share(counts["old"], 0.5, "old");
         assert_share(counts["x"], 0.1 * 0.75, "x");
         assert_share(counts["y"], 0.4 + 0.1 * 0.25, "y");
+    }
+
+    #[test]
+    fn the_shares_that_are_shown_are_those_that_are_given() {
+        let mut entrants = [
+            entrant("a", Part::Stable, 70, 0),
+            entrant("b", Part::Stable, 30, 0),
+            entrant("x", Part::Candidate, 30, 10),
+            entrant("y", Part::Candidate, 10, 50),
+            entrant("spare", Part::Fallback, 1, 0),
+            entrant("none", Part::Stable, 0, 0),
+        ];
+        for _ in 0..2 {
+            let (chosen, shares) = (chosen(&entrants), shares(&entrants, "production"));
+            assert!((shares.values().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
+            for (id, count) in counts(&chosen) {
+                assert_share(count, shares[id], id);
+            }
+            assert_eq!(shares.len(), counts(&chosen).len());
+            // Then without a stable agent.
+            entrants[0].enabled = false;
+            entrants[1].weight = 0;
+        }
+        assert!(shares(&entrants, "staging").is_empty());
     }
 
     #[test]

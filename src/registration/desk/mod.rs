@@ -8,6 +8,7 @@ mod exchange;
 mod question;
 mod recover;
 mod sink;
+mod standing;
 
 use std::{
     collections::HashMap,
@@ -22,6 +23,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::sink::Rehearsal;
+pub use self::standing::Standing;
 pub(super) use self::{question::dify_user, recover::recover};
 use super::{
     agents::{AgentKeyError, Agents},

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::{
-    agents::Agent,
+    agents::{Agent, AgentChange, AgentSettings, Written},
+    audit::By,
     rows_for_tests::{Bench, MINUTE, Run},
 };
 
@@ -85,6 +86,8 @@ async fn a_worse_candidate_is_rolled_back_once_and_told_of() {
     assert!(alerts[0].summary.contains("new") && alerts[0].summary.contains("53.3 %"), "{}", alerts[0].summary);
     assert_eq!((&alerts[0].detail["which"], &alerts[0].detail["rollout_percent"]), (&"fallbacks".into(), &10.into()));
     assert_eq!(stage.texts("SELECT reason || '/' || channel FROM pushes"), ["alert/a"]);
+    assert_eq!(stage.texts("SELECT actor || ' ' || action FROM audit_log ORDER BY seq DESC LIMIT 1"), ["daemon agent.roll_back"]);
+    assert_eq!(stage.number("SELECT count(*) FROM agent_versions WHERE action = 'agent.roll_back'"), 1);
     stage.guard.look().await.unwrap();
     assert_eq!(stage.number("SELECT count(*) FROM alerts"), 1);
 }
@@ -113,7 +116,9 @@ async fn a_new_share_begins_a_new_comparison_even_while_the_old_one_is_judged() 
     stage.runs("new", 1, 60);
     let judged = stage.candidate();
     stage.clock.advance_ms(MINUTE);
-    stage.store.update_agent(Agent { rollout_percent: 50, ..judged.clone() }, stage.now()).await.unwrap();
+    let settings = AgentSettings { rollout_percent: 50, ..judged.settings() };
+    let change = AgentChange { id: judged.id.clone(), settings, seen: None, action: "agent.update" };
+    assert!(matches!(stage.store.update_agent(change, By::new("test", stage.now())).await.unwrap(), Written::Done(_)));
     stage.guard.look().await.unwrap();
     assert_eq!(stage.candidate().rollout_percent, 50, "runs from before count no more");
     let settings = stage.book.current().unwrap();
