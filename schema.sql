@@ -176,7 +176,7 @@ CREATE TABLE mcp_call_logs (
     caller_app_id TEXT,                                              -- id the caller gives itself (header X-App-Id), such as a Dify app
     registration_id TEXT,                                            -- run whose subject the call was about; of a replay, its own id
     client_name   TEXT,                                              -- name and version from clientInfo or User-Agent
-    channel       TEXT    NOT NULL,                                  -- http, stdio or cli
+    channel       TEXT    NOT NULL,                                  -- http, stdio, cli, or admin: tried out in the panel or through its API
     protocol      TEXT    NOT NULL,                                  -- protocol revision spoken, or empty
     request_data  TEXT    CHECK (json_valid(request_data)),          -- arguments, redacted unless call_log.bodies = full
     response_data TEXT    CHECK (json_valid(response_data)),         -- result, reduced to its size unless call_log.bodies = full

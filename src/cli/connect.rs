@@ -9,10 +9,10 @@ use clap::Args;
 use serde_json::json;
 
 use self::check::Checked;
-use super::{Fault, clock, exit, group, key, output, serve};
+use super::{Fault, clock, exit, fault, key, output, serve};
 use crate::{
     app::Core,
-    config::{Loaded, Mcp, environment, web_url},
+    config::{Loaded, environment, web_url},
     connect::{self, Host, InstallError, Installed, Offer, Pieces, Program, Server, Transport},
     gate::keys::Hidden,
     secret::SecretText,
@@ -100,7 +100,7 @@ fn usual(args: &ConnectArgs) -> Transport {
 async fn servers(args: &ConnectArgs, core: &Core, transport: Transport) -> anyhow::Result<Vec<Server>> {
     let policy = core.gate.policy().current()?;
     let chosen = match &args.group {
-        Some(code) => vec![group::find(core, code)?],
+        Some(code) => vec![core.calls(None).group_policy(code).map_err(fault)?],
         None => policy.groups().iter().filter(|group| group.group.enabled && !group.group.subject_scoped).cloned().collect(),
     };
     if chosen.is_empty() {
@@ -121,7 +121,7 @@ async fn servers(args: &ConnectArgs, core: &Core, transport: Transport) -> anyho
 
 /// The group's key, unless no copy of it is kept.
 async fn revealed(core: &Core, (code, wanted): (&str, Option<&str>)) -> anyhow::Result<Option<SecretText>> {
-    match key::reveal(core, (code, wanted), "connect").await? {
+    match key::open::reveal(core, (code, wanted), "connect").await? {
         Ok(text) => Ok(Some(text)),
         Err(Hidden::NotKept) => Ok(None),
         Err(hidden) => Err(Fault::new(exit::FAILURE, format!("{code}: {hidden}")).into()),
@@ -140,10 +140,8 @@ fn base(args: &ConnectArgs, core: &Core) -> anyhow::Result<String> {
         let ours = ["/mcp", "/sse"].iter().any(|end| plain.ends_with(end));
         return if ours { Err(wrong("give the address in front of /mcp").into()) } else { Ok(plain.to_owned()) };
     }
-    let mcp = &core.config.mcp;
-    let running = core.dir.read_run_file().map(|run| run.mcp.trim_end_matches('/').to_owned());
-    let is_usual = mcp.public_url == Mcp::default().public_url;
-    Ok(running.filter(|_| is_usual).unwrap_or_else(|| mcp.public_base()))
+    let running = core.dir.read_run_file().map(|run| run.mcp);
+    Ok(core.config.mcp.client_base(running.as_deref()))
 }
 
 fn program(core: &Core, config_file: Option<PathBuf>) -> anyhow::Result<Program> {

@@ -3,28 +3,15 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Fault, exit, group, output};
+use super::{exit, fault, output};
 use crate::{
+    admin::calls::keys::{End, KeyState, KeyView, RotatedKey, ShownKey, Wanted, is_key_name},
     app::Core,
-    clock::rfc3339,
-    gate::{
-        keys::{self, Order},
-        lifetime::{Lifetime, Standing},
-    },
-    secret::SecretText,
-    store::{
-        audit::By,
-        keys::{Key, KeyUse},
-    },
 };
 
-mod end;
 pub(super) mod open;
-mod pick;
 mod rotate;
 mod usage;
-
-use end::End;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -123,161 +110,103 @@ pub(super) async fn run(command: KeyCommand, core: &Core) -> anyhow::Result<u8> 
         KeyCommand::Rename { code, key, name, json } => rename(core, &code, (&key, &name), json).await?,
         KeyCommand::Rotate(args) => rotate::rotate(core, &args).await?,
         KeyCommand::Revoke { code, which, json } => revoke(core, &code, &which, json).await?,
-        KeyCommand::Usage { code, key, json } => usage::show(core, &code, key.as_deref(), json)?,
+        KeyCommand::Usage { code, key, json } => usage::show(core, &code, key.as_deref(), json).await?,
     }
     Ok(exit::OK)
 }
 
-/// The group's id and its keys, by creation.
-fn keys_of(core: &Core, code: &str) -> anyhow::Result<(String, Vec<Key>)> {
-    let id = group::find(core, code)?.group.id.clone();
-    let keys = core.store.keys_of(&id)?;
-    Ok((id, keys))
-}
-
-/// The group's current key as text, or why it cannot be shown. The look is on record.
-pub(super) async fn reveal(
-    core: &Core,
-    (code, wanted): (&str, Option<&str>),
-    reason: &str,
-) -> anyhow::Result<Result<SecretText, keys::Hidden>> {
-    let (_, keys) = keys_of(core, code)?;
-    let key = match wanted {
-        Some(wanted) => pick::in_force(&keys, code, wanted, core.clock.now_ms())?,
-        None => pick::current(&keys, code)?,
-    };
-    let text = keys::reveal(key, &core.master);
-    if text.is_ok() {
-        core.store.note_key_shown(key, super::by(core, Some(reason))).await?;
-        tracing::warn!(group.code = code, key.id = key.id, "a key was shown");
-    }
-    Ok(text)
-}
-
 fn list(core: &Core, code: &str, as_json: bool) -> anyhow::Result<()> {
-    let (_, keys) = keys_of(core, code)?;
-    let now = core.clock.now_ms();
+    let keys = core.calls(None).keys(code).map_err(fault)?;
     if as_json {
-        return output::json(&keys.iter().map(|key| with_standing(key, now)).collect::<Vec<_>>());
+        return output::json(&keys);
     }
-    output::table(&HEADINGS, keys.iter().map(|key| line(key, now)))
+    output::table(&HEADINGS, keys.iter().map(line))
 }
 
 /// What a table says of each key.
 pub(super) const HEADINGS: [&str; 8] = ["KEY", "NAME", "STATE", "MADE BY", "CREATED", "LAST USED", "FROM", "BY"];
 
 /// One key in such a table.
-pub(super) fn line(key: &Key, now: i64) -> Vec<String> {
+pub(super) fn line(key: &KeyView) -> Vec<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
     vec![
         format!("…{}", key.hint),
         key.name.clone(),
-        state(key, now),
+        state(key),
         key.created_by.clone(),
-        rfc3339(key.created_at),
-        output::moment(key.last_used_at),
+        key.created_at.clone(),
+        text(&key.last_used_at),
         text(&key.last_used_address),
         text(&key.last_used_client),
     ]
 }
 
-/// What may be said of a key without showing it, and how it stands.
-pub(super) fn with_standing(key: &Key, now: i64) -> Value {
-    let mut facts = key.facts();
+/// What is said of a key among other things of its group.
+pub(super) fn facts(key: &KeyView) -> Value {
+    let mut facts = serde_json::to_value(key).unwrap_or_default();
     if let Some(object) = facts.as_object_mut() {
-        let state = match Lifetime::from(key).at(now) {
-            Standing::Current => "current",
-            Standing::InGrace { .. } => "in_grace",
-            Standing::Expired { .. } => "expired",
-            Standing::Replaced { .. } => "replaced",
-            Standing::Revoked { .. } => "revoked",
-        };
-        object.insert("state".into(), state.into());
+        ["state", "valid_until", "ended_at", "can_be_shown"].iter().for_each(|name| drop(object.remove(*name)));
     }
     facts
 }
 
-/// How a key stands at `now`, for people.
-fn state(key: &Key, now: i64) -> String {
-    match Lifetime::from(key).at(now) {
-        Standing::Current => key.expires_at.map_or_else(|| "current".into(), |end| format!("current until {}", rfc3339(end))),
-        Standing::InGrace { until } => format!("in grace until {}", rfc3339(until)),
-        Standing::Expired { at } => format!("expired on {}", rfc3339(at)),
-        Standing::Replaced { ended_at, retired: true, .. } => format!("replaced, retired unused on {}", rfc3339(ended_at)),
-        Standing::Replaced { ended_at, .. } => format!("replaced, grace ended on {}", rfc3339(ended_at)),
-        Standing::Revoked { at } => format!("revoked on {}", rfc3339(at)),
+/// How a key stands, for people.
+fn state(key: &KeyView) -> String {
+    let end = || key.ended_at.as_deref().unwrap_or("-");
+    match (key.state, &key.valid_until) {
+        (KeyState::Current, None) => "current".into(),
+        (KeyState::Current, Some(until)) => format!("current until {until}"),
+        (KeyState::InGrace, until) => format!("in grace until {}", until.as_deref().unwrap_or("-")),
+        (KeyState::Expired, _) => format!("expired on {}", end()),
+        (KeyState::Replaced, _) if key.retired_at.is_some() => format!("replaced, retired unused on {}", end()),
+        (KeyState::Replaced, _) => format!("replaced, grace ended on {}", end()),
+        (KeyState::Revoked, _) => format!("revoked on {}", end()),
     }
 }
 
 async fn show(core: &Core, code: &str, which: &Which, as_json: bool) -> anyhow::Result<()> {
-    let (_, keys) = keys_of(core, code)?;
-    let key = match &which.key {
-        Some(wanted) => pick::in_force(&keys, code, wanted, core.clock.now_ms())?,
-        None => pick::current(&keys, code)?,
-    };
-    let text = keys::reveal(key, &core.master).map_err(|hidden| Fault::new(exit::FAILURE, hidden.to_string()))?;
-    core.store.note_key_shown(key, super::by(core, which.reason.as_deref())).await?;
-    tracing::warn!(group.code = code, key.id = key.id, "a key was shown");
+    let calls = core.calls(None);
+    let by = super::by(core, which.reason.as_deref());
+    let shown = calls.reveal_key(code, Wanted::named(which.key.as_deref()), &by).await.map_err(fault)?;
     if as_json {
-        let mut value = shown(core, code, key, &text);
+        let mut value = serde_json::to_value(&shown)?;
         if let Some(object) = value.as_object_mut() {
-            object.insert("stale_callers".into(), super::tool::stale::of_key(core, &key.id)?.into());
+            let stale = calls.stale_callers(None).map_err(fault)?;
+            let of_key: Vec<_> = stale.into_iter().filter(|caller| caller.key_id == shown.facts.id).collect();
+            object.insert("stale_callers".into(), serde_json::to_value(of_key)?);
         }
         return output::json(&value);
     }
-    output::say(text.expose())
-}
-
-/// A key with its text.
-fn shown(core: &Core, code: &str, key: &Key, text: &SecretText) -> Value {
-    let mut value = with_standing(key, core.clock.now_ms());
-    if let Some(object) = value.as_object_mut() {
-        object.insert("server_code".into(), code.into());
-        object.insert("key".into(), text.expose().into());
-    }
-    value
+    output::say(shown.key.expose())
 }
 
 async fn add(core: &Core, args: &AddArgs) -> anyhow::Result<()> {
-    let group_id = group::find(core, &args.code)?.group.id.clone();
     let by = super::by(core, args.reason.as_deref());
-    let expires_at = args.expires.map(|end| end.after(by.at)).transpose()?;
-    let (key, text) = made(core, &group_id, (&args.name, expires_at), by).await?;
+    let shown = core.calls(None).add_key(&args.code, (&args.name, args.expires), &by).await.map_err(fault)?;
     if args.json {
-        return output::json(&shown(core, &args.code, &key, &text));
+        return output::json(&shown);
     }
-    output::say(text.expose())?;
-    output::say(format_args!("the key {} opens {}{}", args.name, args.code, until(expires_at)))
+    output::say(shown.key.expose())?;
+    output::say(format_args!("the key {} opens {}{}", args.name, args.code, until(&shown)))
 }
 
-/// A further key, stored.
-async fn made(core: &Core, group_id: &str, (name, expires_at): (&str, Option<i64>), by: By) -> anyhow::Result<(Key, SecretText)> {
-    let (key, text) = core.mint(Order { group_id, name, created_by: &by.actor, expires_at })?;
-    core.store.add_key(key.clone(), by).await?;
-    Ok((key, text))
-}
-
-fn until(expires_at: Option<i64>) -> String {
-    expires_at.map_or_else(|| " until it is rotated or revoked".into(), |end| format!(" until {}", rfc3339(end)))
+fn until(shown: &ShownKey) -> String {
+    let end = shown.facts.expires_at.as_ref();
+    end.map_or_else(|| " until it is rotated or revoked".into(), |end| format!(" until {end}"))
 }
 
 async fn rename(core: &Core, code: &str, (wanted, name): (&str, &str), as_json: bool) -> anyhow::Result<()> {
-    let (_, keys) = keys_of(core, code)?;
-    let key = pick::in_force(&keys, code, wanted, core.clock.now_ms())?;
-    core.store.rename_key(&key.id, name, super::by(core, None)).await?;
+    let renamed = core.calls(None).rename_key(code, (Wanted::Named(wanted), name), &super::by(core, None)).await;
+    let (before, key) = renamed.map_err(fault)?;
     if as_json {
-        return output::json(&json!({"server_code": code, "id": key.id, "before": key.name, "name": name}));
+        return output::json(&json!({"server_code": code, "id": key.id, "before": before, "name": name}));
     }
-    output::say(format_args!("the key {} of {code} is called {name}", key.name))
+    output::say(format_args!("the key {before} of {code} is called {name}"))
 }
 
 async fn revoke(core: &Core, code: &str, which: &Which, as_json: bool) -> anyhow::Result<()> {
-    let (_, keys) = keys_of(core, code)?;
-    let ids: Vec<String> = match &which.key {
-        Some(wanted) => pick::all_named(&keys, code, wanted)?.iter().map(|key| key.id.clone()).collect(),
-        None => keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| key.id.clone()).collect(),
-    };
-    let revoked = core.store.revoke_keys(ids, super::by(core, which.reason.as_deref())).await?;
+    let by = super::by(core, which.reason.as_deref());
+    let revoked = core.calls(None).revoke_keys(code, Wanted::named(which.key.as_deref()), &by).await.map_err(fault)?;
     if as_json {
         return output::json(&json!({"server_code": code, "revoked": revoked}));
     }
@@ -288,15 +217,5 @@ async fn revoke(core: &Core, code: &str, which: &Which, as_json: bool) -> anyhow
 
 /// A name that fits a table, a URL and an audit line.
 fn name(text: &str) -> Result<String, String> {
-    let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
-    if (1..=64).contains(&text.chars().count()) && text.chars().all(good) {
-        Ok(text.into())
-    } else {
-        Err("a key's name is 1 to 64 letters, digits, or - _ . @, such as dify-production".into())
-    }
-}
-
-/// Uses of one key.
-fn uses_of<'a>(uses: &'a [KeyUse], key: &'a Key) -> impl Iterator<Item = &'a KeyUse> {
-    uses.iter().filter(|one| one.key_id == key.id)
+    if is_key_name(text) { Ok(text.into()) } else { Err("a key's name is 1 to 64 letters, digits, or - _ . @, such as dify-production".into()) }
 }

@@ -35,6 +35,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::{
+    admin::CallError,
     app::{Core, StartError},
     clock::{SharedClock, SystemClock},
     config::{Config, Loaded, LogFormat, Sources, environment},
@@ -322,6 +323,22 @@ struct Fault {
 impl Fault {
     fn new(code: u8, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
+    }
+}
+
+/// Why a call did nothing, with the exit code for it.
+fn fault(error: CallError) -> anyhow::Error {
+    let fault = |code, text: String| Fault::new(code, text).into();
+    match error {
+        CallError::NotFound(text) => fault(exit::NOT_FOUND, text.en),
+        CallError::Invalid(fields) => {
+            let texts: Vec<_> = fields.into_iter().map(|field| field.text.en).collect();
+            fault(exit::USAGE, texts.join("; "))
+        }
+        CallError::Conflict(text) | CallError::Unavailable(text) => fault(exit::FAILURE, text.en),
+        CallError::Forbidden(text) => fault(exit::AUTH, text.en),
+        CallError::Stale { .. } => fault(exit::FAILURE, error.to_string()),
+        CallError::Store(error) => error.into(),
     }
 }
 

@@ -98,6 +98,21 @@ impl Mcp {
         origin.map_or_else(|_| self.public_url.clone(), |origin| origin + &self.public_path())
     }
 
+    /// The address in front of every path of ours, as clients are told: the public one; while nobody set that, the one at
+    /// which the daemon listens, which is `bound` when that is known better than by the configuration.
+    pub fn client_base(&self, bound: Option<&str>) -> String {
+        let usual = Self::default();
+        if self.public_url != usual.public_url {
+            return self.public_base();
+        }
+        match bound {
+            Some(bound) => bound.trim_end_matches('/').to_owned(),
+            None if self.listen == usual.listen || self.listen.port() == 0 => self.public_base(),
+            None if self.listen.ip().is_unspecified() => format!("http://localhost:{}", self.listen.port()),
+            None => format!("http://{}", self.listen),
+        }
+    }
+
     /// The prefix that a proxy puts in front of our paths, such as `/anmei`; empty without one.
     pub fn public_path(&self) -> String {
         url::Url::parse(&self.public_url).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
@@ -130,4 +145,20 @@ pub(super) const fn loopback(port: u16) -> SocketAddr {
 /// The names under which a machine calls itself.
 pub(super) fn local_hosts() -> Vec<String> {
     ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_the_public_address_or_the_one_at_which_the_daemon_listens() {
+        let with = |listen: &str, public_url: &str| Mcp { listen: listen.parse().unwrap(), public_url: public_url.into(), ..Mcp::default() };
+        let usual = Mcp::default().public_url;
+        assert_eq!(Mcp::default().client_base(None), "http://localhost:8000");
+        assert_eq!(with("127.0.0.1:9000", &usual).client_base(None), "http://127.0.0.1:9000");
+        assert_eq!(with("0.0.0.0:9000", &usual).client_base(None), "http://localhost:9000");
+        assert_eq!(with("127.0.0.1:0", &usual).client_base(Some("http://127.0.0.1:4711/")), "http://127.0.0.1:4711");
+        assert_eq!(with("127.0.0.1:9000", "https://clinic.cn/anmei/").client_base(Some("http://127.0.0.1:9000")), "https://clinic.cn/anmei");
+    }
 }

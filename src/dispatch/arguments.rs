@@ -21,6 +21,31 @@ pub struct Unfit {
     pub given: Value,
 }
 
+/// One thing that is wrong with arguments, for people who filled in a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// JSON pointer to the argument, from the object of all arguments on.
+    pub pointer: String,
+    /// What is wrong, in Chinese.
+    pub zh: String,
+    /// The same in English.
+    pub en: String,
+}
+
+/// What is wrong with arguments, argument by argument; nothing when a call would take them.
+pub fn complaints(known: &Known, arguments: &Map<String, Value>) -> Vec<Complaint> {
+    let mut arguments = arguments.clone();
+    coerce_object(&known.tool.definition.input_schema, &mut arguments);
+    let value = Value::Object(arguments);
+    let errors = known.validator.iter_errors(&value).take(MOST);
+    errors
+        .map(|error| {
+            let (zh, en) = reason(&error);
+            Complaint { pointer: pointer_of(&error), zh, en }
+        })
+        .collect()
+}
+
 /// Coerces and validates.
 pub fn prepare(known: &Known, arguments: Option<Map<String, Value>>) -> Result<Map<String, Value>, Unfit> {
     let mut arguments = arguments.unwrap_or_default();
@@ -40,7 +65,9 @@ fn explain(known: &Known, value: &Value) -> String {
     let mut complaints: Vec<String> = Vec::new();
     for error in known.validator.iter_errors(value).take(MOST) {
         let field = field_of(&error);
-        complaints.push(format!("- `{field}`: {}", reason(&error)));
+        let (zh, en) = reason(&error);
+        let reason = if zh == en { en } else { format!("{zh} / {en}") };
+        complaints.push(format!("- `{field}`: {reason}"));
     }
     format!(
         "错误：{name} 的参数无效，未执行。Error: the arguments of {name} are not valid; nothing was done.\n{}\nAccepted example: {}",
@@ -50,16 +77,29 @@ fn explain(known: &Known, value: &Value) -> String {
     )
 }
 
-/// The argument an error is about: the missing or unknown one itself, not the object around it.
-fn field_of(error: &jsonschema::ValidationError<'_>) -> String {
+/// The missing or unknown argument an error is about; none when it is about what the path names.
+fn inner_of(error: &jsonschema::ValidationError<'_>) -> Option<String> {
     use jsonschema::error::ValidationErrorKind as Kind;
-    let at = error.instance_path().to_string();
-    let at = at.trim_start_matches('/').split('/').map(plain_name).collect::<Vec<_>>().join(".");
-    let inner = match error.kind() {
+    match error.kind() {
         Kind::Required { property } => property.as_str().map(str::to_owned),
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => unexpected.first().cloned(),
         _ => None,
-    };
+    }
+}
+
+fn pointer_of(error: &jsonschema::ValidationError<'_>) -> String {
+    let at = error.instance_path().to_string();
+    match inner_of(error) {
+        Some(inner) => format!("{at}/{}", inner.replace('~', "~0").replace('/', "~1")),
+        None => at,
+    }
+}
+
+/// The argument an error is about: the missing or unknown one itself, not the object around it.
+fn field_of(error: &jsonschema::ValidationError<'_>) -> String {
+    let at = error.instance_path().to_string();
+    let at = at.trim_start_matches('/').split('/').map(plain_name).collect::<Vec<_>>().join(".");
+    let inner = inner_of(error);
     match (at.is_empty(), inner.as_deref().map(plain_name)) {
         (true, Some(inner)) => inner.into_owned(),
         (false, Some(inner)) => format!("{at}.{inner}"),
@@ -75,13 +115,17 @@ pub(super) fn plain_name(name: &str) -> Cow<'_, str> {
     if plain { Cow::Borrowed(name) } else { Cow::Owned(format!("[{} characters]", name.chars().count())) }
 }
 
-fn reason(error: &jsonschema::ValidationError<'_>) -> String {
+/// Why, in Chinese and in English.
+fn reason(error: &jsonschema::ValidationError<'_>) -> (String, String) {
     use jsonschema::error::ValidationErrorKind as Kind;
     match error.kind() {
-        Kind::Required { .. } => "缺少必填参数 / is required and missing".into(),
-        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => "没有这个参数 / there is no such argument".into(),
+        Kind::Required { .. } => ("缺少必填参数".into(), "is required and missing".into()),
+        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => ("没有这个参数".into(), "there is no such argument".into()),
         // Names limits and allowed values; the value itself is masked, since these words also reach the call log.
-        _ => cut(&error.masked().to_string(), 300),
+        _ => {
+            let text = cut(&error.masked().to_string(), 300);
+            (text.clone(), text)
+        }
     }
 }
 

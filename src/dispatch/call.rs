@@ -43,6 +43,8 @@ pub enum Channel {
     Stdio,
     /// `anmei-mcp tool call`.
     Cli,
+    /// The panel or the REST API: somebody tries a tool out.
+    Admin,
 }
 
 impl Channel {
@@ -52,6 +54,7 @@ impl Channel {
             Self::Http => "http",
             Self::Stdio => "stdio",
             Self::Cli => "cli",
+            Self::Admin => "admin",
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anmei_mcp_tools::{Subject, Tool};
+use anmei_mcp_tools::{Definition, Effect, Subject, Tool};
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
@@ -40,6 +40,28 @@ impl Known {
     /// Whether a group may offer it: one that is bound to subjects offers nothing that can reach anybody else's data.
     pub fn fits(&self, group: &Group) -> bool {
         !group.subject_scoped || self.tool.definition.subject != Subject::Anybody
+    }
+}
+
+/// What a tool does to the world, as MCP's annotations tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hints {
+    /// It changes nothing.
+    pub read_only: bool,
+    /// It removes or overwrites what somebody wrote.
+    pub destructive: bool,
+    /// The same call again changes nothing more.
+    pub idempotent: bool,
+    /// It reaches beyond the clinic's own records.
+    pub open_world: bool,
+}
+
+impl Hints {
+    /// Those of a definition. Nothing a tool does removes or overwrites what somebody wrote, and all of it stays in the
+    /// clinic's own records.
+    pub fn of(definition: &Definition) -> Self {
+        let effect = definition.about.effect;
+        Self { read_only: effect == Effect::Reads, destructive: false, idempotent: effect != Effect::Adds, open_world: false }
     }
 }
 
@@ -207,7 +229,12 @@ impl Catalogue {
 
     /// The tools that a group offers.
     pub fn definitions_of(&self, policy: &GroupPolicy) -> Vec<Arc<Known>> {
-        Offers::build(&self.known, policy).iter().map(|offer| Arc::clone(&offer.known)).collect()
+        self.offers_of(policy).iter().map(|offer| Arc::clone(&offer.known)).collect()
+    }
+
+    /// What a group offers, or would offer as `policy` describes it. Made anew each time; callers have [`Self::offers`].
+    pub fn offers_of(&self, policy: &GroupPolicy) -> Offers {
+        Offers::build(&self.known, policy)
     }
 
     /// What the caller's group offers.

@@ -1,6 +1,28 @@
 //! The groups a fresh installation starts with (PRD 3.2.3). The first four have disjoint tool names, because one client
 //! may hold all their keys; the welcome agent holds the key of the fifth alone.
 
+use anmei_mcp_tools::Tool;
+use serde_json::Map;
+
+use crate::{clock::Clock, ids::new_id, store::policy::ToolPolicy};
+
+/// A tool as a group offers it when nobody said how: with the definition's own limit and description.
+pub fn tool_policy(group_id: &str, tool: &Tool, clock: &dyn Clock) -> ToolPolicy {
+    let (about, now) = (&tool.definition.about, clock.now_ms());
+    ToolPolicy {
+        id: new_id(clock),
+        tool_name: about.name.into(),
+        group_id: group_id.into(),
+        version: about.version.into(),
+        description: None,
+        enabled: true,
+        timeout_seconds: u32::try_from(about.timeout.as_secs()).unwrap_or(30).clamp(1, 300),
+        config_data: Map::new(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
 /// A group before it is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct DefaultGroup {

@@ -27,8 +27,8 @@ mod tasks;
 
 pub use anmei_mcp_tools::port::{NobodyAsked, Progress};
 pub use call::{Call, Channel, Client, Dispatch, Limits, Outcome};
-pub use catalogue::{BadDefinition, Catalogue, Known, Offer, Offers};
+pub use catalogue::{BadDefinition, Catalogue, Hints, Known, Offer, Offers};
 pub use record::{Bodies, RecordSettings, Recorder};
 pub use redact::{redacted_request, redacted_response};
-pub use stale::{Note, Reason};
+pub use stale::{DefinitionChange, Note, Reason};
 pub use tasks::{LongCall, NoTask, TaskOutcome, TaskSettings, TaskView};

@@ -160,11 +160,40 @@ impl Dispatch {
         Some(Before { validator: jsonschema::draft202012::new(&schema).ok()?, changed_at: first.seen_at })
     }
 
+    /// What is not as it was when a daemon last wrote down its definitions: the tools, and how they differ.
+    pub fn changed_definitions(&self) -> Result<Vec<(String, DefinitionChange)>, StoreError> {
+        let last = self.store.latest_schemas()?;
+        let known = self.catalogue.known().iter().filter_map(|known| {
+            let before = last.iter().find(|(tool, _)| tool == known.tool.name()).map(|(_, schema)| schema.as_str());
+            let change = match before {
+                None | Some(NO_SCHEMA) => DefinitionChange::Added,
+                Some(before) if before != schema_text(known) => DefinitionChange::Changed,
+                Some(_) => return None,
+            };
+            Some((known.tool.name().to_owned(), change))
+        });
+        let gone = last.iter().filter(|(tool, schema)| schema != NO_SCHEMA && self.catalogue.definition(tool).is_none());
+        let gone = gone.map(|(tool, _)| (tool.clone(), DefinitionChange::Gone));
+        Ok(known.chain(gone).collect())
+    }
+
     /// Writes down the definitions this daemon starts with, so that a later one knows what they were.
     pub async fn remember_definitions(&self) -> Result<(), StoreError> {
         let schemas = self.catalogue.known().iter().map(|known| (known.tool.name().to_owned(), schema_text(known))).collect();
         self.store.remember_schemas(schemas, self.clock.now_ms()).await
     }
+}
+
+/// How a tool of this program differs from what was written down of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefinitionChange {
+    /// Nothing was written down: the tool is new, or is back.
+    Added,
+    /// Its arguments are defined anew.
+    Changed,
+    /// This program does not have it.
+    Gone,
 }
 
 /// The definition before the present one.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use anmei_mcp_tools::{Definition, Effect};
+use anmei_mcp_tools::Definition;
 use rmcp::model::{Tool, ToolAnnotations};
 
 pub(super) use super::backend::Listing;
-use crate::dispatch::{Offer, Offers};
+use crate::dispatch::{Hints, Offer, Offers};
 
 /// The listing of `offers`. Kept with the offers, so that it lives exactly as long as they are in force.
 pub(super) fn of(offers: &Offers) -> Arc<Listing> {
@@ -28,13 +28,12 @@ fn tool(offer: &Offer) -> Tool {
 /// A tool as its definition says it is, whatever group offers it.
 pub(super) fn of_definition(definition: &Definition) -> Tool {
     let Definition { about, input_schema, output_schema, .. } = definition;
-    let (reads, adds) = (about.effect == Effect::Reads, about.effect == Effect::Adds);
+    let hints = Hints::of(definition);
     let annotations = ToolAnnotations::new()
-        .read_only(reads)
-        // Nothing a tool does removes or overwrites what somebody wrote, and all of it stays in the clinic's own records.
-        .destructive(false)
-        .idempotent(!adds)
-        .open_world(false);
+        .read_only(hints.read_only)
+        .destructive(hints.destructive)
+        .idempotent(hints.idempotent)
+        .open_world(hints.open_world);
     Tool::new(about.name, about.description, Arc::new(input_schema.clone()))
         .with_title(about.title)
         .with_raw_output_schema(Arc::new(output_schema.clone()))

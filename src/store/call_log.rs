@@ -27,7 +27,7 @@ pub struct CallRow {
     pub registration_id: Option<String>,
     /// Name and version of the client.
     pub client_name: Option<String>,
-    /// `http`, `stdio` or `cli`.
+    /// `http`, `stdio`, `cli` or `admin`.
     pub channel: &'static str,
     /// Protocol revision spoken.
     pub protocol: Cow<'static, str>,

@@ -43,6 +43,7 @@ pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod live_revocations;
+pub mod logged_calls;
 pub mod messages;
 pub mod notices;
 pub mod notifications;

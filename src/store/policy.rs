@@ -2,13 +2,15 @@
 //!
 //! Triggers of the schema count every change in `policy_revision`, whichever process makes it.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+mod change;
+
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::change::{GroupChange, NewGroup, ToolChange, Written};
 use super::{
     Store, StoreError,
-    audit::{self, By, Change},
     keys::{self, Key},
     limits::{self, LimitRow},
     rows,
@@ -84,41 +86,6 @@ pub struct PolicyRows {
     pub limits: Vec<LimitRow>,
 }
 
-/// A change of one tool in one group; `None` leaves a field alone.
-#[derive(Debug, Clone, Default)]
-pub struct ToolChange {
-    /// Switch it on or off.
-    pub enabled: Option<bool>,
-    /// Another limit, 1 to 300 s.
-    pub timeout_seconds: Option<u32>,
-    /// Another description; `Some(None)` goes back to the definition's.
-    pub description: Option<Option<String>>,
-    /// Another configuration.
-    pub config_data: Option<Map<String, Value>>,
-}
-
-/// A change of a group; `None` leaves a field alone.
-#[derive(Debug, Clone, Default)]
-pub struct GroupChange {
-    /// Other roles that may open it by account.
-    pub allowed_roles: Option<Vec<String>>,
-    /// Other tiers that may open it by account.
-    pub user_tier_access: Option<Vec<String>>,
-    /// Binds its tools to the subjects of live runs, or frees them.
-    pub subject_scoped: Option<bool>,
-}
-
-/// A group to be created with its first key and its tools.
-#[derive(Debug, Clone)]
-pub struct NewGroup {
-    /// The group.
-    pub group: Group,
-    /// Its key.
-    pub key: Key,
-    /// Its tools.
-    pub tools: Vec<ToolPolicy>,
-}
-
 impl Store {
     /// The count of policy changes. Cheap: asked on every request.
     pub fn policy_revision(&self) -> Result<i64, StoreError> {
@@ -140,85 +107,6 @@ impl Store {
             snapshot.finish()?;
             Ok(rows)
         })
-    }
-
-    /// Creates groups with their keys and tools; all or none.
-    pub async fn create_groups(&self, groups: Vec<NewGroup>, by: By) -> Result<(), StoreError> {
-        self.write(move |db| groups.iter().try_for_each(|new| insert_new(db, new, &by))).await
-    }
-
-    /// Creates the groups of a first start, unless there ever were groups. Says whether it did.
-    pub async fn seed_groups(&self, groups: Vec<NewGroup>, by: By) -> Result<bool, StoreError> {
-        self.write(move |db| {
-            let seeded = db.execute("INSERT INTO meta (name, value) VALUES ('groups_seeded', '1') ON CONFLICT (name) DO NOTHING", [])?;
-            if seeded == 0 {
-                return Ok(false);
-            }
-            groups.iter().try_for_each(|new| insert_new(db, new, &by))?;
-            Ok(true)
-        })
-        .await
-    }
-
-    /// Switches a group on or off.
-    pub async fn set_group_enabled(&self, server_code: &str, enabled: bool, by: By) -> Result<(), StoreError> {
-        let (code, action) = (server_code.to_owned(), if enabled { "group.enable" } else { "group.disable" });
-        self.write(move |db| {
-            change_group(db, (action, &code), &by, |db| {
-                db.execute("UPDATE mcp_tool_groups SET enabled = ?2, updated_at = ?3 WHERE server_code = ?1", params![code, enabled, by.at])
-            })
-        })
-        .await
-    }
-
-    /// Changes who opens a group, and whose data its tools see.
-    pub async fn change_group(&self, server_code: &str, change: GroupChange, by: By) -> Result<(), StoreError> {
-        let code = server_code.to_owned();
-        self.write(move |db| {
-            let list = |names: &Option<Vec<String>>| names.as_ref().map(serde_json::to_string).transpose();
-            let (roles, tiers) = (list(&change.allowed_roles)?, list(&change.user_tier_access)?);
-            change_group(db, ("group.set", &code), &by, |db| {
-                db.execute(
-                    "UPDATE mcp_tool_groups SET allowed_roles = coalesce(?2, allowed_roles), user_tier_access = coalesce(?3, user_tier_access),
-                            subject_scoped = coalesce(?4, subject_scoped), updated_at = ?5 WHERE server_code = ?1",
-                    params![code, roles, tiers, change.subject_scoped, by.at],
-                )
-            })
-        })
-        .await
-    }
-
-    /// Deletes a group with its keys and its tools. The call log keeps its rows.
-    pub async fn delete_group(&self, server_code: &str, by: By) -> Result<(), StoreError> {
-        let code = server_code.to_owned();
-        self.write(move |db| {
-            change_group(db, ("group.delete", &code), &by, |db| db.execute("DELETE FROM mcp_tool_groups WHERE server_code = ?1", [&code]))
-        })
-        .await
-    }
-
-    /// Changes a tool in a group.
-    pub async fn change_tool(&self, group_id: &str, tool_name: &str, change: ToolChange, by: By) -> Result<(), StoreError> {
-        let (group, name) = (group_id.to_owned(), tool_name.to_owned());
-        self.write(move |db| {
-            let before = one_tool(db, &group, &name)?.ok_or_else(|| StoreError::NotFound(format!("the group has no tool {name}")))?;
-            write_tool(db, &before.id, change, by.at)?;
-            let after = one_tool(db, &group, &name)?;
-            let change = Change::new("tool.change", tool_object(db, &group, &name)?);
-            let change = change.before(serde_json::to_value(before)?).after(serde_json::to_value(after)?);
-            audit::append(db, &by, &change)
-        })
-        .await
-    }
-
-    /// Adds a tool to a group.
-    pub async fn add_tool(&self, tool: ToolPolicy, by: By) -> Result<(), StoreError> {
-        self.write(move |db| {
-            insert_tool(db, &tool)?;
-            let change = Change::new("tool.add", tool_object(db, &tool.group_id, &tool.tool_name)?);
-            audit::append(db, &by, &change.after(serde_json::to_value(&tool)?))
-        })
-        .await
     }
 
     /// A group by its id.
@@ -288,20 +176,6 @@ fn tool(row: &Row<'_>) -> rusqlite::Result<ToolPolicy> {
     })
 }
 
-/// A change of one group (`what`: action and server code) with its row in the audit log.
-fn change_group(
-    db: &Connection,
-    (action, code): (&'static str, &str),
-    by: &By,
-    change: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
-) -> Result<(), StoreError> {
-    let before = one_group(db, code)?.ok_or_else(|| StoreError::NotFound(format!("there is no group {code}")))?;
-    change(db)?;
-    let mut row = Change::new(action, format!("group/{code}")).before(serde_json::to_value(before)?);
-    row.after = one_group(db, code)?.map(serde_json::to_value).transpose()?;
-    audit::append(db, by, &row)
-}
-
 fn one_group(db: &Connection, code: &str) -> Result<Option<Group>, StoreError> {
     Ok(rows::one(db, &format!("{GROUPS} WHERE server_code = ?1"), [code], group)?)
 }
@@ -314,74 +188,4 @@ fn one_tool(db: &Connection, group_id: &str, name: &str) -> Result<Option<ToolPo
 pub(super) fn tool_object(db: &Connection, group_id: &str, name: &str) -> Result<String, StoreError> {
     let code: Option<String> = rows::one(db, "SELECT server_code FROM mcp_tool_groups WHERE id = ?1", [group_id], |row| row.get(0))?;
     Ok(format!("tool/{}/{name}", code.as_deref().unwrap_or("?")))
-}
-
-fn write_tool(db: &Connection, id: &str, change: ToolChange, now: i64) -> Result<(), StoreError> {
-    let config = change.config_data.as_ref().map(serde_json::to_string).transpose()?;
-    db.execute(
-        "UPDATE mcp_tools SET enabled = coalesce(?2, enabled), timeout_seconds = coalesce(?3, timeout_seconds),
-                description = CASE WHEN ?4 THEN ?5 ELSE description END, config_data = coalesce(?6, config_data), updated_at = ?7
-          WHERE id = ?1",
-        params![id, change.enabled, change.timeout_seconds, change.description.is_some(), change.description.flatten(), config, now],
-    )?;
-    Ok(())
-}
-
-fn insert_new(db: &Connection, new: &NewGroup, by: &By) -> Result<(), StoreError> {
-    let group = &new.group;
-    db.prepare_cached(
-        "INSERT INTO mcp_tool_groups (id, server_code, name, description, user_tier_access, allowed_roles, enabled, subject_scoped, created_by, created_at,
-            updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    )?
-    .execute(params![
-        group.id,
-        group.server_code,
-        group.name,
-        group.description,
-        serde_json::to_string(&group.user_tier_access)?,
-        serde_json::to_string(&group.allowed_roles)?,
-        group.enabled,
-        group.subject_scoped,
-        group.created_by,
-        group.created_at,
-        group.updated_at
-    ])
-    .map_err(|error| duplicate(error, || format!("a group with the code {} or the name {} exists already", group.server_code, group.name)))?;
-    keys::insert(db, &new.key)?;
-    new.tools.iter().try_for_each(|tool| insert_tool(db, tool))?;
-    let names: Vec<_> = new.tools.iter().map(|tool| tool.tool_name.as_str()).collect();
-    let mut after = serde_json::to_value(group)?;
-    if let Some(object) = after.as_object_mut() {
-        object.insert("key".into(), new.key.facts());
-        object.insert("tools".into(), names.into());
-    }
-    audit::append(db, by, &Change::new("group.create", format!("group/{}", group.server_code)).after(after))
-}
-
-fn insert_tool(db: &Connection, tool: &ToolPolicy) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO mcp_tools (id, tool_name, group_id, version, description, enabled, timeout_seconds, config_data, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute(params![
-        tool.id,
-        tool.tool_name,
-        tool.group_id,
-        tool.version,
-        tool.description,
-        tool.enabled,
-        tool.timeout_seconds,
-        serde_json::to_string(&tool.config_data)?,
-        tool.created_at,
-        tool.updated_at
-    ])
-    .map_err(|error| duplicate(error, || format!("the group has {} already", tool.tool_name)))?;
-    Ok(())
-}
-
-fn duplicate(error: rusqlite::Error, say: impl FnOnce() -> String) -> StoreError {
-    match StoreError::from(error) {
-        StoreError::Conflict(_) => StoreError::Conflict(say()),
-        other => other,
-    }
 }

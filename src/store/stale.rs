@@ -135,6 +135,13 @@ impl Store {
         self.point(|db| rows::all(db, sql, [tool_name], |row| Ok(SeenSchema { seen_at: row.get(0)?, input_schema: row.get(1)? })))
     }
 
+    /// The latest schema of every tool of which one is kept, by name.
+    pub fn latest_schemas(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT tool_name, input_schema FROM mcp_tool_schemas s
+            WHERE seen_at = (SELECT max(seen_at) FROM mcp_tool_schemas WHERE tool_name = s.tool_name) ORDER BY tool_name";
+        self.point(|db| rows::all(db, sql, [], |row| Ok((row.get(0)?, row.get(1)?))))
+    }
+
     /// Everybody who worked from an old list, the latest first.
     pub fn stale_callers(&self) -> Result<Vec<StaleCaller>, StoreError> {
         self.point(|db| rows::all(db, STALE, [], stale_caller))

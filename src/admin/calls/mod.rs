@@ -34,6 +34,14 @@ mod words;
 #[cfg(test)]
 pub(in crate::admin) mod bench;
 
+pub mod connect;
+pub mod groups;
+pub mod impact;
+pub mod keys;
+pub mod limits;
+pub mod oauth;
+pub mod tools;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -139,4 +147,9 @@ pub struct Listed<T> {
     pub items: Vec<T>,
     /// Where the next page begins; none after the last.
     pub next_cursor: Option<String>,
+}
+
+/// What somebody changed on an old version of it.
+pub(in crate::admin) fn stale(current: &impl Serialize, version: i64) -> CallError {
+    CallError::Stale { current: Box::new(serde_json::to_value(current).unwrap_or_default()), version }
 }

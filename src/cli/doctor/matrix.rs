@@ -123,7 +123,7 @@ async fn holders(office: &Office) -> anyhow::Result<(Vec<Holder>, Vec<NotTried>)
     for row in core.store.policy()?.keys {
         let Some(code) = codes.get(&row.group_id) else { continue };
         let label = format!("{code}/{} …{}", row.name, row.hint);
-        match key::open::open(core, &row, "doctor --matrix").await {
+        match key::open::open(core, (code, &row), "doctor --matrix").await {
             Ok(text) => holders.push(Holder::of_key(label, code.clone(), text, key::open::is_in_force(&row, now))),
             Err(error) => not_tried.push(NotTried { key: label, why: error.to_string() }),
         }

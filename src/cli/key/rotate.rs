@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::{End, Key, Order, Which, keys_of, made, output, pick, rfc3339, shown, until};
-use crate::{app::Core, config::HumanDuration, store::audit::By};
+use super::{End, RotatedKey, Wanted, Which, fault, output, until};
+use crate::{admin::calls::keys::Rotation, app::Core, config::HumanDuration};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RotateArgs {
@@ -23,49 +23,23 @@ pub(in crate::cli) struct RotateArgs {
 }
 
 pub(super) async fn rotate(core: &Core, args: &RotateArgs) -> anyhow::Result<()> {
-    let (group_id, keys) = keys_of(core, &args.code)?;
     let by = crate::cli::by(core, args.which.reason.as_deref());
-    let grace = args.grace.unwrap_or(core.config.keys.default_grace);
-    let old = match &args.which.key {
-        Some(wanted) => pick::current_named(&keys, &args.code, wanted)?,
-        None if !keys.iter().any(Key::is_current) => return first(core, args, &group_id, by).await,
-        None => pick::current(&keys, &args.code)?,
-    };
-    let expires_at = match args.expires {
-        Some(end) => Some(end.after(by.at)?),
-        None => old.expires_at.map(|end| by.at + (end - old.created_at)),
-    };
-    let until_ms = by.at.saturating_add(grace.as_ms());
-    let (key, text) = core.mint(Order { group_id: &group_id, name: &old.name, created_by: &by.actor, expires_at })?;
-    core.store.rotate_key(&old.id, key.clone(), until_ms, by).await?;
-    let until_ms = until_ms.min(old.expires_at.unwrap_or(i64::MAX));
+    let rotation = Rotation { grace: args.grace, expires: args.expires };
+    let rotated = core.calls(None).rotate_key(&args.code, Wanted::named(args.which.key.as_deref()), rotation, &by).await;
+    let rotated = rotated.map_err(fault)?;
     if args.json {
-        let mut value = shown(core, &args.code, &key, &text);
-        if let Some(object) = value.as_object_mut() {
-            object.insert("replaces".into(), old.id.clone().into());
-            object.insert("old_key_valid_until".into(), rfc3339(until_ms).into());
-        }
-        return output::json(&value);
+        return output::json(&rotated);
     }
-    output::say(text.expose())?;
-    output::say(format_args!(
-        "the old key …{} of {code} is valid until {}{}. `anmei-mcp key usage {code}` shows who still uses it",
-        old.hint,
-        rfc3339(until_ms),
-        quiet(core),
-        code = args.code
-    ))
-}
-
-/// A group without a current key gets one: there is nothing to be replaced.
-async fn first(core: &Core, args: &RotateArgs, group_id: &str, by: By) -> anyhow::Result<()> {
-    let expires_at = args.expires.map(|end| end.after(by.at)).transpose()?;
-    let (key, text) = made(core, group_id, ("default", expires_at), by).await?;
-    if args.json {
-        return output::json(&shown(core, &args.code, &key, &text));
+    let RotatedKey { key, old_hint, old_key_valid_until, .. } = &rotated;
+    output::say(key.key.expose())?;
+    let code = &args.code;
+    match old_key_valid_until {
+        None => output::say(format_args!("{code} had no key to be replaced; this one opens it{}", until(key))),
+        Some(end) => output::say(format_args!(
+            "the old key …{old_hint} of {code} is valid until {end}{}. `anmei-mcp key usage {code}` shows who still uses it",
+            quiet(core)
+        )),
     }
-    output::say(text.expose())?;
-    output::say(format_args!("{} had no key to be replaced; this one opens it{}", args.code, until(expires_at)))
 }
 
 fn quiet(core: &Core) -> String {

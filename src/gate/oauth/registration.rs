@@ -9,7 +9,7 @@ use super::{
     OauthError,
     redirect::{self, RedirectRules},
 };
-use crate::{clock::rfc3339, store::oauth_clients::Client};
+use crate::store::oauth_clients::Client;
 
 const MOST_REDIRECTS: usize = 10;
 const LONGEST_NAME: usize = 100;
@@ -55,16 +55,6 @@ pub fn answer(client: &Client) -> Value {
         object.insert("client_uri".into(), uri.as_str().into());
     }
     answer
-}
-
-/// What may be said of a client to people and programs.
-pub fn facts(client: &Client) -> Value {
-    json!({
-        "client_id": client.id, "kind": client.kind.as_str(), "name": client.name, "uri": client.uri, "redirect_uris": client.redirect_uris,
-        "grant_types": client.grant_types, "confidential": client.is_confidential(), "may_write": client.may_write,
-        "may_introspect": client.may_introspect, "created_by": client.created_by, "created_at": rfc3339(client.created_at),
-        "used_at": client.used_at.map(rfc3339), "revoked_at": client.revoked_at.map(rfc3339),
-    })
 }
 
 fn wrong(description: impl Into<String>) -> OauthError {

@@ -86,6 +86,11 @@ impl Hook {
         Self { _dir: dir, store, clock, secrets, routes: router(HookState::new(parts, settings)) }
     }
 
+    async fn switch_group(&self, enabled: bool) {
+        let change = crate::store::policy::GroupChange::switched(enabled);
+        let _written = self.store.change_group("system_tools", change, None, By::new("test", NOW)).await.unwrap();
+    }
+
     async fn set(&self, name: &str, value: Value) {
         let seen = self.store.policy_revision().unwrap();
         assert!(self.store.put_settings(vec![(name.to_owned(), Some(value))], "test", NOW, seen).await.unwrap());
@@ -182,11 +187,11 @@ async fn a_switch_that_is_off_is_answered_recorded_and_made_good_later() {
     assert_eq!(hook.store.next_job().unwrap(), None);
 
     hook.set("registration_automation.enabled", json!(true)).await;
-    hook.store.set_group_enabled("system_tools", false, By::new("test", NOW)).await.unwrap();
+    hook.switch_group(false).await;
     let other = hook.register("usr_2").await;
     assert!(other.json()["reason"].as_str().unwrap().contains("get_user_profile"), "{}", other.text);
 
-    hook.store.set_group_enabled("system_tools", true, By::new("test", NOW)).await.unwrap();
+    hook.switch_group(true).await;
     let started = hook.register("usr_1").await;
     assert_eq!((started.status.as_u16(), &started.json()["registration_id"]), (202, &skipped.json()["registration_id"]));
     assert_eq!((started.json().get("state"), hook.store.next_job().unwrap()), (None, Some(NOW)));

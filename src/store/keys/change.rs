@@ -75,6 +75,25 @@ impl Store {
         .await
     }
 
+    /// Ends the grace of a replaced key now.
+    pub async fn retire_key(&self, id: &str, by: By) -> Result<Key, StoreError> {
+        let id = id.to_owned();
+        self.write(move |db| {
+            let before = existing(db, &id)?;
+            let retired = db.execute(
+                "UPDATE mcp_keys SET retired_at = ?2 WHERE id = ?1 AND rotated_at IS NOT NULL AND revoked_at IS NULL AND retired_at IS NULL
+                    AND grace_until > ?2 AND (expires_at IS NULL OR expires_at > ?2)",
+                params![id, by.at],
+            )?;
+            if retired == 0 {
+                return Err(StoreError::Conflict(format!("the key {} is not in its grace: only a replaced key that is still valid retires", before.name)));
+            }
+            changed(db, "key.retire", &before, &by)?;
+            existing(db, &id)
+        })
+        .await
+    }
+
     /// Writes down that somebody was shown a key, before it is shown.
     pub async fn note_key_shown(&self, key: &Key, by: By) -> Result<(), StoreError> {
         let key = key.clone();

@@ -85,6 +85,17 @@ async fn what_stays_open_keeps_a_replaced_key_from_retiring() {
 }
 
 #[tokio::test]
+async fn somebody_may_end_a_grace_before_its_time_and_nothing_else() {
+    let bench = bench().await;
+    let early = bench.store.retire_key("k1", by(&bench)).await.unwrap_err();
+    assert!(early.to_string().contains("not in its grace"), "{early}");
+    bench.store.rotate_key("k1", key("k2", "default"), T0 + DAY, by(&bench)).await.unwrap();
+    assert_eq!(bench.store.retire_key("k1", by(&bench)).await.unwrap().retired_at, Some(bench.now()));
+    assert!(bench.store.retire_key("k1", by(&bench)).await.is_err(), "once");
+    assert!(bench.store.retire_key("k2", by(&bench)).await.is_err(), "a current key is revoked, not retired");
+}
+
+#[tokio::test]
 async fn a_key_is_rotated_once_and_names_are_taken_by_current_keys_only() {
     let bench = bench().await;
     bench.store.rotate_key("k1", key("k2", "default"), T0 + DAY, by(&bench)).await.unwrap();

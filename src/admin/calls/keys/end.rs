@@ -4,12 +4,11 @@ use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Fault, exit};
-use crate::config::HumanDuration;
+use crate::{admin::calls::CallError, config::HumanDuration};
 
 /// An end that is not compared with the clock yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// At that moment, in milliseconds.
     At(i64),
     /// So many milliseconds from now on.
@@ -36,8 +35,17 @@ impl FromStr for End {
 }
 
 impl End {
+    /// An end as it stands in the field at `pointer`; a blank one is none.
+    pub fn read(text: Option<&str>, pointer: &str) -> Result<Option<Self>, CallError> {
+        let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+        text.parse().map(Some).map_err(|why: String| {
+            let zh = "无法识别的到期时间：请填写日期（2027-01-31，UTC，当天仍有效）、时刻（2027-01-31T18:00:00+08:00）或时长（30d）";
+            CallError::invalid(pointer, zh, why)
+        })
+    }
+
     /// The moment, which must lie ahead.
-    pub(super) fn after(self, now: i64) -> anyhow::Result<i64> {
+    pub fn after(self, now: i64) -> Result<i64, CallError> {
         let at = match self {
             Self::At(at) => at,
             Self::In(length) => now.saturating_add(length),
@@ -45,7 +53,11 @@ impl End {
         if at > now && at < LAST {
             return Ok(at);
         }
-        Err(Fault::new(exit::USAGE, "--expires: the end must lie ahead, and before the year 3000").into())
+        Err(CallError::invalid(
+            "/expires",
+            "到期时间必须在将来，且早于 3000 年",
+            "the end (expires) must lie ahead, and before the year 3000",
+        ))
     }
 }
 
@@ -65,6 +77,8 @@ mod tests {
         for bad in ["", "tomorrow", "2027-13-01", "2027-01-31 18:00", "-1d"] {
             assert!(read(bad).unwrap_err().contains("30d"), "{bad}");
         }
+        assert_eq!(End::read(Some(" "), "/expires").unwrap(), None);
+        assert!(matches!(End::read(Some("soon"), "/x"), Err(CallError::Invalid(fields)) if fields[0].pointer == "/x"));
     }
 
     #[test]
