@@ -206,7 +206,7 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Register(args) => register::register(&args, common.load(Logs::Warnings)?).await,
         Command::Job(job::JobCommand::Verify(args)) => job::verify(&args, &common.load(Logs::Warnings)?.config, clock().now_ms()),
         Command::Drill(command) => drill::run(command).await,
-        Command::Doctor(args) => doctor::doctor(&args, &common).await,
+        Command::Doctor(args) => Box::pin(doctor::doctor(&args, &common)).await,
         command => {
             let core = Core::open(common.load(Logs::Warnings)?.config, clock()).await?;
             core.start_recording();

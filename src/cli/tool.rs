@@ -235,7 +235,7 @@ async fn call(core: &Core, args: &CallArgs) -> anyhow::Result<u8> {
     };
     let Object(arguments) = object(&text).map_err(|why| Fault::new(exit::USAGE, format!("--arguments: {why}")))?;
     let caller = core.gate.admit_local(&args.code).map_err(|refusal| Fault::new(exit::FAILURE, refusal.problem().detail))?;
-    let client = Client { channel: Channel::Cli, protocol: "".into(), name: None, app_id: None };
+    let client = Client { channel: Channel::Cli, protocol: "".into(), name: None, app_id: None, traced: None };
     let outcome =
         core.dispatch.call(Call { caller: &caller, tool: &args.name, arguments: Some(arguments), client, progress: &NobodyAsked }).await;
     let (outcome, note) = outcome.and_note();

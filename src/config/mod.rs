@@ -21,6 +21,7 @@ mod load;
 mod log;
 mod manual;
 mod mcp;
+mod metrics;
 mod oauth;
 mod outbound;
 mod problem;
@@ -29,6 +30,7 @@ mod roff;
 mod sample;
 mod secrets;
 mod suggest;
+mod telemetry;
 mod units;
 mod validate;
 mod value;
@@ -52,12 +54,14 @@ pub use self::{
     log::{Log, LogFormat},
     manual::manual,
     mcp::Mcp,
+    metrics::Metrics,
     oauth::Oauth,
     outbound::Outbound,
     problem::{ConfigError, Origin, Problem},
     registration::Registration,
     roff::Page,
     sample::{one_line, sample},
+    telemetry::Telemetry,
     units::{ByteSize, ByteSizeError, HumanDuration},
     validate::{web_url, webhook_secret},
 };
@@ -107,6 +111,10 @@ pub struct Config {
     pub outbound: Outbound,
     /// Log lines.
     pub log: Log,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
+    /// Traces.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -127,6 +135,8 @@ impl Default for Config {
             registration: Registration::default(),
             outbound: Outbound::default(),
             log: Log::default(),
+            metrics: Metrics::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }

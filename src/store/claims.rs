@@ -11,13 +11,13 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
+pub use self::list::{Claimed, Queued};
 use super::{
     Store, StoreError,
     audit::{self, By, Change},
     events::{self, OutgoingEvent},
     rows,
 };
-pub use self::list::{Claimed, Queued};
 use crate::{clock::rfc3339, ids::new_id_at};
 
 /// Name of the job that looks whether a consultant has seen the notice.
@@ -205,6 +205,13 @@ const WAITING: &str = concat!(
        WHERE r.accepted_at >= ?1 AND NOT EXISTS (SELECT 1 FROM claims k WHERE k.registration_id = r.id) AND ",
     waits!(),
     " ORDER BY since, r.id LIMIT ?2"
+);
+/// How many wait, of registrations since a moment; at most 10 000 are looked at.
+pub(super) const UNCLAIMED: &str = concat!(
+    "SELECT count(*) FROM (SELECT id, state FROM registrations INDEXED BY registrations_unclaimed
+           WHERE claimed_at IS NULL AND state NOT IN ('skipped', 'cancelled') AND accepted_at >= ?1 LIMIT 10000) r
+        JOIN conversations c ON c.registration_id = r.id WHERE ",
+    waits!()
 );
 const TIMES: &str = concat!(
     "SELECT r.agent_id, ",

@@ -13,7 +13,7 @@ use super::{
     audit::{self, By, Change},
     rows,
 };
-use crate::ids::new_id_at;
+use crate::{ids::new_id_at, telemetry::figures};
 
 /// Name of the job that carries a registration.
 const RUN_JOB: &str = "registration";
@@ -115,6 +115,11 @@ impl Store {
             changed(db, &by, "job.cancel", &job)
         })
         .await
+        .inspect(|job| {
+            if job.kind == RUN_JOB {
+                figures::registration("cancelled");
+            }
+        })
     }
 
     /// A run that has ended goes through its steps again: those that are done are skipped. Its job may have been pruned.

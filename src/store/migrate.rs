@@ -22,6 +22,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0007_limits.sql")),
     M::up(include_str!("migrations/0011_runs.sql")),
     M::up(include_str!("migrations/0014_failures.sql")),
+    M::up(include_str!("migrations/0015_traceparent.sql")),
 ];
 
 /// Oldest SQLite without the bug that loses a write-ahead log (sqlite.org/wal.html#walresetbug).

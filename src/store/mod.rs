@@ -62,6 +62,7 @@ pub mod services;
 pub mod settings;
 pub mod staff;
 pub mod stale;
+pub mod standing;
 pub mod story;
 pub mod subjects;
 pub mod tasks;
