@@ -25,6 +25,10 @@ docs:
 run *ARGS:
     cargo run -- serve {{ ARGS }}
 
+# Figures and alert rules as Prometheus sees them, and traces
+figures:
+    bash .ci/run figures
+
 # The main job on sample data
 demo *ARGS:
     cargo run --release -- demo {{ ARGS }}

@@ -450,7 +450,8 @@ CREATE TABLE registrations (
     late_outcome       TEXT    CHECK (late_outcome IN ('appended', 'replaced', 'dropped', 'failed')), -- what became of an answer after the deadline
     assigned_to        TEXT,                                                         -- consultant the rule offered the customer to first
     finished_at        INTEGER,                                                      -- when the last step was done
-    claimed_at INTEGER                                                               -- when a consultant claimed the customer; trigger below
+    claimed_at INTEGER,                                                              -- when a consultant claimed the customer; trigger below
+    traceparent        TEXT                                                          -- the trace it is part of (W3C Trace Context), if the webhook or this process said so
 ) STRICT;
 CREATE INDEX registrations_by_time ON registrations (accepted_at);
 CREATE INDEX registrations_by_agent ON registrations (agent_id, accepted_at);

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Arrows point down only: `cli → app → {http, mcp, registration, alerts} → {dispatch, live} → {gate, queue, outbound,
-//! settings} → store → {ids, clock, secret, problem, names, network, drill}`; `config` is read by `cli`, `app` and `settings`,
-//! `demo` stands beside `cli`. `tests/it/layers.rs` reads the `use` lines and fails on a breach. `ARCHITECTURE.md` walks
+//! settings} → store → {ids, clock, secret, problem, names, network, drill, telemetry}`; `config` is read by `cli`, `app` and
+//! `settings`, `demo` stands beside `cli`. `tests/it/layers.rs` reads the `use` lines and fails on a breach. `ARCHITECTURE.md` walks
 //! through both flows.
 
 pub mod admin;

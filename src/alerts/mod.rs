@@ -17,6 +17,11 @@ mod tests;
 
 pub use watch::{Watcher, WatcherParts};
 
+/// Name and severity of every condition.
+pub fn kinds() -> Vec<(&'static str, &'static str)> {
+    conditions::all().iter().map(|condition| (condition.kind().name, condition.kind().severity)).collect()
+}
+
 /// Which agents are not asked at this moment.
 pub trait Breakers: Send + Sync {
     /// Name of each agent whose breaker is open, and why it is.

@@ -25,6 +25,9 @@ use crate::{
     store::{events::EVENT_JOB, pushes::PUSH_JOB},
 };
 
+/// Every kind of job that is worked on here.
+pub(super) const JOBS: [&str; 6] = [RUN_JOB, EVENT_JOB, NOTICE_JOB, ESCALATION_JOB, PUSH_JOB, FEEDBACK_JOB];
+
 /// What the automation shares with the listeners.
 #[derive(Clone)]
 pub(super) struct Shared {

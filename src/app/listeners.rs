@@ -6,7 +6,7 @@ use axum::Router;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::core::{Core, StartError};
-use crate::http::{BindError, Bound, ConnectionLimits, Readiness, bind, health_routes};
+use crate::http::{BindError, Bound, ConnectionLimits, Measured, Readiness, bind, health_routes};
 
 impl From<BindError> for StartError {
     fn from(error: BindError) -> Self {
@@ -59,9 +59,9 @@ impl Listeners {
     }
 }
 
-/// A panic in a handler is a 500 for that request alone.
+/// A panic in a handler is a 500 for that request alone; every request is timed.
 fn guarded(router: Router) -> Router {
-    router.layer(tower_http::catch_panic::CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+    let caught = tower_http::catch_panic::CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
         use axum::response::IntoResponse;
         crate::problem::Problem::new(
             http::StatusCode::INTERNAL_SERVER_ERROR,
@@ -69,5 +69,6 @@ fn guarded(router: Router) -> Router {
             "This request failed inside the daemon; others are not affected.",
         )
         .into_response()
-    }))
+    });
+    router.layer((Measured, caught))
 }

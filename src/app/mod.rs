@@ -15,7 +15,9 @@ mod limits;
 mod listeners;
 mod live;
 mod oauth;
+mod scrape;
 mod serve;
+mod traces;
 mod watching;
 
 pub use self::{

@@ -13,6 +13,7 @@ use super::{
     data_dir::{DataDir, RunFile},
     keys, limits,
     listeners::Listeners,
+    scrape, traces,
 };
 use crate::{
     admin,
@@ -24,6 +25,7 @@ use crate::{
     outbound::standard_webhooks::WebhookSecret,
     registration::{self, HookParts, HookSettings, HookState},
     secret::{SecretText, random_bytes},
+    telemetry,
 };
 
 /// A running daemon.
@@ -67,11 +69,16 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
         admin: config.admin.enabled.then(|| listeners.root(3)),
     };
     let tasks = TaskTracker::new();
+    if config.metrics.enabled {
+        telemetry::begin();
+        tasks.spawn(scrape::keep(stop.clone()));
+    }
+    traces::start(&core)?;
     let shared = Shared { hub: Hub::new(), wake: Arc::new(Notify::new()), desk: Arc::default() };
     let mut routes = vec![
         mcp::router(endpoint(&core, &stop, &tasks)).merge(super::oauth::state(&core).map_or_else(Router::new, oauth::router)),
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),
-        live::router(super::live::state(&core, &shared, &stop, &tasks)?),
+        live::router(super::live::state(&core, &shared, &stop, &tasks)?).merge(scrape::router(&core, &shared)),
     ];
     if config.admin.enabled {
         routes.push(admin::router(core.admin(&shared, &stop)));
@@ -102,6 +109,7 @@ impl Daemon {
         self.tasks.close();
         self.tasks.wait().await;
         self.core.close().await;
+        traces::finish().await;
         self.core.dir.remove_run_file();
         tracing::info!("stopped");
         match failed {

@@ -207,7 +207,7 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Register(args) => register::register(&args, common.load(Logs::Warnings)?).await,
         Command::Job(job::JobCommand::Verify(args)) => job::verify(&args, &common.load(Logs::Warnings)?.config, clock().now_ms()),
         Command::Drill(command) => drill::run(command).await,
-        Command::Doctor(args) => doctor::doctor(&args, &common).await,
+        Command::Doctor(args) => Box::pin(doctor::doctor(&args, &common)).await,
         command => {
             let core = Core::open(common.load(Logs::Warnings)?.config, clock()).await?;
             core.start_recording();
@@ -337,6 +337,7 @@ fn fault(error: CallError) -> anyhow::Error {
         }
         CallError::Conflict(text) | CallError::Unavailable(text) => fault(exit::FAILURE, text.en),
         CallError::Forbidden(text) => fault(exit::AUTH, text.en),
+        CallError::Unconfirmed => fault(exit::AUTH, error.to_string()),
         CallError::Stale { .. } => fault(exit::FAILURE, error.to_string()),
         CallError::Store(error) => error.into(),
     }
@@ -362,7 +363,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         return match error {
             CallError::NotFound(_) => exit::NOT_FOUND,
             CallError::Invalid(_) => exit::USAGE,
-            CallError::Forbidden(_) => exit::AUTH,
+            CallError::Forbidden(_) | CallError::Unconfirmed => exit::AUTH,
             CallError::Conflict(_) | CallError::Stale { .. } | CallError::Unavailable(_) | CallError::Store(_) => exit::FAILURE,
         };
     }

@@ -152,6 +152,10 @@ impl Merged {
         if let Some(text) = self.secret_file("outbound.webhook_secret", self.config.outbound.webhook_secret_file.clone(), webhook) {
             self.config.outbound.webhook_secret = Some(secrets::from_text(&text));
         }
+        let metrics = self.config.metrics.token.is_some();
+        if let Some(text) = self.secret_file("metrics.token", self.config.metrics.token_file.clone(), metrics) {
+            self.config.metrics.token = Some(secrets::from_text(&text));
+        }
         // This file is made at first start: only the choice is checked here.
         if self.config.keys.master_key.is_some() && self.config.keys.master_key_file.is_some() {
             self.both("keys.master_key", "keys.master_key_file");

@@ -22,6 +22,7 @@ mod load;
 mod log;
 mod manual;
 mod mcp;
+mod metrics;
 mod oauth;
 mod outbound;
 mod problem;
@@ -30,6 +31,7 @@ mod roff;
 mod sample;
 mod secrets;
 mod suggest;
+mod telemetry;
 mod units;
 mod validate;
 mod value;
@@ -54,12 +56,14 @@ pub use self::{
     log::{Log, LogFormat},
     manual::manual,
     mcp::Mcp,
+    metrics::Metrics,
     oauth::Oauth,
     outbound::Outbound,
     problem::{ConfigError, Origin, Problem},
     registration::Registration,
     roff::Page,
     sample::{one_line, sample},
+    telemetry::Telemetry,
     units::{ByteSize, ByteSizeError, HumanDuration},
     validate::{web_url, webhook_secret},
 };
@@ -111,6 +115,10 @@ pub struct Config {
     pub outbound: Outbound,
     /// Log lines.
     pub log: Log,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
+    /// Traces.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -132,6 +140,8 @@ impl Default for Config {
             registration: Registration::default(),
             outbound: Outbound::default(),
             log: Log::default(),
+            metrics: Metrics::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }

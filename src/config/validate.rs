@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
-use super::{Admin, Config, Live, Mcp, Oauth, external_idp};
+use super::{Admin, Config, Live, Mcp, Oauth, Telemetry, external_idp};
 use crate::{
     network::Network,
     secret::{MasterKey, SecretText},
@@ -36,6 +36,7 @@ pub(super) fn whole(config: &Config) -> Vec<Finding> {
     findings.extend(oauth(&config.oauth));
     findings.extend(secrets(config));
     findings.extend(overlap(config));
+    findings.extend(telemetry(&config.telemetry));
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&config.log.filter) {
         findings.push(("log.filter", format!("{error}; expected levels and targets such as \"info,rmcp=warn\"")));
     }
@@ -165,6 +166,12 @@ fn secrets(config: &Config) -> Vec<Finding> {
             findings.push(("hook.key", "must be at least 16 visible ASCII characters, without spaces".to_owned()));
         }
     }
+    if let Some(token) = &config.metrics.token {
+        let text = secret_text(token);
+        if text.len() < 16 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            findings.push(("metrics.token", "must be at least 16 visible ASCII characters, without spaces".to_owned()));
+        }
+    }
     if let Some(Err(error)) = config.keys.master_key.as_ref().map(|key| MasterKey::parse(key.expose())) {
         findings.push(("keys.master_key", error.to_string()));
     }
@@ -192,6 +199,13 @@ pub fn webhook_secret(secret: &SecretText) -> Result<(), &'static str> {
     let text = secret_text(secret).strip_prefix("whsec_").ok_or("must start with whsec_")?;
     let bytes = STANDARD.decode(text).map_err(|_| "must be whsec_ followed by base64")?;
     if (24..=64).contains(&bytes.len()) { Ok(()) } else { Err("must be whsec_ and base64 of 24 to 64 bytes") }
+}
+
+/// A trace that silently goes nowhere helps nobody.
+fn telemetry(telemetry: &Telemetry) -> Option<Finding> {
+    let asked = telemetry.otlp_endpoint.is_some() && !cfg!(feature = "otlp");
+    let why = "this build sends no traces: build it with `--features otlp`, or leave the key out";
+    asked.then(|| ("telemetry.otlp_endpoint", why.to_owned()))
 }
 
 /// The same port on "every address" and on one of them cannot both be had.
@@ -254,6 +268,16 @@ mod tests {
         assert_eq!(keys(&whole(&config)), ["admin.allowed_hosts", "admin.public_url", "admin.session_idle", "admin.listen"]);
         config.admin.enabled = false;
         assert_eq!(keys(&whole(&config)).last(), Some(&"admin.session_idle"));
+    }
+
+    #[test]
+    fn figures_are_shown_for_a_token_worth_the_name_and_traces_need_the_feature() {
+        let mut config = Config::default();
+        config.metrics.token = Some(SecretText::new("fifteen-letters"));
+        config.telemetry.otlp_endpoint = Some("http://127.0.0.1:4318".to_owned());
+        let mut expected = vec!["metrics.token"];
+        expected.extend((!cfg!(feature = "otlp")).then_some("telemetry.otlp_endpoint"));
+        assert_eq!(keys(&whole(&config)), expected);
     }
 
     #[test]

@@ -1,11 +1,6 @@
 //! One call, from a name and arguments to a result, with everything around it that may go wrong.
 
-use std::{
-    borrow::Cow,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use anmei_mcp_tools::{
     Context, Effect, Records, ToolError,
@@ -20,6 +15,7 @@ use super::{
     catalogue::{Catalogue, Offer},
     confined::Confined,
     record::{Entry, made_up},
+    spans::Traced,
     stale::{Note, Old},
     subject::{self, Unresolved},
     tasks::{TaskSettings, Tasks},
@@ -70,6 +66,8 @@ pub struct Client {
     pub name: Option<String>,
     /// Id it gives itself, such as a Dify app.
     pub app_id: Option<String>,
+    /// What a span is made of, where spans are sent.
+    pub traced: Option<Box<Traced>>,
 }
 
 /// One call.
@@ -191,7 +189,10 @@ impl Dispatch {
         let offers = self.catalogue.offers(caller);
         let found = offers.find(called);
         let name = found.map_or_else(|| made_up(called), |offer| Cow::Borrowed(offer.known.tool.name()));
-        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), name, client);
+        let mut entry = Entry::begin(&self.recorder, self.clock.as_ref(), name, client).of_a_call();
+        if let Some(offer) = found {
+            entry.tool(&offer.known);
+        }
         entry.group(Some(Arc::clone(&caller.group.id)), caller.shared_key_id());
         let counted = match admit::counted(caller, entry.began()) {
             Ok(counted) => counted,
@@ -205,6 +206,7 @@ impl Dispatch {
         let note = match self.look_back(caller, &offers, called) {
             Old::Works(offer, note) => {
                 entry.stale(note.counted(caller));
+                entry.tool(&offer.known);
                 return self.call_offered(&offer, work, entry).await.noted(Some(note));
             }
             Old::Gone(note) => Some(note),
@@ -222,7 +224,6 @@ impl Dispatch {
     }
 
     async fn call_offered(&self, offer: &Offer, work: Work<'_>, mut entry: Entry) -> Outcome {
-        entry.tool(offer.known.tool.name());
         if let Some(refusal) = beyond(work.caller, offer) {
             let text = too_little(offer.known.tool.name(), &refusal);
             entry.finish("refused", None, Some(&text)).await;
@@ -275,6 +276,9 @@ impl Dispatch {
         };
         if let Some(subject) = &subject {
             entry.run(subject.registration_id.clone());
+            if let Some(traced) = entry.traced() {
+                traced.belongs_to_run(&self.store, &subject.registration_id);
+            }
             if subject.rehearsal && offer.known.tool.definition.about.effect != Effect::Reads {
                 return ("out_of_scope", Err(subject::rehearsal(name)));
             }
@@ -325,12 +329,6 @@ impl Dispatch {
     /// Waits until every recorded call is in the database.
     pub async fn flush(&self) {
         self.recorder.flush().await;
-    }
-
-    /// Time since `start` as the log counts it: whole milliseconds, rounded up.
-    pub(super) fn elapsed_ms(start: Instant) -> i64 {
-        let micros = start.elapsed().as_micros();
-        i64::try_from(micros.div_ceil(1000)).unwrap_or(i64::MAX)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
         limits::{Exceeded, ToolAllowance, ToolRunning},
     },
     store::policy::{Group, ToolPolicy},
+    telemetry::figures::ToolFigures,
 };
 
 /// A tool of this binary, with its schema compiled.
@@ -32,6 +33,8 @@ pub struct Known {
     pub validator: jsonschema::Validator,
     /// Whether clients of 2026-07-28 repeat arguments in headers (`x-mcp-header`), which then are to be compared.
     pub param_headers: bool,
+    /// How long its calls take.
+    pub(super) figures: ToolFigures,
     /// The definition before this one, once somebody needed it.
     pub(super) before: OnceLock<Option<Before>>,
 }
@@ -267,7 +270,8 @@ fn compile(tool: Tool) -> Result<Arc<Known>, BadDefinition> {
     let schema = Value::Object(tool.definition.input_schema.clone());
     let validator = jsonschema::draft202012::new(&schema).map_err(|error| BadDefinition { tool: name, why: error.to_string() })?;
     let param_headers = repeats_arguments(&schema);
-    Ok(Arc::new(Known { tool, validator, param_headers, before: OnceLock::new() }))
+    let figures = ToolFigures::new(name);
+    Ok(Arc::new(Known { tool, validator, param_headers, figures, before: OnceLock::new() }))
 }
 
 /// Whether a property of the schema, at any depth, is annotated with `x-mcp-header`.

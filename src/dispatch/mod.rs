@@ -9,6 +9,7 @@
 //! admit       the limits, where they meet requests
 //! record      one row in the call log, whatever happened
 //! redact      what of a row anybody may see
+//! spans       what a trace shows of a call
 //! stale       callers who work from an old list: told what changed, and counted
 //! tasks       calls that outlive their request
 //! ```
@@ -21,6 +22,7 @@ mod confined;
 pub mod defaults;
 mod record;
 mod redact;
+mod spans;
 mod stale;
 mod subject;
 mod tasks;
@@ -30,5 +32,6 @@ pub use call::{Call, Channel, Client, Dispatch, Limits, Outcome};
 pub use catalogue::{BadDefinition, Catalogue, Hints, Known, Offer, Offers};
 pub use record::{Bodies, RecordSettings, Recorder};
 pub use redact::{redacted_request, redacted_response};
+pub use spans::Traced;
 pub use stale::{DefinitionChange, Note, Reason};
 pub use tasks::{LongCall, NoTask, TaskOutcome, TaskSettings, TaskView};

@@ -14,13 +14,16 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 
 use super::{
-    call::{Client, Dispatch},
+    call::Client,
+    catalogue::Known,
     redact::redacted,
+    spans::{self, Traced},
 };
 use crate::{
     clock::Clock,
     ids::new_id,
     store::{Store, call_log::CallRow, stale::StaleCall},
+    telemetry::figures,
 };
 
 /// How much of arguments and results is kept.
@@ -135,7 +138,8 @@ impl Recorder {
         }
     }
 
-    fn waiting(&self) -> usize {
+    /// Rows that are not written yet.
+    pub fn waiting(&self) -> usize {
         self.lock().rows.len()
     }
 
@@ -180,6 +184,18 @@ pub(super) struct Entry {
     recorder: Recorder,
     started: Instant,
     row: Option<CallRow>,
+    of: Of,
+    traced: Option<Box<Traced>>,
+}
+
+/// What is timed.
+enum Of {
+    /// Not a call: its time is taken elsewhere.
+    Request,
+    /// A call of no tool that there is.
+    NoTool,
+    /// A call of this one.
+    Tool(Arc<Known>),
 }
 
 impl Entry {
@@ -203,7 +219,13 @@ impl Entry {
             created_at: clock.now_ms(),
             stale: None,
         };
-        Self { recorder: recorder.clone(), started: Instant::now(), row: Some(row) }
+        Self { recorder: recorder.clone(), started: Instant::now(), row: Some(row), of: Of::Request, traced: client.traced }
+    }
+
+    /// It is a call; of which tool, [`Self::tool`] says.
+    pub(super) fn of_a_call(mut self) -> Self {
+        self.of = Of::NoTool;
+        self
     }
 
     /// When the call arrived, in milliseconds.
@@ -231,10 +253,31 @@ impl Entry {
         }
     }
 
-    pub(super) fn tool(&mut self, name: &'static str) {
+    pub(super) fn tool(&mut self, known: &Arc<Known>) {
         if let Some(row) = &mut self.row {
-            row.tool_name = Cow::Borrowed(name);
+            row.tool_name = Cow::Borrowed(known.tool.name());
         }
+        self.of = Of::Tool(Arc::clone(known));
+    }
+
+    /// What a span is to be made of, if one is.
+    pub(super) fn traced(&mut self) -> Option<&mut Traced> {
+        self.traced.as_deref_mut()
+    }
+
+    /// Takes the time of a call that is over, and gives it back as the log counts it.
+    fn timed(&mut self, row: &CallRow) -> i64 {
+        let took = self.started.elapsed();
+        match &self.of {
+            Of::Request => {}
+            Of::NoTool => figures::unknown_tool(row.outcome, took),
+            Of::Tool(known) => known.figures.took(row.outcome, took),
+        }
+        if let Some(traced) = self.traced.take().filter(|_| !matches!(self.of, Of::Request)) {
+            let known = matches!(self.of, Of::Tool(_));
+            spans::call(*traced, row, known, took);
+        }
+        whole_ms(took)
     }
 
     pub(super) fn request(&mut self, arguments: Option<&Map<String, Value>>) {
@@ -261,7 +304,7 @@ impl Entry {
             Bodies::Full => Some(json.to_owned()),
             Bodies::Redacted => Some(format!("{{\"bytes\":{}}}", json.len())),
         });
-        row.duration_ms = Dispatch::elapsed_ms(self.started);
+        row.duration_ms = self.timed(&row);
         let pushed = self.recorder.push(row);
         if settings.durable {
             self.recorder.written(pushed).await;
@@ -272,11 +315,16 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if let Some(mut row) = self.row.take() {
-            row.duration_ms = Dispatch::elapsed_ms(self.started);
+            row.duration_ms = self.timed(&row);
             row.error_message = Some("the client went away before the call ended".into());
             self.recorder.push(row);
         }
     }
+}
+
+/// A time as the log counts it: whole milliseconds, rounded up.
+fn whole_ms(took: Duration) -> i64 {
+    i64::try_from(took.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
 }
 
 /// The name of a tool that a caller made up, as the log keeps it.

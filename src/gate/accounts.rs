@@ -31,6 +31,7 @@ use crate::{
         Store, StoreError,
         accounts::{Account, Failures},
     },
+    telemetry::figures,
 };
 
 /// Passwords looked at side by side, on a machine with enough processors.
@@ -179,11 +180,14 @@ impl Accounts {
     ) -> Result<Account, SignInError> {
         let now = self.clock.now_ms();
         let login = plain_login(login).unwrap_or_default();
-        self.throttle.begin(&login, from, now).map_err(|retry_after| SignInError::Throttled { retry_after })?;
+        self.throttle.begin(&login, from, now).map_err(|retry_after| {
+            figures::auth_failure("password_throttled");
+            SignInError::Throttled { retry_after }
+        })?;
         let checked = self.check(&login, password, also).await;
         match &checked {
             Ok(_) => self.throttle.forgive(&login, from, true),
-            Err(SignInError::Wrong) => {}
+            Err(SignInError::Wrong) => figures::auth_failure("password"),
             Err(_) => self.throttle.forgive(&login, from, false),
         }
         checked

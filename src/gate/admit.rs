@@ -22,6 +22,7 @@ use super::{
 use crate::{
     clock::SharedClock,
     store::{Store, StoreError},
+    telemetry::figures,
 };
 
 /// What a request shows of itself.
@@ -103,10 +104,12 @@ impl Gate {
             Ok(text) => self.known(text, &presented).await,
             Err(refusal) => Err(refusal),
         };
-        admitted.map_err(|refusal| match refusal {
-            Refusal::BadKey | Refusal::Mistyped => self.count(refusal, presented.address),
-            refusal => refusal,
-        })
+        admitted
+            .map_err(|refusal| match refusal {
+                Refusal::BadKey | Refusal::Mistyped => self.count(refusal, presented.address),
+                refusal => refusal,
+            })
+            .inspect_err(|refusal| figures::auth_failure(refusal.kind()))
     }
 
     /// Admits whoever may run this program on this machine (stdio, CLI) into the group named by `code`.

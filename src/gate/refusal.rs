@@ -128,6 +128,23 @@ impl Refusal {
         }
     }
 
+    /// One word for the kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::BadKey => "bad_key",
+            Self::Mistyped => "mistyped_key",
+            Self::Ended(_) => "ended_key",
+            Self::Throttled { .. } => "throttled",
+            Self::OtherGroup { .. } => "other_group",
+            Self::Disabled { .. } => "disabled_group",
+            Self::UnknownCode => "unknown_group",
+            Self::InvalidToken { .. } => "invalid_token",
+            Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
     /// Whether it is written down. Attempts beyond the limit are not: they would fill the log for whoever makes them.
     pub fn recorded(&self) -> bool {
         !matches!(self, Self::Throttled { .. })

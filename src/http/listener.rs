@@ -23,7 +23,7 @@ use super::{
     patience::Patient,
     peer::PeerAddress,
 };
-use crate::network::Network;
+use crate::{network::Network, telemetry::figures};
 
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
@@ -139,6 +139,7 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream, service: TowerToHyperService<Router>) {
         let Self { peer, place, limits, stop } = self;
+        let _counted = figures::Connection::open();
         // hyper's header timer starts with the first byte: a peer that sends none must be cut here.
         let mut first = [0];
         let spoke = tokio::select! {

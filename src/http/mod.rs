@@ -3,9 +3,11 @@
 mod crowd;
 mod health;
 mod listener;
+mod measured;
 mod patience;
 mod peer;
 
 pub use health::{Readiness, health_routes};
 pub use listener::{BindError, Bound, ConnectionLimits, bind};
+pub use measured::Measured;
 pub use peer::PeerAddress;

@@ -96,6 +96,12 @@ impl Hub {
         found
     }
 
+    /// How many connections there are of each role, by the one that counts for most.
+    pub fn connections(&self) -> [(Role, usize); 5] {
+        let all = self.lock();
+        Role::ALL.map(|role| (role, all.values().flatten().filter(|link| link.who.role == role).count()))
+    }
+
     /// How a user is connected, if at all.
     pub fn presence(&self, user: &str) -> Option<Presence> {
         self.lock().get(user).and_then(|links| presence(links))
@@ -196,6 +202,7 @@ mod tests {
         drop(second);
         assert_eq!((hub.presence("b"), hub.online(Role::Consultant)), (None, Vec::new()));
         assert_eq!(hub.online(Role::Customer).len(), 1);
+        assert_eq!(hub.connections().map(|(_, count)| count), [1, 0, 0, 0, 0]);
         assert!(hub.join(who("c", &[Role::Customer]), 30, 0).is_none() && hub.presence("c").is_none());
     }
 

@@ -24,6 +24,20 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Customer, Self::Operator, Self::Doctor, Self::Consultant, Self::Admin];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Operator => "operator",
+            Self::Doctor => "doctor",
+            Self::Consultant => "consultant",
+            Self::Admin => "admin",
+        }
+    }
+
     /// The role of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {

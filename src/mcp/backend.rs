@@ -30,6 +30,8 @@ pub struct Asked<'a> {
     pub protocol: &'static str,
     /// `_meta` of the request's parameters.
     pub meta: Option<&'a Meta<'a>>,
+    /// The id of the request, as JSON.
+    pub id: &'a str,
 }
 
 /// How a call on the fast lane ended.

@@ -150,12 +150,19 @@ pub struct Meta<'a> {
     pub(super) client: Option<ClientInfo>,
     #[serde(borrow, default, rename = "progressToken")]
     pub(super) progress_token: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) traceparent: Option<Cow<'a, str>>,
 }
 
 impl Meta<'_> {
     /// What the client can do, if it says so in this request (2026-07-28).
     pub fn capabilities(&self) -> Option<&Map<String, Value>> {
         self.capabilities.as_ref()
+    }
+
+    /// The trace that the request is part of, if its client says so.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
     }
 
     /// Whether the client wants to hear of progress.

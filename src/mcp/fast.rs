@@ -51,7 +51,7 @@ pub(super) async fn answer<B: Backend>(backend: &B, caller: &Caller, headers: &H
         "tools/call" => {
             let params: CallParams<'_> = serde_json::from_str(message.params?.get()).ok()?;
             let era = era(headers, params.meta.as_ref(), "tools/call", Some(&params.name))?;
-            let asked = Asked { caller, headers, protocol: era.version(), meta: params.meta.as_ref() };
+            let asked = Asked { caller, headers, protocol: era.version(), meta: params.meta.as_ref(), id: id.get() };
             if !backend.takes(&asked, &params.name) {
                 return None;
             }
@@ -61,7 +61,7 @@ pub(super) async fn answer<B: Backend>(backend: &B, caller: &Caller, headers: &H
         "tools/list" => {
             let params = message.params.map_or(Ok(ListParams::default()), |params| serde_json::from_str(params.get())).ok()?;
             let era = era(headers, params.meta.as_ref(), "tools/list", None)?;
-            let listing = backend.list(&Asked { caller, headers, protocol: era.version(), meta: params.meta.as_ref() })?;
+            let listing = backend.list(&Asked { caller, headers, protocol: era.version(), meta: params.meta.as_ref(), id: id.get() })?;
             Some(Ok(list_answer(id, era, backend, &listing.json)))
         }
         _ => None,
@@ -103,7 +103,13 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// The client of an HTTP request, as the call log keeps it.
 pub(super) fn http_client(headers: &HeaderMap, protocol: impl Into<Cow<'static, str>>, said: Option<String>) -> Client {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.chars().take(100).collect::<String>());
-    Client { channel: Channel::Http, protocol: protocol.into(), name: said.or_else(|| text("user-agent")), app_id: text("x-app-id") }
+    Client {
+        channel: Channel::Http,
+        protocol: protocol.into(),
+        name: said.or_else(|| text("user-agent")),
+        app_id: text("x-app-id"),
+        traced: None,
+    }
 }
 
 #[derive(Serialize)]

@@ -19,7 +19,9 @@ use rmcp::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{envelope::client_text, fast, lanes::Limited, listing, progress::Notifier, result::call_result, tasks, watch::ListWatch};
+use super::{
+    envelope::client_text, fast, lanes::Limited, listing, observed, progress::Notifier, result::call_result, tasks, watch::ListWatch,
+};
 use crate::{
     dispatch::{Call, Channel, Client, Dispatch, NobodyAsked, Outcome, Progress},
     gate::{Caller, Gate},
@@ -113,9 +115,10 @@ impl Handler {
     fn client(&self, ctx: &RequestContext<RoleServer>) -> Client {
         let protocol = protocol(ctx);
         let said = ctx.client_info().map(|info| client_text(&info.name, &info.version));
+        let traced = observed::traced_by_rmcp(ctx);
         match (&self.scope, ctx.extensions.get::<http::request::Parts>()) {
-            (Scope::Request, Some(parts)) => fast::http_client(&parts.headers, protocol, said),
-            _ => Client { channel: Channel::Stdio, protocol: protocol.into(), name: said, app_id: None },
+            (Scope::Request, Some(parts)) => Client { traced, ..fast::http_client(&parts.headers, protocol, said) },
+            _ => Client { channel: Channel::Stdio, protocol: protocol.into(), name: said, app_id: None, traced },
         }
     }
 

@@ -1,6 +1,9 @@
 //! From the bytes of a body to an answer: the message is read strictly, then a lane is taken.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -16,6 +19,7 @@ use super::{
     envelope::{CallParams, Envelope, Kind, Object, RpcError},
     fast::{self, Answer, Answered, error_answer},
     intake,
+    observed::{self, Ending},
     progress::AnswerOnly,
     sessions::Session,
 };
@@ -59,32 +63,50 @@ pub(super) fn too_little<B: Backend>(backend: &B, caller: &Caller, body: &[u8]) 
 
 /// One message: `text` is what `body` holds.
 async fn one<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, text: &str, body: &Bytes) -> Response {
+    let began = Instant::now();
     let (message, kind) = match Envelope::read(text) {
         Ok(read) => read,
-        Err((error, id)) => return json(error_answer(StatusCode::BAD_REQUEST, id, error.code, &error.message)),
+        Err((error, id)) => {
+            observed::unreadable(error.code, began);
+            return json(error_answer(StatusCode::BAD_REQUEST, id, error.code, &error.message));
+        }
     };
+    let ended = through_a_lane(endpoint, incoming, (&message, kind), body).await;
+    observed::answered(&message, kind, ended, began).await
+}
+
+async fn through_a_lane<B: Backend>(
+    endpoint: &Endpoint<B>,
+    incoming: Incoming,
+    (message, kind): (&Envelope<'_>, Kind),
+    body: &Bytes,
+) -> (Response, Ending) {
     if kind == Kind::Request
-        && let Err(busy) = admit(endpoint, &incoming, &message).await
+        && let Err(busy) = admit(endpoint, &incoming, message).await
     {
-        return come_again(message.id, &busy);
+        return (come_again(message.id, &busy), Ending::Code(busy.code));
     }
     if endpoint.settings.fast_lane
         && kind == Kind::Request
-        && let Some(answer) = fast(endpoint, &incoming, &message).await
+        && let Some(answer) = fast(endpoint, &incoming, message).await
     {
-        return answer.map_or_else(|busy| come_again(message.id, &busy), json);
+        return match answer {
+            Ok(answer) => (json(answer), Ending::Good),
+            Err(busy) => (come_again(message.id, &busy), Ending::Code(busy.code)),
+        };
     }
     if kind == Kind::Answer && incoming.session.is_none() {
         let why = RpcError::invalid_request("this server sent no request that could be answered");
-        return json(error_answer(StatusCode::BAD_REQUEST, None, why.code, &why.message));
+        return (json(error_answer(StatusCode::BAD_REQUEST, None, why.code, &why.message)), Ending::Code(why.code));
     }
-    if let Some(error) = misshapen(&message) {
-        return json(error_answer(StatusCode::BAD_REQUEST, message.id, error.code, &error.message));
+    if let Some(error) = misshapen(message) {
+        return (json(error_answer(StatusCode::BAD_REQUEST, message.id, error.code, &error.message)), Ending::Code(error.code));
     }
-    let response = through_rmcp(endpoint, incoming, &message, body.clone()).await;
+    let response = through_rmcp(endpoint, incoming, message, body.clone()).await;
     let response = in_json_rpc(response, message.id).await;
     let acknowledges = response.status() == StatusCode::OK && matches!(message.method.as_deref(), Some("tasks/cancel" | "tasks/update"));
-    if acknowledges { named(response, endpoint.backend.server_meta()).await } else { response }
+    let response = if acknowledges { named(response, endpoint.backend.server_meta()).await } else { response };
+    (response, Ending::Look)
 }
 
 /// Both are of 2026-07-28, where every result names the server; rmcp's acknowledgement has no room for it.

@@ -36,6 +36,7 @@ mod intake;
 mod lanes;
 mod legacy;
 mod listing;
+mod observed;
 mod principal;
 mod product;
 mod progress;

@@ -14,7 +14,7 @@ use super::{
     envelope::{ClientInfo, Meta},
     fast::{MODERN, http_client},
     handler::{Handler, Scope, ServerSettings},
-    listing,
+    listing, observed,
     result::call_result,
     watch::ListWatch,
 };
@@ -99,7 +99,8 @@ impl Backend for Product {
 
     async fn call(&self, asked: &Asked<'_>, tool: &str, arguments: Option<Map<String, Value>>) -> CallAnswer {
         let said = asked.meta.and_then(|meta| meta.client.as_ref()).map(ClientInfo::text);
-        let client = http_client(asked.headers, asked.protocol, said);
+        let traced = observed::traced(asked.meta.and_then(Meta::traceparent), Some(asked.headers), asked.id);
+        let client = Client { traced, ..http_client(asked.headers, asked.protocol, said) };
         let call = Call { caller: asked.caller, tool, arguments, client, progress: &NobodyAsked };
         match self.dispatch.call(call).await {
             Outcome::Answer(json) => CallAnswer::Json(json),

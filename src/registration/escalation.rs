@@ -21,6 +21,7 @@ use crate::{
         escalations::{Audience, NewLevel, Reached, Unclaimed},
         pushes::NewPush,
     },
+    telemetry::figures,
 };
 
 /// Reaches the levels of runs nobody claims.
@@ -77,6 +78,7 @@ impl Handler for Escalation {
 impl Escalation {
     /// The rows are committed: makes haste with them, and says it in the log.
     fn tell(&self, customer: &Unclaimed, level: EscalationLevel, reached: &Reached) {
+        figures::notices("escalation", reached.recipients.len());
         self.connected.look(&reached.recipients);
         if reached.pushes > 0 {
             self.wake.notify_one();

@@ -22,6 +22,7 @@ use crate::{
         audit::By,
         events::{Endpoint, EventAttempt},
     },
+    telemetry::figures,
 };
 
 /// How long events to a receiver that is out of use rest between two looks.
@@ -96,6 +97,7 @@ impl Handler for EventSender {
         let attempt = EventAttempt { attempt: 0, attempted_at, duration_ms, status, error };
         let endpoint = self.store.note_event_attempt(&event.id, attempt).await?;
         drill::point("event.after_commit");
+        figures::event(if sent.is_ok() { "delivered" } else { "failed" });
         match sent {
             Ok(_) => {
                 tracing::info!(event.id = event.id, event.kind = event.kind, duration_ms, "event delivered");
@@ -117,6 +119,7 @@ impl Handler for EventSender {
     }
 
     async fn given_up(&self, subject_id: &str, error: &JobError) {
+        figures::event("given_up");
         tracing::error!(event.id = subject_id, %error, "an event could not be delivered and was given up");
         if let Err(error) = self.store.give_event_up(subject_id, self.clock.now_ms()).await {
             tracing::error!(event.id = subject_id, %error, "that an event was given up could not be written down");

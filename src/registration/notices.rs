@@ -20,6 +20,7 @@ use crate::{
         Store,
         pushes::{Audience, NewPush, StoredPush},
     },
+    telemetry::figures,
 };
 
 /// Longest one channel may take.
@@ -170,6 +171,7 @@ impl Handler for PushSender {
         let outcome = sent.as_ref().map(|_| self.clock.now_ms()).map_err(ToString::to_string);
         self.store.note_push(&push.id, outcome).await?;
         drill::point("push.after_commit");
+        figures::push(if sent.is_ok() { "delivered" } else { "failed" });
         match sent {
             Ok(_) => {
                 tracing::info!(push.id = push.id, channel = push.channel, reason = push.reason, "push delivered");
@@ -187,6 +189,7 @@ impl Handler for PushSender {
     }
 
     async fn given_up(&self, subject_id: &str, error: &JobError) {
+        figures::push("given_up");
         tracing::error!(push.id = subject_id, %error, "a push was given up");
     }
 }

@@ -1,7 +1,10 @@
 //! One registration's job: look at what is done, do what is left.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,6 +20,10 @@ use crate::{
     store::{
         Store,
         registrations::{Registration, StepRecord},
+    },
+    telemetry::{
+        figures,
+        trace::{self, Done, Place, Span},
     },
 };
 
@@ -54,6 +61,8 @@ pub(super) struct Job<'a> {
     pub(super) runner: &'a Runner,
     pub(super) settings: Arc<Settings>,
     pub(super) attempt: u32,
+    /// What is done for it belongs here in a trace.
+    pub(super) place: Option<Place>,
 }
 
 impl Runner {
@@ -74,8 +83,7 @@ impl Runner {
 }
 
 impl Job<'_> {
-    async fn carry(&self, id: &str) -> Result<(), JobError> {
-        let run = self.runner.load(id)?;
+    async fn carry(&self, run: Registration) -> Result<(), JobError> {
         match run.state.as_str() {
             "accepted" => self.carry_on(run).await,
             // The welcome is there; an answer that was still awaited when the process ended may have come since.
@@ -121,6 +129,7 @@ impl Job<'_> {
         drill::point("finish.before_commit");
         runner.store.finish_registration(&run.id, state, event, runner.clock.now_ms()).await?;
         drill::point("finish.after_commit");
+        figures::registration(state);
         runner.wake.notify_one();
         Ok(())
     }
@@ -130,7 +139,16 @@ impl Job<'_> {
 impl Handler for Runner {
     async fn run(&self, subject_id: &str, attempt: u32) -> Result<(), JobError> {
         let settings = self.book.current()?;
-        Job { runner: self, settings, attempt }.carry(subject_id).await
+        let run = self.load(subject_id)?;
+        let parent = run.traceparent.as_deref().and_then(Place::read);
+        let mut span = Span::begin("registration", trace::Kind::Consumer, parent);
+        span.set("anmei.registration.id", run.id.clone());
+        span.set("anmei.attempt", i64::from(attempt));
+        let carried = Job { runner: self, settings, attempt, place: span.place() }.carry(run).await;
+        if carried.is_err() {
+            span.failed("failed");
+        }
+        carried
     }
 
     fn delay(&self, attempt: u32) -> Option<Duration> {
@@ -147,23 +165,54 @@ impl Handler for Runner {
             Ok(Some(run)) => self.announcer.event(self.clock.as_ref(), &run, "registration.failed", json!({"error": error.to_string()})),
             _ => None,
         };
-        if let Err(error) = self.store.finish_registration(subject_id, "dead_letter", event, self.clock.now_ms()).await {
-            tracing::error!(registration.id = subject_id, %error, "the dead letter could not be recorded");
+        match self.store.finish_registration(subject_id, "dead_letter", event, self.clock.now_ms()).await {
+            Ok(()) => figures::registration("dead_letter"),
+            Err(error) => tracing::error!(registration.id = subject_id, %error, "the dead letter could not be recorded"),
         }
     }
 }
 
-/// One try of a step that is going on.
+/// One try of a step that is going on. Timed from here to where it is dropped, unless it came to nothing.
 pub(super) struct Try {
     step: &'static str,
     attempt: u32,
     started_at: i64,
     began: Instant,
+    place: Option<Place>,
+    ending: AtomicU8,
+}
+
+/// Nothing was recorded of the try.
+const OPEN: u8 = 0;
+/// It worked.
+const WORKED: u8 = 1;
+/// It failed.
+const FAILED: u8 = 2;
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        let outcome = match self.ending.load(Ordering::Relaxed) {
+            WORKED => "done",
+            FAILED => "failed",
+            _ => return,
+        };
+        let took = self.began.elapsed();
+        figures::step(self.step, outcome, took);
+        let error_type = (outcome == "failed").then_some(outcome);
+        Done { name: self.step.into(), kind: trace::Kind::Internal, parent: self.place, took, attributes: Vec::new(), error_type }.send();
+    }
 }
 
 impl Try {
     pub(super) fn begin(job: &Job<'_>, step: &'static str) -> Self {
-        Self { step, attempt: job.attempt, started_at: job.runner.clock.now_ms(), began: Instant::now() }
+        Self {
+            step,
+            attempt: job.attempt,
+            started_at: job.runner.clock.now_ms(),
+            began: Instant::now(),
+            place: job.place,
+            ending: AtomicU8::new(OPEN),
+        }
     }
 
     /// The record of a try that worked.
@@ -186,6 +235,7 @@ impl Try {
     }
 
     fn record(&self, state: &str, detail: Value, error: Option<String>) -> StepRecord {
+        self.ending.store(if state == "done" { WORKED } else { FAILED }, Ordering::Relaxed);
         StepRecord {
             step: self.step.into(),
             attempt: self.attempt,
@@ -197,4 +247,9 @@ impl Try {
             error,
         }
     }
+}
+
+/// A span of the wall clock, which may have been set back meanwhile.
+pub(super) fn span_of(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }

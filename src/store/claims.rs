@@ -206,6 +206,13 @@ const WAITING: &str = concat!(
     waits!(),
     " ORDER BY since, r.id LIMIT ?2"
 );
+/// How many wait, of registrations since a moment; at most 10 000 are looked at.
+pub(super) const UNCLAIMED: &str = concat!(
+    "SELECT count(*) FROM (SELECT id, state FROM registrations INDEXED BY registrations_unclaimed
+           WHERE claimed_at IS NULL AND state NOT IN ('skipped', 'cancelled') AND accepted_at >= ?1 LIMIT 10000) r
+        JOIN conversations c ON c.registration_id = r.id WHERE ",
+    waits!()
+);
 const TIMES: &str = concat!(
     "SELECT r.agent_id, ",
     since!(),

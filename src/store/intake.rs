@@ -52,6 +52,8 @@ pub struct NewRegistration {
     pub now: i64,
     /// When the welcome must be there.
     pub deadline_at: i64,
+    /// The trace that it is part of.
+    pub traceparent: Option<String>,
 }
 
 /// What became of a delivery.
@@ -95,11 +97,11 @@ impl Store {
 const BACKLOG: &str = "SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_due WHERE state = 'ready' AND kind = ?1)
     + (SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'running' AND kind = ?1)";
 const ADD: &str =
-    "INSERT INTO registrations (id, event_id, user_id, body_hash, profile, state, skip_reason, accepted_at, deadline_at, finished_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+    "INSERT INTO registrations (id, event_id, user_id, body_hash, profile, state, skip_reason, accepted_at, deadline_at, finished_at, traceparent)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
 const REVIVE: &str =
     "UPDATE registrations SET state = 'accepted', skip_reason = NULL, finished_at = NULL, event_id = coalesce(?2, event_id),
-    body_hash = ?3, profile = ?4, accepted_at = ?5, deadline_at = ?6 WHERE id = ?1 AND state = 'skipped'";
+    body_hash = ?3, profile = ?4, accepted_at = ?5, deadline_at = ?6, traceparent = ?7 WHERE id = ?1 AND state = 'skipped'";
 const BY_EVENT: &str = "SELECT id, state, skip_reason, body_hash FROM registrations WHERE event_id = ?1";
 const BY_USER: &str = "SELECT id, state, skip_reason, body_hash FROM registrations WHERE user_id = ?1";
 
@@ -115,7 +117,8 @@ fn accept(db: &Connection, new: &NewRegistration) -> Result<Accepted, StoreError
         new.skip,
         new.now,
         new.deadline_at,
-        new.skip.map(|_| new.now)
+        new.skip.map(|_| new.now),
+        new.traceparent
     ])?;
     match new.skip {
         _ if added == 0 => known(db, new),
@@ -169,7 +172,8 @@ fn revive(db: &Connection, new: &NewRegistration, id: &str) -> Result<Accepted, 
         new.body_hash,
         serde_json::to_string(&new.profile)?,
         new.now,
-        new.deadline_at
+        new.deadline_at,
+        new.traceparent
     ])?;
     start(db, new, id)
 }

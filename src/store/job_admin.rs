@@ -14,7 +14,7 @@ use super::{
     jobs::{self, NewJob, Priority},
     rows,
 };
-use crate::ids::new_id_at;
+use crate::{ids::new_id_at, telemetry::figures};
 
 /// Name of the job that carries a registration.
 const RUN_JOB: &str = "registration";
@@ -150,6 +150,11 @@ impl Store {
             changed(db, "job.cancel", &job, &by)
         })
         .await
+        .inspect(|job| {
+            if job.kind == RUN_JOB {
+                figures::registration("cancelled");
+            }
+        })
     }
 
     /// A run that has ended goes through its steps again: those that are done are skipped. Its job may have been pruned.

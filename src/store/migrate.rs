@@ -24,6 +24,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0011_runs.sql")),
     M::up(include_str!("migrations/0012_agent_versions.sql")),
     M::up(include_str!("migrations/0014_failures.sql")),
+    M::up(include_str!("migrations/0015_traceparent.sql")),
 ];
 
 /// Oldest SQLite without the bug that loses a write-ahead log (sqlite.org/wal.html#walresetbug).

@@ -69,6 +69,7 @@ pub mod settings;
 pub mod setup_links;
 pub mod staff;
 pub mod stale;
+pub mod standing;
 pub mod story;
 pub mod subjects;
 pub mod tasks;

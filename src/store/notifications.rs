@@ -160,6 +160,7 @@ pub(crate) mod tests {
                 profile,
                 now: 1,
                 deadline_at: 2,
+                traceparent: None,
             };
             self.accept_registration(new).await.unwrap();
             id

@@ -49,6 +49,8 @@ pub struct Registration {
     pub assigned_to: Option<String>,
     /// When the last step was done.
     pub finished_at: Option<i64>,
+    /// The trace that the run is part of.
+    pub traceparent: Option<String>,
 }
 
 /// One try of one step.
@@ -79,6 +81,12 @@ impl Store {
         self.point(|db| rows::one(db, &BY_ID, [id], registration))
     }
 
+    /// The trace that a run is part of.
+    pub fn traceparent_of(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT traceparent FROM registrations WHERE id = ?1";
+        self.point(|db| rows::one(db, sql, [id], |row| row.get::<_, Option<String>>(0)).map(Option::flatten))
+    }
+
     /// Its steps, in the order they ended.
     pub fn registration_steps(&self, id: &str) -> Result<Vec<StepRecord>, StoreError> {
         self.point(|db| rows::all(db, STEPS, [id], step))
@@ -96,7 +104,8 @@ impl Store {
 }
 
 const COLUMNS: &str = "SELECT id, profile, state, accepted_at, deadline_at, conversation_id, welcome_text, welcome_rung, welcome_reason,
-    welcome_message_id, welcome_at, late_outcome, skip_reason, segment, agent_id, assigned_to, finished_at FROM registrations";
+    welcome_message_id, welcome_at, late_outcome, skip_reason, segment, agent_id, assigned_to, finished_at,
+    traceparent FROM registrations";
 pub(super) static BY_ID: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} WHERE id = ?1"));
 pub(super) static BY_CONVERSATION: LazyLock<String> =
     LazyLock::new(|| format!("{COLUMNS} WHERE id = (SELECT registration_id FROM conversations WHERE id = ?1)"));
@@ -122,6 +131,7 @@ pub(super) fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
         agent_id: row.get(14)?,
         assigned_to: row.get(15)?,
         finished_at: row.get(16)?,
+        traceparent: row.get(17)?,
     })
 }
 

@@ -279,7 +279,11 @@ async fn check(operator: Operator, Path(name): Path<String>) -> Result<Json<Agen
 #[utoipa::path(get, path = "/api/v1/agents/{agent}/versions", tag = "agents",
     params(("agent" = String, Path, description = "Name or id"), PageQuery),
     responses((status = 200, body = Listed<AgentVersionView>, description = "Its versions"), Denied, Absent, Unfit))]
-async fn versions(reader: Reader, Path(name): Path<String>, Asked(page): Asked<PageQuery>) -> Result<Json<Listed<AgentVersionView>>, ApiError> {
+async fn versions(
+    reader: Reader,
+    Path(name): Path<String>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Json<Listed<AgentVersionView>>, ApiError> {
     Ok(Json(reader.calls.agent_versions(&name, page.cursor.as_deref(), page.limit()?).await?))
 }
 

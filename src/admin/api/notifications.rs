@@ -76,7 +76,11 @@ struct PushFilter {
 /// Pushes over channels, the latest first.
 #[utoipa::path(get, path = "/api/v1/pushes", tag = "notifications", params(PushFilter, PageQuery),
     responses((status = 200, body = Listed<PushView>, description = "The pushes"), Denied, Unfit))]
-async fn pushes(reader: Reader, Asked(filter): Asked<PushFilter>, Asked(page): Asked<PageQuery>) -> Result<Json<Listed<PushView>>, ApiError> {
+async fn pushes(
+    reader: Reader,
+    Asked(filter): Asked<PushFilter>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Json<Listed<PushView>>, ApiError> {
     let PushFilter { state, channel, reason, subject_id } = filter;
     let limit = page.limit()?;
     Ok(Json(reader.calls.pushes(PushesWanted { state, channel, reason, subject_id, cursor: page.cursor, limit }).await?))

@@ -209,10 +209,7 @@ fn rounded(share: f64) -> f64 {
 fn named<'a>(agents: &'a [Agent], name: &str) -> Result<&'a Agent, CallError> {
     let found = agents.iter().find(|agent| agent.app_name == name).or_else(|| agents.iter().find(|agent| agent.id == name));
     found.ok_or_else(|| {
-        CallError::not_found(
-            format!("没有名为 {name} 的智能体"),
-            format!("there is no agent {name}; `anmei-mcp agent list` shows them"),
-        )
+        CallError::not_found(format!("没有名为 {name} 的智能体"), format!("there is no agent {name}; `anmei-mcp agent list` shows them"))
     })
 }
 

@@ -109,8 +109,7 @@ impl Calls {
     /// Every channel that is configured.
     pub fn channels(&self) -> Result<Vec<ChannelView>, CallError> {
         let mut found = Vec::new();
-        for (setting, audience) in
-            [("notice.channels", ChannelAudience::Consultants), ("alerts.channels", ChannelAudience::Administrators)]
+        for (setting, audience) in [("notice.channels", ChannelAudience::Consultants), ("alerts.channels", ChannelAudience::Administrators)]
         {
             let listed = self.settings.get(setting)?.value;
             found.extend(listed.as_array().into_iter().flatten().map(|channel| view(channel, audience)));
@@ -195,11 +194,8 @@ impl Calls {
 
     /// The notice's settings with what is to be tried in them, checked as a change of them is.
     fn notice(&self, asked: PreviewAsked) -> Result<Notice, CallError> {
-        let tried = [
-            ("notice.push_title", asked.push_title),
-            ("notice.push_body", asked.push_body),
-            ("notice.link_template", asked.link_template),
-        ];
+        let tried =
+            [("notice.push_title", asked.push_title), ("notice.push_body", asked.push_body), ("notice.link_template", asked.link_template)];
         let changes = tried.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Given::Value(Value::String(value?)))));
         let settings = self.settings.tried(&changes.collect::<Vec<_>>()).map_err(refused)?;
         Ok(settings.notice)

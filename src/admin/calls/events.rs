@@ -112,9 +112,8 @@ pub struct EndpointView {
 impl Calls {
     /// Events, the latest first.
     pub async fn events(&self, wanted: EventsWanted) -> Result<Listed<EventView>, CallError> {
-        let state = wanted.state.map(|name| {
-            EventState::parse(&name).ok_or_else(|| unknown_state(&name, &EventState::ALL.map(EventState::as_str)))
-        });
+        let state =
+            wanted.state.map(|name| EventState::parse(&name).ok_or_else(|| unknown_state(&name, &EventState::ALL.map(EventState::as_str))));
         let filter = EventFilter {
             state: state.transpose()?,
             kind: wanted.kind,

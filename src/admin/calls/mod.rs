@@ -5,9 +5,9 @@
 //! knows (who is connected, how agents are doing) comes from [`Running`]; a command beside the daemon has none.
 
 mod accounts;
-mod audit;
 pub mod agents;
 pub mod alerts;
+mod audit;
 pub mod call_export;
 pub mod call_log;
 pub mod channels;

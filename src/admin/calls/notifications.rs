@@ -113,9 +113,9 @@ pub struct PushView {
 impl Calls {
     /// Notices, the latest first.
     pub async fn notices(&self, wanted: NoticesWanted, words: Words) -> Result<Listed<NoticeView>, CallError> {
-        let state = wanted.state.map(|name| {
-            NoticeState::parse(&name).ok_or_else(|| unknown_state(&name, &NoticeState::ALL.map(NoticeState::as_str)))
-        });
+        let state = wanted
+            .state
+            .map(|name| NoticeState::parse(&name).ok_or_else(|| unknown_state(&name, &NoticeState::ALL.map(NoticeState::as_str))));
         let filter = NoticeFilter {
             state: state.transpose()?,
             kind: wanted.kind,
@@ -131,9 +131,8 @@ impl Calls {
 
     /// Pushes, the latest first.
     pub async fn pushes(&self, wanted: PushesWanted) -> Result<Listed<PushView>, CallError> {
-        let state = wanted
-            .state
-            .map(|name| PushState::parse(&name).ok_or_else(|| unknown_state(&name, &PushState::ALL.map(PushState::as_str))));
+        let state =
+            wanted.state.map(|name| PushState::parse(&name).ok_or_else(|| unknown_state(&name, &PushState::ALL.map(PushState::as_str))));
         let filter = PushFilter {
             state: state.transpose()?,
             channel: wanted.channel,

@@ -199,7 +199,11 @@ impl Calls {
         let rules = RedirectRules { app_schemes: config.app_schemes.clone(), http_hosts: config.http_redirect_hosts.clone() };
         for (at, uri) in new.redirects.iter().enumerate() {
             redirect::acceptable(uri, &rules).map_err(|why| {
-                CallError::invalid(format!("/redirect_uris/{at}"), format!("回调地址 {uri} 不可用：{why}"), format!("--redirect {uri} {why}"))
+                CallError::invalid(
+                    format!("/redirect_uris/{at}"),
+                    format!("回调地址 {uri} 不可用：{why}"),
+                    format!("--redirect {uri} {why}"),
+                )
             })?;
         }
         Ok(name)

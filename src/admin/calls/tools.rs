@@ -181,8 +181,12 @@ pub(super) fn must_fit(known: &Known, group: &Group, pointer: &str) -> Result<()
     let (name, code) = (known.tool.name(), &group.server_code);
     Err(CallError::invalid(
         pointer,
-        format!("{name} 可以读取任何人的数据，而分组 {code} 只限当前客户，不会提供它；请换一个分组，或先取消该分组的客户限定（`anmei-mcp group set {code} --subject-scoped false`）"),
-        format!("{name} can reach anybody's data, and {code} is subject-scoped: it would not be offered there. Use another group, or free this one with `anmei-mcp group set {code} --subject-scoped false`"),
+        format!(
+            "{name} 可以读取任何人的数据，而分组 {code} 只限当前客户，不会提供它；请换一个分组，或先取消该分组的客户限定（`anmei-mcp group set {code} --subject-scoped false`）"
+        ),
+        format!(
+            "{name} can reach anybody's data, and {code} is subject-scoped: it would not be offered there. Use another group, or free this one with `anmei-mcp group set {code} --subject-scoped false`"
+        ),
     ))
 }
 

@@ -36,10 +36,6 @@ async fn one(office: &Office, agent: &Agent) -> anyhow::Result<String> {
     let check = office.core.calls(None).check_agent(&agent.id).await?;
     match check.problem {
         Some(problem) => Err(anyhow::anyhow!(problem.en)),
-        None => Ok(format!(
-            "reachable, key accepted: {} ({})",
-            check.app_name.unwrap_or_default(),
-            check.app_mode.unwrap_or_default()
-        )),
+        None => Ok(format!("reachable, key accepted: {} ({})", check.app_name.unwrap_or_default(), check.app_mode.unwrap_or_default())),
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Behaviour, McpServer, Shared, ToolEntry, held,
-    mcp::{call_tool, list_tools},
+    mcp::{Caller, call_tool, list_tools},
     new_uuid,
     sse::Emitter,
     words::{Facts, welcome},
@@ -36,6 +36,8 @@ pub(super) struct Run {
     pub(super) subject: String,
     pub(super) behaviour: Behaviour,
     pub(super) stopped: CancellationToken,
+    /// The trace it is part of: an installation with tracing passes it on.
+    pub(super) traceparent: Option<String>,
 }
 
 impl Run {
@@ -171,7 +173,7 @@ impl Run {
         let input = json!({ tool: arguments }).to_string();
         self.thought(position, json!({ "thought": chatter, "tool": tool, "tool_input": input })).await;
         let started = Instant::now();
-        let called = call_tool(&self.shared.http, server, tool, &arguments).await;
+        let called = call_tool(&self.shared.http, Caller { server, traceparent: self.traceparent.as_deref() }, tool, &arguments).await;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Dify shows the model a failure's text as it shows a result's.
         let (text, ok) = match called {

@@ -26,6 +26,8 @@ pub struct RunEntry {
     pub message_id: String,
     /// The client's `X-Trace-Id`.
     pub trace_id: Option<String>,
+    /// The client's `traceparent`.
+    pub traceparent: Option<String>,
     /// The question.
     pub query: String,
     /// The inputs.

@@ -3,7 +3,7 @@
 //! For each tool call: `initialize` with id 0 and protocol 2025-06-18, `notifications/initialized` without params,
 //! `tools/list` without params, `tools/call` without `_meta`; never an `MCP-Protocol-Version` header; a connection of
 //! its own, closed afterwards; a session, if one is given out, is carried and deleted. `isError` is not looked at by
-//! Dify; it is kept here for the ledger alone. It refuses what Dify refuses: a request answered 202, a result without
+//! Dify; it is kept here for the ledger alone. `traceparent` goes along as an installation with tracing sends it. It refuses what Dify refuses: a request answered 202, a result without
 //! `content`.
 
 use std::time::Duration;
@@ -30,17 +30,25 @@ pub(super) struct Observation {
     pub(super) is_error: bool,
 }
 
+/// Whom to call, and as part of which trace.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub(super) server: &'a McpServer,
+    pub(super) traceparent: Option<&'a str>,
+}
+
 /// One conversation with a server.
 struct Conversation<'a> {
     http: &'a HttpClient,
     server: &'a McpServer,
+    traceparent: Option<&'a str>,
     url: Url,
     session: Option<HeaderValue>,
 }
 
 /// The names of a server's tools, as Dify stores them at "Update".
 pub(super) async fn list_tools(http: &HttpClient, server: &McpServer) -> Result<Vec<String>, String> {
-    let mut conversation = Conversation::open(http, server).await?;
+    let mut conversation = Conversation::open(http, Caller { server, traceparent: None }).await?;
     let listed = conversation.request(1, "tools/list", None, true).await?;
     conversation.close().await;
     let tools = listed.get("tools").and_then(Value::as_array).ok_or("tools/list answered no list of tools")?;
@@ -50,11 +58,11 @@ pub(super) async fn list_tools(http: &HttpClient, server: &McpServer) -> Result<
 /// One tool call, with everything Dify does around it.
 pub(super) async fn call_tool(
     http: &HttpClient,
-    server: &McpServer,
+    caller: Caller<'_>,
     tool: &str,
     arguments: &Map<String, Value>,
 ) -> Result<Observation, String> {
-    let mut conversation = Conversation::open(http, server).await?;
+    let mut conversation = Conversation::open(http, caller).await?;
     conversation.request(1, "tools/list", None, false).await?;
     let params = json!({ "name": tool, "arguments": arguments });
     let result = conversation.request(2, "tools/call", Some(params), true).await?;
@@ -66,9 +74,9 @@ pub(super) async fn call_tool(
 }
 
 impl<'a> Conversation<'a> {
-    async fn open(http: &'a HttpClient, server: &'a McpServer) -> Result<Self, String> {
+    async fn open(http: &'a HttpClient, Caller { server, traceparent }: Caller<'a>) -> Result<Self, String> {
         let url = Url::parse(&server.url).map_err(|error| format!("{} has no proper URL: {error}", server.name))?;
-        let mut conversation = Self { http, server, url, session: None };
+        let mut conversation = Self { http, server, traceparent, url, session: None };
         let params = json!({
             "protocolVersion": PROTOCOL,
             "capabilities": { "sampling": {}, "roots": { "listChanged": true } },
@@ -136,6 +144,9 @@ impl<'a> Conversation<'a> {
         headers.insert(header::AUTHORIZATION, bearer);
         if let Some(session) = &self.session {
             headers.insert(SESSION, session.clone());
+        }
+        if let Some(traceparent) = self.traceparent.and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert("traceparent", traceparent);
         }
         Ok(headers)
     }

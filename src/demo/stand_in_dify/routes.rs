@@ -128,11 +128,16 @@ async fn begin(shared: Arc<Shared>, headers: &HeaderMap, question: Question) -> 
     }
     let (out, response) = Emitter::new(ids_of(&shared, &entry));
     let (task_id, stopped) = (entry.task_id.clone(), CancellationToken::new());
+    let traceparent = entry.traceparent.clone();
     held(&shared.running).insert(task_id.clone(), stopped.clone());
     shared.ledger.begin(entry);
     let tasks = shared.tasks.clone();
-    tasks.spawn(Run { shared, out, task_id, subject, behaviour, stopped }.go());
+    tasks.spawn(Run { shared, out, task_id, subject, behaviour, stopped, traceparent }.go());
     response
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 fn entry_for(shared: &Shared, headers: &HeaderMap, inputs: Map<String, Value>, query: String, user: String) -> RunEntry {
@@ -142,7 +147,8 @@ fn entry_for(shared: &Shared, headers: &HeaderMap, inputs: Map<String, Value>, q
         task_id: new_uuid(),
         conversation_id: if is_workflow { String::new() } else { new_uuid() },
         message_id: new_uuid(),
-        trace_id: headers.get("x-trace-id").and_then(|value| value.to_str().ok()).map(str::to_owned),
+        trace_id: text(headers, "x-trace-id"),
+        traceparent: text(headers, "traceparent"),
         query,
         inputs,
         tools: Vec::new(),

@@ -74,7 +74,7 @@ async fn stand_in(kind: AgentKind, behaviour: Behaviour) -> (StandInHandle, Dify
 fn ask() -> Ask {
     let mut inputs = Map::new();
     inputs.insert("user_id".into(), "usr_0001".into());
-    Ask { inputs, query: "请写一段欢迎语".into(), user: "reg-0001".into(), trace_id: "trace-0001".into() }
+    Ask { inputs, query: "请写一段欢迎语".into(), user: "reg-0001".into(), trace_id: "trace-0001".into(), traceparent: None }
 }
 
 async fn welcome_within(client: &DifyClient, time: Duration) -> (Result<Answer, DifyError>, Vec<Progress>) {

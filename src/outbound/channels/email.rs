@@ -103,7 +103,8 @@ impl Mailer {
         for addressee in to {
             builder = builder.to(Mailbox::new(None, addressee.address.clone()));
         }
-        let message = builder.body(letter(push)).map_err(|_| self.refused("not sent", "the message cannot be written: check from and to"))?;
+        let message =
+            builder.body(letter(push)).map_err(|_| self.refused("not sent", "the message cannot be written: check from and to"))?;
         Ok(message.formatted())
     }
 

@@ -63,6 +63,8 @@ pub struct Ask {
     pub user: String,
     /// 1 to 128 of `A-Z a-z 0-9 _ -`: the same in our records and in Dify's.
     pub trace_id: String,
+    /// The trace that the question is part of, as W3C Trace Context writes it.
+    pub traceparent: Option<String>,
 }
 
 /// What the caller may want to write down while a run is going on.

@@ -153,7 +153,7 @@ impl DifyClient {
 
     /// Sends the question; what comes back is a stream of events, or an error.
     async fn start(&self, request: Ask) -> Result<reqwest::Response, DifyError> {
-        let Ask { mut inputs, query, user, trace_id } = request;
+        let Ask { mut inputs, query, user, trace_id, traceparent } = request;
         let (parts, body): (&[&str], Value) = if self.kind == AgentKind::Workflow {
             // A workflow has no question of its own; one that declares an input of this name gets it.
             inputs.entry("query").or_insert(Value::String(query));
@@ -169,6 +169,9 @@ impl DifyClient {
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         if let Ok(trace_id) = HeaderValue::from_str(&trace_id) {
             headers.insert("X-Trace-Id", trace_id);
+        }
+        if let Some(traceparent) = traceparent.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.insert("traceparent", traceparent);
         }
         let sent = self.http.raw().post(self.url(parts)).headers(headers).json(&body).send().await;
         let response = sent.map_err(|error| HttpError::Unreachable { host: self.host.clone(), why: explain(error) })?;

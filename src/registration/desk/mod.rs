@@ -38,6 +38,7 @@ use crate::{
     secret::random_bytes,
     settings::{self, Book},
     store::{agents::Agent, registrations::Registration},
+    telemetry::figures::{self, AgentCall},
 };
 
 /// Longest sleep between two looks for an agent that is due to be tried again.
@@ -209,6 +210,11 @@ impl Desk {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Place>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A question that was not put.
+fn not_asked(agent: &Agent, outcome: &'static str) {
+    figures::agent_call(AgentCall { agent: &agent.app_name, outcome, took: None, tokens: None });
 }
 
 /// The agent's place, with the settings of the moment. Another number of places makes new ones; questions under way

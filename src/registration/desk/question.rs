@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     Answered, Desk, NoAnswer, Question,
     exchange::{Exchange, Notes, Thoughts, exchange},
+    not_asked,
     recover::{look, look_until},
 };
 use crate::{
@@ -24,6 +25,10 @@ use crate::{
     },
     settings::{Settings, WelcomeLanguage},
     store::agent_calls::{AgentCallEnd, DifyIds, NewAgentCall},
+    telemetry::{
+        figures::{self, AgentCall},
+        trace::{self, Place, Span},
+    },
 };
 
 /// The question. A constant: everything about the customer is data in the inputs.
@@ -34,9 +39,10 @@ impl Desk {
     pub(in crate::registration) async fn ask(&self, job: &Job<'_>, question: Question<'_>) -> Result<Answered, NoAnswer> {
         let agent = &question.agent;
         let breaker = &job.settings.breaker;
-        let (token, fresh) = self.permit(breaker, agent)?;
+        let (token, fresh) = self.permit(breaker, agent).inspect_err(|_| not_asked(agent, "breaker_open"))?;
         let Some(_slot) = self.slot(agent, question.times.deadline).await else {
             self.report(breaker, agent, token, Outcome::Neutral);
+            not_asked(agent, "no_place");
             return Err(NoAnswer::because(format!("all its {} places are taken", agent.max_concurrent)));
         };
         let client = match self.client(agent, fresh) {
@@ -57,7 +63,15 @@ impl Desk {
             return Err(NoAnswer { reason: format!("the question could not be recorded: {error}"), again_at: Some(Instant::now()) });
         }
         let asked = Instant::now();
-        let exchanged = follow(job, &client, &question, &call_id).await;
+        let mut span = Span::begin(format!("invoke_agent {}", agent.app_name), trace::Kind::Client, job.place);
+        span.set("gen_ai.operation.name", "invoke_agent");
+        span.set("gen_ai.provider.name", "dify");
+        span.set("gen_ai.agent.name", agent.app_name.clone());
+        let exchanged = follow(job, &client, &question, Told { call_id: &call_id, place: span.place() }).await;
+        if let Err(error) = &exchanged.result {
+            span.failed(error.kind().to_owned());
+        }
+        drop(span);
         drill::point("compose_welcome.after_ask");
         self.report(breaker, agent, token, outcome(&exchanged.result, exchanged.slow_start));
         self.close(job, &question, Closing { call_id, client: &client, asked, exchanged }).await
@@ -90,7 +104,10 @@ impl Desk {
                 }
             }
         };
-        let duration_ms = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let took = asked.elapsed();
+        let tokens = end.tokens.and_then(|tokens| u64::try_from(tokens).ok());
+        figures::agent_call(AgentCall { agent: &question.agent.app_name, outcome: end.state, took: Some(took), tokens });
+        let duration_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
         let end = AgentCallEnd { duration_ms, heard: thoughts.rows(self.words), ..end };
         if let Err(error) = job.runner.store.end_agent_call(&call_id, end).await {
             tracing::warn!(registration.id = question.run.id, %error, "the end of a question could not be written down");
@@ -100,10 +117,16 @@ impl Desk {
 }
 
 /// Asks what the run asks, and writes down what Dify calls it.
-async fn follow(job: &Job<'_>, client: &DifyClient, question: &Question<'_>, call_id: &str) -> Exchange {
+async fn follow(job: &Job<'_>, client: &DifyClient, question: &Question<'_>, Told { call_id, place }: Told<'_>) -> Exchange {
     let (run, agent) = (question.run, &question.agent);
     let subject = job.runner.store.subject_of(&run.id).ok().flatten().unwrap_or_default();
-    let ask = Ask { inputs: facts::inputs(run, &subject, agent), query: QUERY.into(), user: dify_user(&run.id), trace_id: run.id.clone() };
+    let ask = Ask {
+        inputs: facts::inputs(run, &subject, agent),
+        query: QUERY.into(),
+        user: dify_user(&run.id),
+        trace_id: place.map_or_else(|| run.id.clone(), Place::trace_id),
+        traceparent: place.map(|place| place.to_string()),
+    };
     let notes = Notes { store: &job.runner.store, call_id, registration_id: &run.id };
     exchange(client, ask, (agent, question.times.limit), Some(notes)).await
 }
@@ -126,6 +149,12 @@ fn failed(question: &Question<'_>, ids: DifyIds, error: &DifyError, slow_start: 
     let may_pass = slow_start || matches!(error.class(), Class::Retry | Class::RetryOnce);
     let again_at = may_pass.then(|| Instant::now() + error.retry_after().unwrap_or_default());
     (end, Err(NoAnswer { reason, again_at }))
+}
+
+/// What a question is called: in our records, and in its trace.
+struct Told<'a> {
+    call_id: &'a str,
+    place: Option<Place>,
 }
 
 /// How a question ended, before it is written down.

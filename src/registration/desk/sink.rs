@@ -146,7 +146,14 @@ impl Desk {
 
 fn ask(rehearsal: &Rehearsal) -> Ask {
     let Rehearsal { replay_id, run, subject_id, agent, .. } = rehearsal;
-    Ask { inputs: facts::inputs(run, subject_id, agent), query: QUERY.into(), user: dify_user(replay_id), trace_id: replay_id.clone() }
+    Ask {
+        inputs: facts::inputs(run, subject_id, agent),
+        query: QUERY.into(),
+        user: dify_user(replay_id),
+        trace_id: replay_id.clone(),
+        // The run's trace is over; what is rehearsed is no part of it.
+        traceparent: None,
+    }
 }
 
 /// Who asks, as Dify keeps its records: never a run's own name, so that no answer is found for it.

@@ -6,6 +6,7 @@ use super::Shared;
 use crate::{
     outbound::standard_webhooks::{self, Signed, VerifyError},
     problem::Problem,
+    telemetry::figures,
 };
 
 /// Longest event id that is kept.
@@ -47,6 +48,7 @@ pub(super) fn authenticate(hook: &Shared, headers: &HeaderMap, body: &[u8]) -> R
     let timestamp = text(headers, standard_webhooks::TIMESTAMP_HEADER).unwrap_or_default();
     let signed = Signed { id: id.unwrap_or_default(), timestamp, signatures };
     let sender = signer(hook, signed, body)
+        .inspect_err(|_| figures::auth_failure("hook_signature"))
         .map_err(|error| Problem::new(StatusCode::UNAUTHORIZED, "bad-signature", format!("The signature is not accepted: {error}.")))?;
     Ok(Admitted { sender, event_id: id.map(str::to_owned) })
 }
@@ -71,6 +73,7 @@ pub(super) fn authorize(hook: &Shared, headers: &HeaderMap) -> Result<(), Proble
     if good {
         return Ok(());
     }
+    figures::auth_failure("hook_key");
     Err(Problem::new(
         StatusCode::UNAUTHORIZED,
         "unauthorized",

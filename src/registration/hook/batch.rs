@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     HookState, Shared,
-    accept::{Terms, outcome},
+    accept::{Delivery, Terms, counted, outcome, parent},
     answer,
     auth::{self, Sender},
     limits::backlog_full,
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     problem::Problem,
     store::intake::{Accepted, NewRegistration},
+    telemetry::trace::Place,
 };
 
 pub(super) async fn accept(State(HookState(hook)): State<HookState>, request: Request) -> Response {
@@ -34,13 +35,16 @@ pub(super) async fn accept(State(HookState(hook)): State<HookState>, request: Re
 async fn open(hook: Arc<Shared>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let (admitted, body) = hook.receive_stream(&parts, body).await?;
+    let place = parent(&parts.headers);
     let lines = Lines::new(body, hook.settings.max_body, hook.settings.body_timeout);
-    Ok(lines.answered_by(Registrations { hook, sender: admitted.sender }))
+    Ok(lines.answered_by(Registrations { hook, sender: admitted.sender, place }))
 }
 
 struct Registrations {
     hook: Arc<Shared>,
     sender: Sender,
+    /// The trace that all of them are part of.
+    place: Option<Place>,
 }
 
 /// What a line may say besides the profile.
@@ -73,7 +77,7 @@ impl Desk for Registrations {
 impl Registrations {
     fn read(&self, terms: &Terms, line: &Line) -> Result<NewRegistration, Problem> {
         let text = line.text(self.hook.settings.max_body)?;
-        let mut new = terms.registration(&self.hook, text, None)?;
+        let mut new = terms.registration(&self.hook, text, Delivery { event_id: None, place: self.place })?;
         let envelope: Envelope = serde_json::from_slice(text).map_err(|_| {
             let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "body", "Some fields are not usable; `errors` names them.");
             problem.with_field("/event_id", "a text or null is expected, the webhook-id of the event")
@@ -113,6 +117,7 @@ impl Registrations {
         let taken: Vec<_> = good.drain(..room.min(good.len())).map(|(_, new)| new).collect();
         let left_over = (!good.is_empty()).then(|| backlog_full(intake));
         let became = hook.parts.store.accept_registrations(taken).await.map_err(|error| unavailable(&error))?;
+        became.iter().for_each(counted);
         let new = became.iter().filter(|became| matches!(became, Accepted::New(_))).count();
         places.keep(new);
         if new > 0 {

@@ -10,6 +10,7 @@ use crate::{
         run::{Job, Try},
     },
     store::registrations::Registration,
+    telemetry::figures,
 };
 
 const STEP: &str = "compose_welcome";
@@ -39,8 +40,10 @@ pub(in crate::registration) async fn compose_welcome<'a>(job: &'a Job<'a>, run: 
             "Dify Agent不可用，使用默认欢迎消息 / the default welcome is used"
         );
     }
+    let rung = welcome.rung;
     match job.runner.store.keep_welcome(&run.id, welcome, this.done(detail)).await {
         Ok(()) => {
+            figures::welcome(rung);
             drill::point("compose_welcome.after_commit");
             Ok(pending)
         }

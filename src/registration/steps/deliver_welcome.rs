@@ -6,8 +6,9 @@ use crate::{
     drill,
     ids::new_id,
     queue::JobError,
-    registration::run::{Job, Try},
+    registration::run::{Job, Try, span_of},
     store::{registrations::Registration, runs::NewMessage},
+    telemetry::figures,
 };
 
 const STEP: &str = "deliver_welcome";
@@ -25,6 +26,8 @@ pub(in crate::registration) async fn deliver_welcome(job: &Job<'_>, run: &Regist
             runner.wake.notify_one();
             runner.connected.look(std::slice::from_ref(&run.profile.user_id));
             let since_acceptance_ms = clock.now_ms() - run.accepted_at;
+            figures::notices("message", 1);
+            figures::welcome_stored(span_of(since_acceptance_ms));
             tracing::info!(
                 registration.id = run.id,
                 user.id = run.profile.user_id,

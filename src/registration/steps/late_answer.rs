@@ -18,6 +18,7 @@ use crate::{
         registrations::Registration,
         runs::{LateText, NewMessage},
     },
+    telemetry::figures,
 };
 
 const STEP: &str = "late_answer";
@@ -59,6 +60,7 @@ async fn use_text(job: &Job<'_>, run: &Registration, this: &Try, text: String) -
     let late = LateText { text, replace_unread, message };
     let outcome = runner.store.use_late_text(run, late, this.done_now(job, json!({}))).await?;
     drill::point("late_answer.after_commit");
+    figures::notices("message", 1);
     runner.wake.notify_one();
     runner.connected.look(std::slice::from_ref(&run.profile.user_id));
     tracing::info!(registration.id = run.id, user.id = run.profile.user_id, outcome, "迟到的智能体回复已处理 / a late answer was used");

@@ -13,13 +13,14 @@ use crate::{
     registration::{
         ESCALATION_JOB, NOTICE_JOB,
         assignment::{self, Candidate},
-        run::{Job, Try},
+        run::{Job, Try, span_of},
     },
     store::{
         jobs::{NewJob, Priority},
         notices::{Consultant, NewNotice},
         registrations::Registration,
     },
+    telemetry::figures,
 };
 
 const STEP: &str = "notify_consultants";
@@ -40,6 +41,8 @@ pub(in crate::registration) async fn notify_consultants(job: &Job<'_>, run: &Reg
             runner.wake.notify_one();
             runner.connected.look(if recipients.is_empty() { &EVERYBODY } else { &recipients });
             let since_acceptance_ms = runner.clock.now_ms() - run.accepted_at;
+            figures::notices("new_customer", told);
+            figures::consultants_told(span_of(since_acceptance_ms));
             tracing::info!(
                 registration.id = run.id,
                 user.id = run.profile.user_id,

@@ -66,6 +66,7 @@ pub(crate) async fn customer_waits(store: &Store, customer: &str, at: i64) -> St
         profile,
         now: at,
         deadline_at: at,
+        traceparent: None,
     };
     store.accept_registration(new).await.unwrap();
     let user = UserRecord { id: customer.into(), username: customer.into(), ..UserRecord::default() };

@@ -54,7 +54,10 @@ async fn only_what_was_given_up_is_sent_again() {
         assert_eq!(bench.store.listed_push(id).unwrap().unwrap().state, PushState::Waiting);
     }
     assert_eq!(bench.number("SELECT run_at FROM jobs WHERE subject_id = 'p4' AND state = 'ready'"), T0 + 9);
-    assert_eq!(bench.texts("SELECT action || ' ' || object FROM audit_log ORDER BY seq"), ["push.resend push/a/p2", "push.resend push/a/p4"]);
+    assert_eq!(
+        bench.texts("SELECT action || ' ' || object FROM audit_log ORDER BY seq"),
+        ["push.resend push/a/p2", "push.resend push/a/p4"]
+    );
 }
 
 #[tokio::test]

@@ -73,8 +73,7 @@ impl Store {
         self.write(move |db| {
             let sql = "SELECT kind, delivered_at, given_up_at FROM outgoing_events WHERE id = ?1";
             let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, EventState::of(row.get(1)?, row.get(2)?)));
-            let (kind, state) =
-                rows::one(db, sql, [&id], read)?.ok_or_else(|| StoreError::NotFound(format!("there is no event {id}")))?;
+            let (kind, state) = rows::one(db, sql, [&id], read)?.ok_or_else(|| StoreError::NotFound(format!("there is no event {id}")))?;
             db.execute("UPDATE outgoing_events SET delivered_at = NULL, given_up_at = NULL WHERE id = ?1", [&id])?;
             send_again(db, EVENT_JOB, &id, by.at)?;
             let change = Change::new("event.replay", format!("event/{id}")).before(json!({"kind": kind, "state": state.as_str()}));

@@ -36,6 +36,7 @@ fn new(user: &str, event: Option<&str>, skip: Option<&'static str>) -> NewRegist
         skip,
         now: NOW,
         deadline_at: NOW + 3000,
+        traceparent: None,
     }
 }
 

@@ -128,7 +128,9 @@ impl Calls {
 
     fn sealed_agent_key(&self, agent_id: &str, key: &SecretText) -> Result<Vec<u8>, CallError> {
         let sealed = self.master.seal(&agent_key_purpose(agent_id), key.expose().as_bytes());
-        sealed.map_err(|error| CallError::Unavailable(said(format!("密钥无法加密保存：{error}"), format!("the key could not be sealed: {error}"))))
+        sealed.map_err(|error| {
+            CallError::Unavailable(said(format!("密钥无法加密保存：{error}"), format!("the key could not be sealed: {error}")))
+        })
     }
 }
 

@@ -54,7 +54,11 @@ impl Wrong {
         let facts = FACTS.join(", ");
         match value {
             Value::String(fact) if !FACTS.contains(&fact.as_str()) => {
-                self.add(pointer(), format!("没有名为 {fact} 的事实；可用的有：{facts}"), format!("there is no fact {fact}; facts are {facts}"));
+                self.add(
+                    pointer(),
+                    format!("没有名为 {fact} 的事实；可用的有：{facts}"),
+                    format!("there is no fact {fact}; facts are {facts}"),
+                );
             }
             Value::String(_) => {}
             Value::Object(constant) if constant.len() == 1 && constant.contains_key("value") => {}
@@ -80,13 +84,21 @@ pub(super) fn check(settings: &AgentSettings) -> Result<(), CallError> {
     wrong.text("app_id", settings.app_id.as_deref().unwrap_or_default(), false);
     if settings.kind.parse::<AgentKind>().is_err() {
         let kind = &settings.kind;
-        wrong.add("/kind", format!("没有 {kind} 这种类型；有 chat、agent 和 workflow"), format!("{kind:?} is no kind of agent; chat, agent and workflow are"));
+        wrong.add(
+            "/kind",
+            format!("没有 {kind} 这种类型；有 chat、agent 和 workflow"),
+            format!("{kind:?} is no kind of agent; chat, agent and workflow are"),
+        );
     }
     if let Err(error) = settings.part.parse::<Part>() {
         wrong.add("/part", "角色只能是 stable、candidate 或 fallback", error.to_string());
     }
     if let Err(error) = check_base_url(&settings.base_url) {
-        wrong.add("/base_url", "请填写 Dify 安装的根地址，以 http:// 或 https:// 开头，不含用户名和密码，例如 https://api.dify.ai", error.to_string());
+        wrong.add(
+            "/base_url",
+            "请填写 Dify 安装的根地址，以 http:// 或 https:// 开头，不含用户名和密码，例如 https://api.dify.ai",
+            error.to_string(),
+        );
     }
     wrong.number("weight", settings.weight, (0, 10_000));
     wrong.number("rollout_percent", settings.rollout_percent, (0, 100));

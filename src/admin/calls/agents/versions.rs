@@ -110,7 +110,8 @@ impl Calls {
         // One more than is shown: it says whether there is a next page, and what the last one shown was before.
         let found = self.store.agent_versions(&agent.id, below, limit.saturating_add(1)).await?;
         let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-        let items: Vec<AgentVersionView> = found.iter().take(shown).zip(found.iter().skip(1).map(Some).chain([None])).map(|(one, before)| view(one, before)).collect();
+        let items: Vec<AgentVersionView> =
+            found.iter().take(shown).zip(found.iter().skip(1).map(Some).chain([None])).map(|(one, before)| view(one, before)).collect();
         let next_cursor = if found.len() > shown { items.last().map(|last| last.number.to_string()) } else { None };
         Ok(Listed { items, next_cursor })
     }

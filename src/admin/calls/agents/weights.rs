@@ -13,10 +13,7 @@ use crate::{
         choice::pick::{Entrant, shares},
         entrant,
     },
-    store::{
-        agents::Agent,
-        audit::By,
-    },
+    store::{agents::Agent, audit::By},
 };
 
 /// Highest weight.
@@ -131,7 +128,8 @@ fn changed(agents: &[Agent], weights: &[Weight]) -> Result<Vec<Agent>, CallError
     let mut wrong = Vec::new();
     let mut set = BTreeMap::new();
     for (at, weight) in weights.iter().enumerate() {
-        let mut add = |field: &str, zh: String, en: String| wrong.push(Field { pointer: format!("/weights/{at}/{field}"), text: said(zh, en) });
+        let mut add =
+            |field: &str, zh: String, en: String| wrong.push(Field { pointer: format!("/weights/{at}/{field}"), text: said(zh, en) });
         match named(agents, &weight.agent) {
             Err(_) => add("agent", format!("没有名为 {} 的智能体", weight.agent), format!("there is no agent {}", weight.agent)),
             Ok(agent) if set.insert(agent.id.clone(), weight.weight).is_some() => {

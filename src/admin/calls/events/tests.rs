@@ -89,7 +89,10 @@ async fn the_receiver_is_named_by_its_host_and_put_back_once() {
     let bench = bench().await;
     bench.calls.store.set_event_endpoint(Some("503 for a day".into()), By::new("daemon", T0)).await.unwrap();
     let endpoint = bench.calls.event_endpoint().await.unwrap();
-    assert_eq!((endpoint.host.as_deref(), endpoint.reason.as_deref(), endpoint.waiting), (Some("app.example.cn:8443"), Some("503 for a day"), 1));
+    assert_eq!(
+        (endpoint.host.as_deref(), endpoint.reason.as_deref(), endpoint.waiting),
+        (Some("app.example.cn:8443"), Some("503 for a day"), 1)
+    );
     for _ in 0..2 {
         assert_eq!(bench.calls.enable_event_endpoint(&by()).await.unwrap().disabled_at, None);
     }
@@ -99,7 +102,12 @@ async fn the_receiver_is_named_by_its_host_and_put_back_once() {
 #[tokio::test]
 async fn jobs_are_listed_tried_again_and_taken_back() {
     let bench = bench().await;
-    let of = |state: Option<&str>, limit| JobsWanted { state: state.map(str::to_owned), kind: Some("outgoing_event".into()), limit, ..JobsWanted::default() };
+    let of = |state: Option<&str>, limit| JobsWanted {
+        state: state.map(str::to_owned),
+        kind: Some("outgoing_event".into()),
+        limit,
+        ..JobsWanted::default()
+    };
     let first = bench.calls.jobs(of(None, 2)).await.unwrap();
     assert_eq!(first.items.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["job-msg_2", "job-msg_1"]);
     let rest = bench.calls.jobs(JobsWanted { cursor: first.next_cursor, ..of(None, 2) }).await.unwrap();

@@ -46,11 +46,16 @@ impl Calls {
     /// Calls a tool as a group offers it. `account` is whoever tries it, for the call log.
     pub async fn try_tool(&self, (code, name): (&str, &str), given: Map<String, Value>, account: &str) -> Result<Attempt, CallError> {
         let (channel, client_name) = (Channel::Admin, Some(account.to_owned()));
-        self.call_tool((code, name), given, Client { channel, protocol: "".into(), name: client_name, app_id: None }).await
+        self.call_tool((code, name), given, Client { channel, protocol: "".into(), name: client_name, app_id: None, traced: None }).await
     }
 
     /// The same for another skin than this one.
-    pub(crate) async fn call_tool(&self, (code, name): (&str, &str), given: Map<String, Value>, client: Client) -> Result<Attempt, CallError> {
+    pub(crate) async fn call_tool(
+        &self,
+        (code, name): (&str, &str),
+        given: Map<String, Value>,
+        client: Client,
+    ) -> Result<Attempt, CallError> {
         self.group_policy(code)?;
         let caller = self.gate.admit_local(code).map_err(|refusal| {
             let detail = refusal.problem().detail;
@@ -63,7 +68,8 @@ impl Calls {
         let duration_ms = u64::try_from(started.elapsed().as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
         let mut attempt = Attempt { duration_ms, note: note.map(|note| note.text), ..ended(outcome) };
         if attempt.outcome == "failed" {
-            let error = |one: arguments::Complaint| AttemptError { pointer: one.pointer, detail: one.en.clone(), text: said(one.zh, one.en) };
+            let error =
+                |one: arguments::Complaint| AttemptError { pointer: one.pointer, detail: one.en.clone(), text: said(one.zh, one.en) };
             attempt.errors = errors.into_iter().map(error).collect();
         }
         Ok(attempt)
