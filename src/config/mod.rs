@@ -8,6 +8,8 @@
 mod admin;
 mod call_log;
 mod catalogue;
+mod chinese;
+mod edit;
 mod environment;
 mod external_idp;
 mod file;
@@ -29,6 +31,7 @@ mod registration;
 mod roff;
 mod sample;
 mod secrets;
+mod shape;
 mod suggest;
 mod units;
 mod validate;
@@ -44,6 +47,8 @@ pub use self::{
     admin::Admin,
     call_log::{Bodies, CallLog},
     catalogue::{Bilingual, Catalogue, KeyInfo, Kind, Section, Word},
+    chinese::meaning_of,
+    edit::{Draft, EditError, Next, outranked, why_fixed},
     environment::{Environment, environment},
     external_idp::ExternalIdp,
     hook::Hook,
@@ -60,6 +65,7 @@ pub use self::{
     registration::Registration,
     roff::Page,
     sample::{one_line, sample},
+    shape::{ObjectKind, Part, Shape},
     units::{ByteSize, ByteSizeError, HumanDuration},
     validate::{web_url, webhook_secret},
 };

@@ -6,6 +6,7 @@ mod listener;
 mod patience;
 mod peer;
 
+pub use crowd::Connections;
 pub use health::{Readiness, health_routes};
 pub use listener::{BindError, Bound, ConnectionLimits, bind};
 pub use peer::PeerAddress;

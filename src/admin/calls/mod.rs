@@ -17,6 +17,7 @@ mod cursor;
 mod error;
 pub mod errors;
 pub mod events;
+pub mod health;
 pub mod jobs;
 pub mod notifications;
 mod outside;
@@ -27,6 +28,9 @@ mod second_factor;
 mod sessions;
 mod setup;
 pub(in crate::admin) mod sign_in;
+pub mod server;
+pub mod server_config;
+pub mod settings;
 pub mod timeline;
 pub mod verify;
 mod words;
@@ -113,6 +117,8 @@ pub struct Running {
     pub started_at: i64,
     /// Ends the daemon softly.
     pub stop: CancellationToken,
+    /// What the process knows of itself.
+    pub process: server::Process,
 }
 
 /// The calls. Cheap to clone.
