@@ -337,6 +337,7 @@ fn fault(error: CallError) -> anyhow::Error {
         }
         CallError::Conflict(text) | CallError::Unavailable(text) => fault(exit::FAILURE, text.en),
         CallError::Forbidden(text) => fault(exit::AUTH, text.en),
+        CallError::Unconfirmed => fault(exit::AUTH, error.to_string()),
         CallError::Stale { .. } => fault(exit::FAILURE, error.to_string()),
         CallError::Store(error) => error.into(),
     }
@@ -354,7 +355,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         return match error {
             CallError::NotFound(_) => exit::NOT_FOUND,
             CallError::Invalid(_) => exit::USAGE,
-            CallError::Forbidden(_) => exit::AUTH,
+            CallError::Forbidden(_) | CallError::Unconfirmed => exit::AUTH,
             CallError::Conflict(_) | CallError::Stale { .. } | CallError::Unavailable(_) | CallError::Store(_) => exit::FAILURE,
         };
     }

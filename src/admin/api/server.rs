@@ -21,11 +21,7 @@ use crate::admin::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::new()
-        .routes(routes!(show))
-        .routes(routes!(restart))
-        .routes(routes!(config))
-        .routes(routes!(config_key, change_config))
+    OpenApiRouter::new().routes(routes!(show)).routes(routes!(restart)).routes(routes!(config)).routes(routes!(config_key, change_config))
 }
 
 /// A new value of the configuration file.

@@ -17,9 +17,7 @@ use crate::{
         AdminState, Who,
         calls::{
             CallError, Calls, Field, said,
-            settings::{
-                DefinedSetting, DefinitionSection, SettingsChanged, SettingsSection, right_to_change, setting_definitions,
-            },
+            settings::{DefinedSetting, DefinitionSection, SettingsChanged, SettingsSection, right_to_change, setting_definitions},
         },
         entry::{Operator, Reader},
     },
@@ -31,11 +29,7 @@ use crate::{
 const LONGEST_REASON: usize = 500;
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::new()
-        .routes(routes!(list, change))
-        .routes(routes!(list_definitions))
-        .routes(routes!(show, put))
-        .routes(routes!(reset))
+    OpenApiRouter::new().routes(routes!(list, change)).routes(routes!(list_definitions)).routes(routes!(show, put)).routes(routes!(reset))
 }
 
 /// Every setting.
