@@ -5,17 +5,18 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{automation::Shared, core::Core};
-use crate::admin::{AdminState, Calls, EntrySettings, Parts, Running};
+use crate::admin::{AdminState, Calls, EntrySettings, Parts, Running, calls::server::Process};
 
 impl Core {
     /// What the routes of the admin side share.
-    pub(super) fn admin(&self, shared: &Shared, stop: &CancellationToken) -> AdminState {
+    pub(super) fn admin(&self, shared: &Shared, process: Process, stop: &CancellationToken) -> AdminState {
         let running = Running {
             hub: shared.hub.clone(),
             wake: Arc::clone(&shared.wake),
             desk: Arc::clone(&shared.desk),
             started_at: self.clock.now_ms(),
             stop: stop.clone(),
+            process,
         };
         AdminState::new(self.calls(Some(running)), EntrySettings::of(&self.config.admin), stop.clone())
     }

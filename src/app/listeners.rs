@@ -6,7 +6,10 @@ use axum::Router;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::core::{Core, StartError};
-use crate::http::{BindError, Bound, ConnectionLimits, Measured, Readiness, bind, health_routes};
+use crate::{
+    admin::calls::server::ListenerFacts,
+    http::{BindError, Bound, ConnectionLimits, Measured, Readiness, bind, health_routes},
+};
 
 impl From<BindError> for StartError {
     fn from(error: BindError) -> Self {
@@ -17,6 +20,7 @@ impl From<BindError> for StartError {
 /// The listeners that were bound, in the order of the sections that share each.
 pub(super) struct Listeners {
     bound: Vec<(Bound, Vec<usize>)>,
+    names: Vec<&'static str>,
 }
 
 impl Listeners {
@@ -29,7 +33,18 @@ impl Listeners {
                 None => bound.push((*address, bind(name, *address).await?, vec![n])),
             }
         }
-        Ok(Self { bound: bound.into_iter().map(|(_, bound, sharing)| (bound, sharing)).collect() })
+        let names = sections.iter().map(|(name, _)| *name).collect();
+        Ok(Self { bound: bound.into_iter().map(|(_, bound, sharing)| (bound, sharing)).collect(), names })
+    }
+
+    /// What is known of each.
+    pub(super) fn facts(&self) -> Vec<ListenerFacts> {
+        let facts = |(bound, sharing): &(Bound, Vec<usize>)| ListenerFacts {
+            sections: sharing.iter().filter_map(|section| self.names.get(*section).copied()).collect(),
+            address: bound.address,
+            connections: bound.connections.clone(),
+        };
+        self.bound.iter().map(facts).collect()
     }
 
     /// Where a section can be reached.

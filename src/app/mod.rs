@@ -15,6 +15,7 @@ mod limits;
 mod listeners;
 mod live;
 mod oauth;
+mod process;
 mod scrape;
 mod serve;
 mod traces;

@@ -13,12 +13,13 @@ use super::{
     data_dir::{DataDir, RunFile},
     keys, limits,
     listeners::Listeners,
-    scrape, traces,
+    process, scrape, traces,
 };
 use crate::{
     admin,
-    config::Config,
+    config::{Config, Loaded},
     gate::origins::Origins,
+    lifecycle::Again,
     live::{self, Hub},
     mcp::{self, Endpoint, EndpointSettings, LegacySse, Product, ServerSettings, SessionSettings},
     oauth,
@@ -48,12 +49,16 @@ pub struct Daemon {
 pub struct Parts {
     /// Ends the daemon softly.
     pub stop: CancellationToken,
+    /// The configuration of the core, with the origin of each value.
+    pub loaded: Arc<Loaded>,
+    /// Beginning anew once it has stopped.
+    pub again: Again,
 }
 
 /// Starts the daemon on `core`. When it returns, the listeners answer.
 pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     let lock = core.dir.lock()?;
-    let stop = parts.stop;
+    let stop = parts.stop.clone();
     let (hook_key, hook_key_is_new) = hook_key(&core)?;
     let config = &core.config;
     let mut sections = vec![("mcp", config.mcp.listen), ("hook", config.hook.listen), ("live", config.live.listen)];
@@ -75,13 +80,15 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     }
     traces::start(&core)?;
     let shared = Shared { hub: Hub::new(), wake: Arc::new(Notify::new()), desk: Arc::default() };
+    let endpoint = endpoint(&core, &stop, &tasks);
+    let process = process::facts(&parts, &listeners, &endpoint);
     let mut routes = vec![
-        mcp::router(endpoint(&core, &stop, &tasks)).merge(super::oauth::state(&core).map_or_else(Router::new, oauth::router)),
+        mcp::router(endpoint).merge(super::oauth::state(&core).map_or_else(Router::new, oauth::router)),
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),
         live::router(super::live::state(&core, &shared, &stop, &tasks)?).merge(scrape::router(&core, &shared)),
     ];
     if config.admin.enabled {
-        routes.push(admin::router(core.admin(&shared, &stop)));
+        routes.push(admin::router(core.admin(&shared, process, &stop)));
     }
     core.start_recording();
     look_back(&core).await?;

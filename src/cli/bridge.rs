@@ -34,7 +34,7 @@ pub(super) async fn run(args: &BridgeArgs) -> anyhow::Result<u8> {
     }
     let http = HttpClient::new(ProxyUse::System)?;
     let stop = CancellationToken::new();
-    lifecycle::stop_on_signals(stop.clone())?;
+    lifecycle::stop_on_signals(stop.clone(), lifecycle::Again::default())?;
     let input = tokio::io::BufReader::new(tokio::io::stdin());
     bridge::bridge((http, target), input, tokio::io::stdout(), stop).await?;
     // A reader of stdin that waits for its next line cannot be woken; leaving it must not delay the exit.

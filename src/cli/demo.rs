@@ -3,7 +3,7 @@
 //! A throw-away data directory, sample clinic data, a stand-in for Dify that speaks the real stream and calls our tools
 //! back over HTTP, and one registration through the real webhook. Everything else is the daemon as it ships.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use clap::Args;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Common, Fault, Logs, clock, exit, output, register, serve::in_language, timeline};
 use crate::{
     app::{self, Core, Daemon, Parts, Setup},
-    config::{Config, Language},
+    config::{Config, Language, Loaded},
     demo::{
         sample,
         stand_in_dify::{Behaviour, McpServer, StandIn, StandInHandle},
@@ -38,24 +38,26 @@ pub(super) async fn demo(args: &DemoArgs, mut common: Common) -> anyhow::Result<
     let dir = std::env::temp_dir().join(format!("anmei-mcp-demo-{}", new_id(clock.as_ref())));
     // Whatever is configured on this machine, the demo works on data of its own.
     common.data_dir = Some(dir.clone());
-    let config = free_ports(common.load(Logs::Warnings)?.config).await;
+    let mut loaded = common.load(Logs::Warnings)?;
+    loaded.config = free_ports(loaded.config).await;
     let stop = CancellationToken::new();
-    lifecycle::stop_on_signals(stop.clone())?;
-    let shown = run(args, config, stop).await;
+    lifecycle::stop_on_signals(stop.clone(), lifecycle::Again::default())?;
+    let shown = run(args, loaded, stop).await;
     if let Err(error) = std::fs::remove_dir_all(&dir) {
         tracing::warn!(%error, dir = %dir.display(), "the demo's directory could not be removed");
     }
     shown
 }
 
-async fn run(args: &DemoArgs, config: Config, stop: CancellationToken) -> anyhow::Result<u8> {
-    let core = Core::open(config, clock()).await?;
+async fn run(args: &DemoArgs, loaded: Loaded, stop: CancellationToken) -> anyhow::Result<u8> {
+    let core = Core::open(loaded.config.clone(), clock()).await?;
     let setup = core.set_up().await?;
     let summary = fill(&core).await?;
     let language = core.config.language;
     let sample = in_language(language, "样例数据（条）：", "sample records:");
     output::say(format_args!("{sample} {}  {}\n", summary.added, core.dir.path().display()))?;
-    let daemon = app::serve(core.clone(), Parts { stop: stop.clone() }).await?;
+    let parts = Parts { stop: stop.clone(), loaded: Arc::new(loaded), again: lifecycle::Again::default() };
+    let daemon = app::serve(core.clone(), parts).await?;
     let dify = start_stand_in(&core, &setup, &daemon).await?;
     output::say(format_args!("{} {NEW_CUSTOMER} …", in_language(language, "注册新客户", "registering")))?;
     let hook = timeline::Hook::new(&daemon.addresses.hook, daemon.hook_key.clone())?;

@@ -344,20 +344,12 @@ fn fault(error: CallError) -> anyhow::Error {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    use crate::{
-        admin::CallError,
-        config::ConfigError,
-        settings::{Refusal, SettingsError},
-        store::StoreError,
-    };
+    use crate::{admin::CallError, config::ConfigError, store::StoreError};
     if let Some(fault) = error.downcast_ref::<Fault>() {
         return fault.code;
     }
     if error.downcast_ref::<ConfigError>().is_some() || matches!(error.downcast_ref::<StartError>(), Some(StartError::Setting(_))) {
         return exit::USAGE;
-    }
-    if let Some(SettingsError::Refused(refusals)) = error.downcast_ref::<SettingsError>() {
-        return if refusals.iter().all(Refusal::is_unknown) { exit::NOT_FOUND } else { exit::USAGE };
     }
     if let Some(error) = error.downcast_ref::<CallError>() {
         return match error {

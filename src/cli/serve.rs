@@ -1,5 +1,8 @@
 //! `serve`: the daemon.
 
+use std::sync::Arc;
+
+use anyhow::Context;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -8,7 +11,7 @@ use crate::{
     app::{self, Core, Daemon, Parts, Setup},
     config::{Language, Loaded, Mcp, environment},
     drill::{self, Armed},
-    lifecycle,
+    lifecycle::{self, Again},
 };
 
 /// Listeners of the daemon, at most.
@@ -26,12 +29,13 @@ pub(super) struct ServeArgs {
 pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8> {
     arm_drill()?;
     let stop = CancellationToken::new();
-    lifecycle::stop_on_signals(stop.clone())?;
+    let again = Again::here().context("cannot tell where this program is")?;
+    lifecycle::stop_on_signals(stop.clone(), again.clone())?;
     lifecycle::survive_file_size_limit()?;
     enough_files(loaded.config.http.max_connections);
-    let core = Core::open(loaded.config, clock()).await?;
+    let core = Core::open(loaded.config.clone(), clock()).await?;
     let setup = core.set_up().await?;
-    let daemon = app::serve(core.clone(), Parts { stop }).await?;
+    let daemon = app::serve(core.clone(), Parts { stop, loaded: Arc::new(loaded), again: again.clone() }).await?;
     if let Some(keys) = new_keys(&setup, core.config.language) {
         output::say(keys)?;
     }
@@ -39,6 +43,9 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
         show_ready(&core, &daemon)?;
     }
     daemon.run().await.map_err(anyhow::Error::msg)?;
+    if again.is_wanted() {
+        return Err(again.begin()).context("the daemon has stopped and cannot begin anew");
+    }
     Ok(exit::OK)
 }
 

@@ -8,18 +8,20 @@ use std::{
 
 use anyhow::Context;
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Fault, exit, output};
+use super::{Fault, by, exit, output};
 use crate::{
+    admin::{
+        CallError, Calls,
+        calls::settings::{SettingView, SettingsChanged},
+    },
     app::Core,
-    clock::rfc3339,
     config::{KeyInfo, Kind, Language},
-    settings::{Given, InForce, as_json, as_typed, definition, definitions, kind_text},
+    settings::{Edit, Given, as_typed, definition, definitions, describe, example_line, kind_text},
+    store::audit::By,
 };
 
-/// Who changes settings here, as the database keeps it.
-const BY: &str = "cli";
 /// Longest value of a table's row; `get` and `--json` show all of it.
 const SHOWN: usize = 60;
 
@@ -41,7 +43,7 @@ pub(super) enum SettingsCommand {
         /// For programs
         #[arg(long)]
         json: bool,
-        /// Shows secrets instead of ***; that is logged
+        /// Shows secrets instead of ***; that is a row of the audit log
         #[arg(long)]
         reveal: bool,
     },
@@ -53,12 +55,18 @@ pub(super) enum SettingsCommand {
         /// Reads the value from a file, or from stdin when it is `-`: for long texts, and for secrets
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Returns settings to their defaults, all or none; in force at once
     Reset {
         /// The settings
         #[arg(required = true)]
         names: Vec<String>,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Says what a setting means, what it may hold and its default; without a name, of every setting
     Explain {
@@ -71,21 +79,29 @@ pub(super) enum SettingsCommand {
 }
 
 pub(super) async fn run(command: SettingsCommand, core: &Core) -> anyhow::Result<u8> {
+    let calls = core.calls(None);
     match command {
-        SettingsCommand::List { changed, json } => list(core, changed, json)?,
-        SettingsCommand::Get { name, json, reveal } => get(core, &name, json, reveal)?,
-        SettingsCommand::Set { changes, file } => set(core, &given(&changes, file.as_deref())?).await?,
-        SettingsCommand::Reset { names } => reset(core, &names).await?,
+        SettingsCommand::List { changed, json } => list(&calls, changed, json)?,
+        SettingsCommand::Get { name, json, reveal } => get(&calls, &name, json, reveal.then(|| by(core, None))).await?,
+        SettingsCommand::Set { changes, file, reason } => {
+            let changes = given(&changes, file.as_deref())?;
+            set(&calls, changes, &by(core, reason.as_deref())).await?;
+        }
+        SettingsCommand::Reset { names, reason } => {
+            let defaults = names.into_iter().map(|name| (name, Given::Value(Value::Null)));
+            set(&calls, defaults.collect(), &by(core, reason.as_deref())).await?;
+        }
         SettingsCommand::Explain { name, json } => return explain(name.as_deref(), json, core.config.language),
     }
     Ok(exit::OK)
 }
 
-fn list(core: &Core, changed: bool, as_json: bool) -> anyhow::Result<()> {
-    let mut settings = core.settings.list()?;
-    settings.retain(|setting| !changed || !setting.is_default);
+fn list(calls: &Calls, changed: bool, as_json: bool) -> anyhow::Result<()> {
+    let sections = calls.list_settings()?;
+    let settings = sections.into_iter().flat_map(|section| section.settings).map(|defined| defined.setting);
+    let settings: Vec<SettingView> = settings.filter(|setting| !changed || !setting.is_default).collect();
     if as_json {
-        return output::json(&settings.iter().map(facts).collect::<Vec<_>>());
+        return output::json(&settings);
     }
     for setting in &settings {
         warn_of(setting);
@@ -93,23 +109,17 @@ fn list(core: &Core, changed: bool, as_json: bool) -> anyhow::Result<()> {
     output::table(
         &["SETTING", "VALUE", "CHANGED BY", "CHANGED AT"],
         settings.into_iter().map(|setting| {
-            let by = setting.changed_by.clone().unwrap_or_else(|| "-".into());
-            vec![setting.name, row_text(&setting.value), by, output::moment(setting.changed_at)]
+            let unset = || "-".to_owned();
+            let (by, at) = (setting.changed_by.unwrap_or_else(unset), setting.changed_at.unwrap_or_else(unset));
+            vec![setting.name, row_text(&setting.value), by, at]
         }),
     )
 }
 
-fn facts(setting: &InForce) -> Value {
-    json!({
-        "name": setting.name, "value": setting.value, "is_default": setting.is_default, "changed_by": setting.changed_by,
-        "changed_at": setting.changed_at.map(rfc3339), "unusable": setting.unusable,
-    })
-}
-
 /// A stored value that is not used must not pass unseen.
-fn warn_of(setting: &InForce) {
+fn warn_of(setting: &SettingView) {
     if let Some(why) = &setting.unusable {
-        output::aside(format_args!("warning: {}: the stored value is not used, its default is in force: {why}", setting.name));
+        output::aside(format_args!("warning: {}: the stored value is not used, its default is in force: {}", setting.name, why.en));
     }
 }
 
@@ -118,10 +128,14 @@ fn row_text(value: &Value) -> String {
     if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN - 1).chain(['…']).collect() }
 }
 
-fn get(core: &Core, name: &str, as_json: bool, reveal: bool) -> anyhow::Result<()> {
-    let setting = if reveal { core.settings.reveal(name)? } else { core.settings.get(name)? };
+/// Shows one setting; with its secrets to whoever asks for them.
+async fn get(calls: &Calls, name: &str, as_json: bool, reveal: Option<By>) -> anyhow::Result<()> {
+    let setting = match reveal {
+        Some(by) => calls.reveal_setting(name, &by).await?,
+        None => calls.get_setting(name)?.setting,
+    };
     if as_json {
-        return output::json(&facts(&setting));
+        return output::json(&setting);
     }
     warn_of(&setting);
     match &setting.value {
@@ -167,21 +181,30 @@ fn text_of(file: &Path) -> anyhow::Result<String> {
     Ok(bare.strip_suffix('\r').unwrap_or(bare).to_owned())
 }
 
-async fn set(core: &Core, changes: &[(String, Given)]) -> anyhow::Result<()> {
-    core.settings.set(changes, BY).await?;
-    say_changed(core, changes.iter().map(|(name, _)| name))
+async fn set(calls: &Calls, changes: Vec<(String, Given)>, by: &By) -> anyhow::Result<()> {
+    for (name, _) in &changes {
+        calls.get_setting(name)?;
+    }
+    let edits: Vec<Edit> = changes.into_iter().map(|(name, given)| Edit { name, given, seen: None }).collect();
+    let changed = calls.change_settings(&edits, by).await.map_err(told)?;
+    say_changed(&changed)
 }
 
-async fn reset(core: &Core, names: &[String]) -> anyhow::Result<()> {
-    core.settings.reset(names, BY).await?;
-    say_changed(core, names.iter())
+/// What is wrong with each setting, with a value that would be right, as it is typed.
+fn told(error: CallError) -> anyhow::Error {
+    let CallError::Invalid(fields) = error else { return error.into() };
+    let line = |field: crate::admin::Field| {
+        let name = field.pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let example = definition(name).and_then(example_line).map(|line| format!(". Example: {line}")).unwrap_or_default();
+        format!("{name}: {}{example}", field.text.en)
+    };
+    usage(fields.into_iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
-fn say_changed<'a>(core: &Core, names: impl Iterator<Item = &'a String>) -> anyhow::Result<()> {
-    for name in names {
-        let setting = core.settings.get(name)?;
+fn say_changed(changed: &SettingsChanged) -> anyhow::Result<()> {
+    for setting in &changed.settings {
         let default = if setting.is_default { " (default)" } else { "" };
-        output::say(format_args!("{name} is {}{default}", row_text(&setting.value)))?;
+        output::say(format_args!("{} is {}{default}", setting.name, row_text(&setting.value)))?;
     }
     output::say("in force at once, for the next piece of work in every process")
 }
@@ -196,7 +219,7 @@ pub(super) fn explain(name: Option<&str>, json: bool, language: Language) -> any
         })?],
     };
     if json {
-        output::json(&chosen.iter().map(|info| as_json(info)).collect::<Vec<_>>())?;
+        output::json(&chosen.iter().map(|info| describe(info)).collect::<Vec<_>>())?;
     } else {
         let texts: Vec<String> = chosen.iter().map(|info| meaning(info, language)).collect();
         output::say(texts.join("\n\n"))?;

@@ -31,7 +31,7 @@ pub(super) async fn stdio(args: &StdioArgs, loaded: Loaded) -> anyhow::Result<u8
     }
     core.start_recording();
     let stop = CancellationToken::new();
-    lifecycle::stop_on_signals(stop.clone())?;
+    lifecycle::stop_on_signals(stop.clone(), lifecycle::Again::default())?;
     let served =
         mcp::serve_stdio(core.dispatch.clone(), core.gate.clone(), server_settings(&core.config), args.server_code.clone(), stop).await;
     core.close().await;

@@ -8,10 +8,10 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Config, Language};
+use super::{Config, Language, Shape};
 
 /// A text in both languages.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
 pub struct Bilingual {
     /// English.
     pub en: String,
@@ -20,6 +20,11 @@ pub struct Bilingual {
 }
 
 impl Bilingual {
+    /// A text in Chinese and in English.
+    pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self { en: en.into(), zh: zh.into() }
+    }
+
     /// The text in a language, or in English where there is no other.
     pub fn of(&self, language: Language) -> &str {
         match language {
@@ -29,7 +34,7 @@ impl Bilingual {
     }
 
     /// The description of a schema.
-    fn read(schema: &Value) -> Self {
+    pub(super) fn read(schema: &Value) -> Self {
         Self { en: text(schema, "description"), zh: text(schema, "x-zh") }
     }
 }
@@ -97,6 +102,8 @@ pub struct KeyInfo {
     pub unit: Bilingual,
     /// Whether its value is never shown.
     pub secret: bool,
+    /// What the objects in it are made of.
+    pub shape: Shape,
 }
 
 /// One section.
@@ -188,6 +195,7 @@ impl KeyInfo {
             ),
             unit: Bilingual { en: text(property, "x-unit"), zh: text(property, "x-unit-zh") },
             secret: property.get("writeOnly") == Some(&Value::Bool(true)),
+            shape: Shape::read(property),
         }
     }
 
@@ -200,7 +208,7 @@ impl KeyInfo {
 }
 
 impl Kind {
-    fn read(schema: &Value) -> Self {
+    pub(super) fn read(schema: &Value) -> Self {
         let choices = choices(schema);
         if !choices.is_empty() {
             return Self::Choice(choices);

@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) path: PathBuf,
-    text: String,
+    pub(super) text: String,
 }
 
 #[cfg(feature = "fuzzing")]

@@ -32,6 +32,8 @@ pub struct Loaded {
     pub origins: BTreeMap<String, Origin>,
     /// What is allowed but deserves a thought.
     pub warnings: Vec<Problem>,
+    /// Where it was looked for besides the environment.
+    pub sources: Sources,
 }
 
 /// One key of a dump.
@@ -61,8 +63,13 @@ impl Loaded {
 }
 
 pub(super) fn load(sources: Sources, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let found = file::find(sources.config_path.clone(), environment)?;
+    load_found(found, sources, environment)
+}
+
+/// As [`load`], with a file that was found, or with none.
+pub(super) fn load_found(found: Option<file::Found>, sources: Sources, environment: &Environment) -> Result<Loaded, ConfigError> {
     let catalogue = Catalogue::new();
-    let found = file::find(sources.config_path, environment)?;
     let mut layer = layers::computed_defaults(environment);
     if let Some(found) = &found {
         layer.extend(file::read(found, &catalogue));
@@ -78,7 +85,7 @@ pub(super) fn load(sources: Sources, environment: &Environment) -> Result<Loaded
     let path = found.map(|found| found.path);
     if merged.problems.is_empty() {
         let warnings = warnings.into_iter().chain(exposed_file(path.as_ref(), &merged.config, &merged.origins)).collect();
-        return Ok(Loaded { config: merged.config, file: path, origins: merged.origins, warnings });
+        return Ok(Loaded { config: merged.config, file: path, origins: merged.origins, warnings, sources });
     }
     merged.problems.sort_by_key(|problem| place(&problem.origin));
     Err(ConfigError::Invalid(merged.problems))

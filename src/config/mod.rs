@@ -8,6 +8,8 @@
 mod admin;
 mod call_log;
 mod catalogue;
+mod chinese;
+mod edit;
 mod environment;
 mod external_idp;
 mod file;
@@ -30,6 +32,7 @@ mod registration;
 mod roff;
 mod sample;
 mod secrets;
+mod shape;
 mod suggest;
 mod telemetry;
 mod units;
@@ -46,6 +49,8 @@ pub use self::{
     admin::Admin,
     call_log::{Bodies, CallLog},
     catalogue::{Bilingual, Catalogue, KeyInfo, Kind, Section, Word},
+    chinese::meaning_of,
+    edit::{Draft, EditError, Next, outranked, why_fixed},
     environment::{Environment, environment},
     external_idp::ExternalIdp,
     hook::Hook,
@@ -63,6 +68,7 @@ pub use self::{
     registration::Registration,
     roff::Page,
     sample::{one_line, sample},
+    shape::{ObjectKind, Part, Shape},
     telemetry::Telemetry,
     units::{ByteSize, ByteSizeError, HumanDuration},
     validate::{web_url, webhook_secret},

@@ -36,7 +36,7 @@ impl Catalogue {
     }
 
     /// What to say of a key that does not exist: what was probably meant, and what is allowed in its place.
-    pub(super) fn unknown(&self, key: &str) -> String {
+    pub fn unknown(&self, key: &str) -> String {
         if let Some(moved) = moved(key) {
             return moved;
         }

@@ -11,7 +11,7 @@ pub(super) fn check(leaf: &Leaf, info: &KeyInfo) -> Result<(), String> {
     let given = serde_json::to_value(&leaf.value).unwrap_or_default();
     let alone = Figment::new().merge(leaf.clone());
     if alone.extract::<Config>().is_err() {
-        return Err(format!("found {}, expected {}", info.found(&given), info.expected()));
+        return Err(format!("found {}, expected {}", info.found(&given, Language::En), info.expected()));
     }
     info.check(&given)
 }
@@ -21,7 +21,7 @@ impl KeyInfo {
     fn check(&self, value: &Value) -> Result<(), String> {
         if !self.allows(value) {
             let allowed = self.range_text(Language::En).unwrap_or_default();
-            return Err(format!("{} is out of range; allowed: {allowed}", self.found(value)));
+            return Err(format!("{} is out of range; allowed: {allowed}", self.found(value, Language::En)));
         }
         match (&self.kind, value.as_str()) {
             (Kind::Path, Some(path)) if path.starts_with('~') => Err("`~` is not expanded here; write the whole path".to_owned()),
@@ -41,14 +41,18 @@ impl KeyInfo {
     }
 
     /// A value as it may be shown in a message.
-    pub fn found(&self, value: &Value) -> String {
-        let (name, shown) = match value {
-            Value::String(_) => ("the text", true),
-            Value::Bool(_) => ("", true),
-            Value::Number(_) => ("the number", true),
-            Value::Array(_) => ("the list", true),
-            Value::Object(_) => ("a table", false),
-            Value::Null => ("nothing", false),
+    pub fn found(&self, value: &Value, language: Language) -> String {
+        let (en, zh, shown) = match value {
+            Value::String(_) => ("the text", "文本", true),
+            Value::Bool(_) => ("", "", true),
+            Value::Number(_) => ("the number", "数值", true),
+            Value::Array(_) => ("the list", "列表", true),
+            Value::Object(_) => ("a table", "对象", false),
+            Value::Null => ("nothing", "空值", false),
+        };
+        let name = match language {
+            Language::En => en,
+            Language::ZhCn => zh,
         };
         if self.secret || !shown {
             return name.replacen("the ", "a ", 1);

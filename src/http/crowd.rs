@@ -3,13 +3,43 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections by address; only addresses with at least one, so that the map is never larger than the crowd.
 type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// How many connections a listener holds at this moment. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Connections(Arc<AtomicUsize>);
+
+impl Connections {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// One more, until what is returned is dropped.
+    pub(super) fn enter(&self) -> Entered {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Entered(Arc::clone(&self.0))
+    }
+}
+
+/// One connection that is counted.
+#[derive(Debug)]
+pub(super) struct Entered(Arc<AtomicUsize>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Counts connections.
 #[derive(Debug, Clone)]
@@ -85,5 +115,14 @@ mod tests {
         drop(first);
         assert!(crowd.admit(crowd.room().await, one, true).is_some());
         assert_eq!(crowd.counts.lock().unwrap().len(), 1, "addresses without a connection are forgotten");
+    }
+
+    #[test]
+    fn a_connection_is_counted_as_long_as_it_lasts() {
+        let connections = Connections::default();
+        let (first, second) = (connections.enter(), connections.enter());
+        assert_eq!(connections.clone().count(), 2);
+        drop((first, second));
+        assert_eq!(connections.count(), 0);
     }
 }

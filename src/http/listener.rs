@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    crowd::{Crowd, Place},
+    crowd::{Connections, Crowd, Entered, Place},
     patience::Patient,
     peer::PeerAddress,
 };
@@ -62,6 +62,8 @@ pub struct Bound {
     listener: TcpListener,
     /// Where it listens; the port is the real one even if 0 was asked for.
     pub address: SocketAddr,
+    /// How many connections it holds.
+    pub connections: Connections,
 }
 
 /// Opens a listener for the configuration section `section`.
@@ -72,7 +74,7 @@ pub async fn bind(section: &'static str, address: SocketAddr) -> Result<Bound, B
     if !address.ip().is_loopback() {
         tracing::warn!(%address, section, "listening beyond this machine without TLS; put a TLS proxy in front");
     }
-    Ok(Bound { listener, address })
+    Ok(Bound { listener, address, connections: Connections::default() })
 }
 
 impl Default for ConnectionLimits {
@@ -103,6 +105,7 @@ impl Bound {
             let peer = PeerAddress::new(address, Arc::clone(&limits.proxies));
             match crowd.admit(slot, address.ip().to_canonical(), !peer.is_proxy()) {
                 Some(place) => {
+                    let place = (place, self.connections.enter());
                     let connection = Connection { peer, place, limits: Arc::clone(&limits), stop: stop.clone() };
                     connections.spawn(connection.run(stream, service.clone()));
                 }
@@ -131,7 +134,7 @@ fn turn_away(stream: &TcpStream) {
 /// One connection and what it needs.
 struct Connection {
     peer: PeerAddress,
-    place: Place,
+    place: (Place, Entered),
     limits: Arc<ConnectionLimits>,
     stop: CancellationToken,
 }

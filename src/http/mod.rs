@@ -7,6 +7,7 @@ mod measured;
 mod patience;
 mod peer;
 
+pub use crowd::Connections;
 pub use health::{Readiness, health_routes};
 pub use listener::{BindError, Bound, ConnectionLimits, bind};
 pub use measured::Measured;

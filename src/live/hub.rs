@@ -107,6 +107,12 @@ impl Hub {
         self.lock().get(user).and_then(|links| presence(links))
     }
 
+    /// How many users are connected, and by how many connections.
+    pub fn crowd(&self) -> (usize, usize) {
+        let all = self.lock();
+        (all.len(), all.values().map(Vec::len).sum())
+    }
+
     /// Takes a connection in, unless its user has `cap` of them.
     pub(super) fn join(&self, who: Who, now: i64, cap: usize) -> Option<Seat> {
         let mut all = self.lock();
@@ -193,6 +199,7 @@ mod tests {
         let first = hub.join(who("b", &[Role::Consultant]), 10, 2).unwrap();
         let second = hub.join(who("b", &[Role::Admin, Role::Consultant]), 20, 2).unwrap();
         assert!(hub.join(who("b", &[Role::Consultant]), 30, 2).is_none(), "the cap holds");
+        assert_eq!(hub.crowd(), (1, 2));
         let _customer = hub.join(who("a", &[Role::Customer]), 30, 2).unwrap();
         second.seen(50);
         let expected = Presence { user_id: "b".into(), role: Role::Admin, since: 10, last_seen: 50, connections: 2 };

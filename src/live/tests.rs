@@ -26,7 +26,7 @@ use crate::{
     ids::AppId,
     outbound::http_client::{Call, HttpClient, ProxyUse},
     secret::MasterKey,
-    store::notifications::EVERY_CONSULTANT,
+    store::{audit::By, notifications::EVERY_CONSULTANT, settings::SettingChange},
 };
 
 const NOW: i64 = 1_800_000_000_000;
@@ -89,9 +89,9 @@ impl Site {
     async fn with(settings: &[(&str, Value)], change: impl FnOnce(&mut LiveSettings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("anmei.db")).unwrap();
-        let changes = settings.iter().map(|(name, value)| ((*name).to_owned(), Some(value.clone()))).collect();
+        let changes = settings.iter().map(|(name, value)| SettingChange::plain(name, value.clone())).collect();
         let seen = store.policy_revision().unwrap();
-        assert!(store.put_settings(changes, "test", 1, seen).await.unwrap());
+        assert!(store.put_settings(changes, By::new("test", 1), seen).await.unwrap());
         let run = store.registration_for_test("cust_0").await;
         let clock = Arc::new(FixedClock::at_ms(NOW));
         let master = Arc::new(MasterKey::generate().unwrap());

@@ -119,6 +119,22 @@ impl<B: Backend> Endpoint<B> {
     }
 }
 
+impl<B: Backend> Endpoint<B> {
+    /// Who holds something open at this moment.
+    pub fn held(&self) -> Held {
+        Held { sessions: self.sessions.as_ref().map_or(0, Sessions::count), event_streams: self.legacy.as_ref().map_or(0, Streams::count) }
+    }
+}
+
+/// What clients hold open at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Sessions of handshake clients.
+    pub sessions: usize,
+    /// Event streams of HTTP+SSE.
+    pub event_streams: usize,
+}
+
 /// The routes, and the same ones under the public prefix: proxies differ in whether they take it away.
 pub fn router<B: Backend>(endpoint: Endpoint<B>) -> Router {
     let prefix = endpoint.settings.public_path.clone();

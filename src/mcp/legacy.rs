@@ -132,6 +132,11 @@ impl Streams {
         }))
     }
 
+    /// How many streams are open.
+    pub(super) fn count(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn add(&self, id: &str, session: Arc<Session>) -> Result<(), Problem> {
         let max = self.settings.streams_per_key;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

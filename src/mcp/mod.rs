@@ -51,7 +51,7 @@ mod watch;
 mod tests;
 
 pub use backend::{Asked, Backend, Busy, CallAnswer, ListChanges, Listing};
-pub use endpoint::{Endpoint, EndpointSettings, router};
+pub use endpoint::{Endpoint, EndpointSettings, Held, router};
 pub use envelope::Meta;
 pub use handler::ServerSettings;
 pub use legacy::LegacySse;

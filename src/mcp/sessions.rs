@@ -148,6 +148,11 @@ impl<H: ServerHandler> Sessions<H> {
         Self { service, book, stop: settings.stop }
     }
 
+    /// How many sessions there are.
+    pub(super) fn count(&self) -> usize {
+        self.book.open().len()
+    }
+
     /// The session that a request names, if it is the caller's; nothing if it names none.
     pub(super) fn named(&self, caller: &Caller, headers: &HeaderMap) -> Result<Option<Arc<Session>>, Problem> {
         let Some(id) = headers.get(ID) else { return Ok(None) };

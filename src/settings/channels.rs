@@ -6,9 +6,9 @@
 use serde_json::Value;
 use url::Url;
 
-use super::values::Channel;
+use super::{check::Wrong, values::Channel};
 use crate::{
-    config::{web_url, webhook_secret},
+    config::{Bilingual, web_url, webhook_secret},
     secret::SecretText,
 };
 
@@ -17,55 +17,95 @@ const MASK: &str = "***";
 /// Longest name of a channel, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// What is wrong, and what is allowed.
-type Wrong = (&'static str, &'static str);
+/// What is wrong with a channel: in which field, how, and what is allowed; Chinese first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flaw {
+    /// The field.
+    pub(super) field: &'static str,
+    /// What is wrong with it.
+    pub(super) wrong: (&'static str, &'static str),
+    /// What is allowed.
+    pub(super) allowed: (&'static str, &'static str),
+}
+
+type Texts = (&'static str, &'static str);
+
+fn flaw(field: &'static str, wrong: Texts, allowed: Texts) -> Flaw {
+    Flaw { field, wrong, allowed }
+}
 
 /// Whether a channel can be used at all, as far as its own words tell.
-pub(super) fn check(channel: &Channel) -> Result<(), Wrong> {
+pub(super) fn check(channel: &Channel) -> Result<(), Flaw> {
     let name = channel.name();
     if name.trim().is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(("the name is empty, too long or not one line", "a name of 1 to 100 characters"));
+        let wrong = ("名称为空、过长或不是一行", "the name is empty, too long or not one line");
+        return Err(flaw("name", wrong, ("1 到 100 个字的名称", "a name of 1 to 100 characters")));
     }
     match channel {
         Channel::Webhook { url, secret, .. } => {
             web(url)?;
             let form = webhook_secret(&SecretText::new(secret.as_str()));
-            form.map_err(|_| ("the secret is not of the right form", "a secret: whsec_ and base64 of 24 to 64 bytes"))
+            let wrong = ("密钥格式不正确", "the secret is not of the right form");
+            let allowed = ("密钥：whsec_ 加 24 到 64 字节的 base64", "a secret: whsec_ and base64 of 24 to 64 bytes");
+            form.map_err(|_| flaw("secret", wrong, allowed))
         }
         Channel::Email { url, from, to, .. } => email(url, from, to),
         Channel::Wecom { url, .. } => web(url),
-        Channel::Dingtalk { url, secret, .. } | Channel::Feishu { url, secret, .. } => web(url).and_then(|()| token(secret.as_deref())),
+        Channel::Dingtalk { url, secret, .. } | Channel::Feishu { url, secret, .. } => {
+            web(url).and_then(|()| token("secret", secret.as_deref()))
+        }
         Channel::Ntfy { url, token: access, .. } => {
             let url = Url::parse(url).ok().filter(|parsed| web_url(url).is_ok() && parsed.path().len() > 1);
-            url.ok_or(("the address has no topic", "an address such as https://ntfy.example.com/anmei"))?;
-            token(access.as_deref())
+            let wrong = ("地址中没有主题", "the address has no topic");
+            let allowed = ("形如 https://ntfy.example.com/anmei 的地址", "an address such as https://ntfy.example.com/anmei");
+            url.ok_or(flaw("url", wrong, allowed))?;
+            token("token", access.as_deref())
         }
         Channel::Redis { url, .. } => redis(url),
     }
 }
 
-fn web(url: &str) -> Result<(), Wrong> {
-    web_url(url).map(drop).map_err(|_| ("the address is not one of http or https", "an address that starts with https:// or http://"))
+fn web(url: &str) -> Result<(), Flaw> {
+    let wrong = ("地址不是 http 或 https 地址", "the address is not one of http or https");
+    let allowed = ("以 https:// 或 http:// 开头的地址", "an address that starts with https:// or http://");
+    web_url(url).map(drop).map_err(|_| flaw("url", wrong, allowed))
 }
 
-fn token(text: Option<&str>) -> Result<(), Wrong> {
+fn token(field: &'static str, text: Option<&str>) -> Result<(), Flaw> {
     let good = text.is_none_or(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
-    if good { Ok(()) } else { Err(("the secret is empty or has spaces in it", "visible ASCII characters, or leave it out")) }
+    let wrong = ("密钥为空或含有空格", "the secret is empty or has spaces in it");
+    if good {
+        Ok(())
+    } else {
+        Err(flaw(field, wrong, ("可见的 ASCII 字符；不需要时请留空", "visible ASCII characters, or leave it out")))
+    }
 }
 
-fn email(url: &str, from: &str, to: &[String]) -> Result<(), Wrong> {
-    const SERVER: &str = "smtps://user:password@host:465 or smtp://host:587?tls=required";
-    let parsed = Url::parse(url).map_err(|_| ("the address of the mail server is not a URL", SERVER))?;
+fn email(url: &str, from: &str, to: &[String]) -> Result<(), Flaw> {
+    const SERVER: Texts = (
+        "smtps://user:password@host:465 或 smtp://host:587?tls=required",
+        "smtps://user:password@host:465 or smtp://host:587?tls=required",
+    );
+    let not_one = ("邮件服务器地址不是有效的 URL", "the address of the mail server is not a URL");
+    let parsed = Url::parse(url).map_err(|_| flaw("url", not_one, SERVER))?;
     if !matches!(parsed.scheme(), "smtp" | "smtps") || parsed.host_str().is_none_or(str::is_empty) {
-        return Err(("the address of the mail server is not one of smtp or smtps", SERVER));
+        let wrong = ("邮件服务器地址不是 smtp 或 smtps 地址", "the address of the mail server is not one of smtp or smtps");
+        return Err(flaw("url", wrong, SERVER));
     }
     if parsed.query_pairs().any(|(name, value)| name != "tls" || !matches!(&*value, "required" | "opportunistic")) {
-        return Err(("the address of the mail server has an unknown option", "?tls=required or ?tls=opportunistic"));
+        let wrong = ("邮件服务器地址含有未知的选项", "the address of the mail server has an unknown option");
+        return Err(flaw("url", wrong, ("?tls=required 或 ?tls=opportunistic", "?tls=required or ?tls=opportunistic")));
     }
-    if !is_mailbox(from) || !to.iter().all(|to| is_mailbox(to)) {
-        return Err(("the sender or a recipient is not an e-mail address", "name@example.com or 安美 <name@example.com>"));
-    }
-    Ok(())
+    let field = if !is_mailbox(from) {
+        "from"
+    } else if !to.iter().all(|to| is_mailbox(to)) {
+        "to"
+    } else {
+        return Ok(());
+    };
+    let wrong = ("发件人或收件人不是电子邮件地址", "the sender or a recipient is not an e-mail address");
+    let allowed = ("name@example.com 或 安美 <name@example.com>", "name@example.com or 安美 <name@example.com>");
+    Err(flaw(field, wrong, allowed))
 }
 
 /// `name@host`, or that in angle brackets behind a person's name.
@@ -78,12 +118,15 @@ fn is_mailbox(text: &str) -> bool {
     parts.is_some() && !address.contains(|c: char| c.is_whitespace() || c == ',') && !text.contains(char::is_control)
 }
 
-fn redis(url: &str) -> Result<(), Wrong> {
+fn redis(url: &str) -> Result<(), Flaw> {
     if !cfg!(feature = "redis") {
-        return Err(("this build has no Redis channel", "the other kinds; or a build with the feature `redis`"));
+        let wrong = ("此版本没有编入 Redis 渠道", "this build has no Redis channel");
+        let allowed = ("其他渠道；或启用特性 `redis` 的版本", "the other kinds; or a build with the feature `redis`");
+        return Err(flaw("kind", wrong, allowed));
     }
     let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "redis" | "rediss") && url.host_str().is_some());
-    parsed.map(drop).ok_or(("the address is not one of redis", "redis://host:6379/0"))
+    let wrong = ("地址不是 redis 地址", "the address is not one of redis");
+    parsed.map(drop).ok_or(flaw("url", wrong, ("redis://host:6379/0", "redis://host:6379/0")))
 }
 
 /// A list of channels with every secret as `***`.
@@ -130,7 +173,7 @@ fn masked_url(kind: &str, text: &str) -> String {
 }
 
 /// Puts stored secrets where a given list has `***`.
-pub(super) fn restore(given: &mut Value, stored: &Value) -> Result<(), String> {
+pub(super) fn restore(given: &mut Value, stored: &Value) -> Result<(), Wrong> {
     for (at, channel) in given.as_array_mut().into_iter().flatten().enumerate() {
         let same = |other: &&Value| ["kind", "name"].iter().all(|field| other.get(field) == channel.get(field));
         let known = stored.as_array().into_iter().flatten().find(same).cloned().unwrap_or_default();
@@ -141,7 +184,12 @@ pub(super) fn restore(given: &mut Value, stored: &Value) -> Result<(), String> {
             }
             let secret = known.get(field).filter(|_| mask.get(field) == Some(value));
             *value = secret.cloned().ok_or_else(|| {
-                format!("entry {}: `{MASK}` in {field} stands for a stored secret, and none is stored for this kind and name", at + 1)
+                let n = at + 1;
+                let text = Bilingual::new(
+                    format!("第 {n} 项：{field} 中的 `{MASK}` 代表已保存的密钥，而这一类型与名称没有保存过密钥，请填写完整"),
+                    format!("entry {n}: `{MASK}` in {field} stands for a stored secret, and none is stored for this kind and name"),
+                );
+                Wrong { place: format!("/{at}/{field}"), text }
             })?;
         }
     }
@@ -193,7 +241,7 @@ mod tests {
             let mut given = masked(&stored);
             given[0][field] = value;
             let wrong = restore(&mut given, &stored).unwrap_err();
-            assert!(wrong.starts_with("entry 1: `***` in "), "{wrong}");
+            assert!(wrong.text.en.starts_with("entry 1: `***` in ") && wrong.place.starts_with("/0/"), "{wrong:?}");
         }
     }
 
@@ -227,8 +275,8 @@ mod tests {
             ),
         ];
         for (channel, start) in bad {
-            let (wrong, _) = check(&serde_json::from_value(channel.clone()).unwrap()).unwrap_err();
-            assert!(wrong.starts_with(start), "{channel}: {wrong}");
+            let flaw = check(&serde_json::from_value(channel.clone()).unwrap()).unwrap_err();
+            assert!(flaw.wrong.1.starts_with(start), "{channel}: {flaw:?}");
         }
     }
 }

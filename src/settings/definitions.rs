@@ -2,10 +2,12 @@
 
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::values::Settings;
-use crate::config::{Catalogue, KeyInfo, Kind, Language};
+use crate::config::{Bilingual, Catalogue, KeyInfo, Kind, Language, ObjectKind, Part, Shape};
 
 static DEFINITIONS: LazyLock<Catalogue> = LazyLock::new(Catalogue::of::<Settings>);
 
@@ -19,28 +21,131 @@ pub fn definition(name: &str) -> Option<&'static KeyInfo> {
     definitions().get(name)
 }
 
-/// A definition for programs: what a form needs to show and check a setting.
-pub fn as_json(info: &KeyInfo) -> Value {
-    let choices = |kind: &Kind| match kind {
-        Kind::Choice(words) => {
-            let words = words.iter().map(|word| json!({"value": word.word, "meaning": {"zh": word.doc.zh, "en": word.doc.en}}));
-            Value::Array(words.collect())
-        }
-        _ => Value::Null,
-    };
-    let (entry, choices) = match &info.kind {
-        Kind::List(entry) => (Value::from(kind_name(entry)), choices(entry)),
-        kind => (Value::Null, choices(kind)),
-    };
-    json!({
-        "name": info.key, "section": info.section, "kind": kind_name(&info.kind), "entry_kind": entry, "choices": choices,
-        "meaning": {"zh": info.doc.zh, "en": info.doc.en}, "unit": {"zh": info.unit.zh, "en": info.unit.en},
-        "minimum": info.range.0, "maximum": info.range.1, "min_length": info.length.0, "max_length": info.length.1,
-        "default": info.default, "example": example(info), "secret": info.secret,
-    })
+/// What a form or a program needs to show and check a setting.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Definition {
+    /// Its name, such as `welcome.deadline`.
+    pub name: String,
+    /// The first part of the name.
+    pub section: String,
+    /// What it holds: bool, integer, number, text, choice, duration, list or json.
+    pub kind: &'static str,
+    /// What each entry of a list holds.
+    pub entry_kind: Option<&'static str>,
+    /// The words of a choice, or of each entry of a list.
+    pub choices: Option<Vec<Choice>>,
+    /// The kinds of objects that it holds, with their fields.
+    pub objects: Option<Vec<ObjectForm>>,
+    /// What it means.
+    pub meaning: Bilingual,
+    /// What a number counts.
+    pub unit: Bilingual,
+    /// Least value; of a list, of each entry.
+    pub minimum: Option<Value>,
+    /// Greatest value; of a list, of each entry.
+    pub maximum: Option<Value>,
+    /// Fewest characters or entries.
+    pub min_length: Option<u64>,
+    /// Most characters or entries.
+    pub max_length: Option<u64>,
+    /// Its default; null when it is not set then.
+    pub default: Value,
+    /// A value that is accepted.
+    pub example: Value,
+    /// Whether it holds secrets, which are shown as `***`.
+    pub secret: bool,
 }
 
-fn kind_name(kind: &Kind) -> &'static str {
+/// A word of a choice.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Choice {
+    /// As it is written.
+    pub value: String,
+    /// What it means.
+    pub meaning: Bilingual,
+}
+
+/// A kind of object within a setting.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ObjectForm {
+    /// The field that names the kind; none where there is only one kind.
+    pub tag: Option<String>,
+    /// What stands in that field.
+    pub value: Option<String>,
+    /// What the kind is.
+    pub meaning: Bilingual,
+    /// Its other fields.
+    pub fields: Vec<FieldForm>,
+}
+
+/// A field of such an object.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct FieldForm {
+    /// Its name.
+    pub name: String,
+    /// What it holds, as in a definition.
+    pub kind: &'static str,
+    /// The words of a choice.
+    pub choices: Option<Vec<Choice>>,
+    /// What it means.
+    pub meaning: Bilingual,
+    /// Whether there must be one.
+    pub required: bool,
+}
+
+/// The definition of a setting, for programs.
+pub fn describe(info: &KeyInfo) -> Definition {
+    let (entry_kind, counted) = match &info.kind {
+        Kind::List(entry) => (Some(kind_name(entry)), entry.as_ref()),
+        kind => (None, kind),
+    };
+    Definition {
+        name: info.key.clone(),
+        section: info.section.clone(),
+        kind: kind_name(&info.kind),
+        entry_kind,
+        choices: choices(counted),
+        objects: match &info.shape {
+            Shape::Objects(kinds) => Some(kinds.iter().map(object_form).collect()),
+            _ => None,
+        },
+        meaning: info.doc.clone(),
+        unit: info.unit.clone(),
+        minimum: info.range.0.clone(),
+        maximum: info.range.1.clone(),
+        min_length: info.length.0,
+        max_length: info.length.1,
+        default: info.default.clone(),
+        example: example(info).clone(),
+        secret: info.secret,
+    }
+}
+
+/// The words of a choice, with their meanings.
+pub fn choices(kind: &Kind) -> Option<Vec<Choice>> {
+    let Kind::Choice(words) = kind else { return None };
+    Some(words.iter().map(|word| Choice { value: word.word.clone(), meaning: word.doc.clone() }).collect())
+}
+
+fn object_form(kind: &ObjectKind) -> ObjectForm {
+    let field = |part: &Part| FieldForm {
+        name: part.name.clone(),
+        kind: kind_name(&part.kind),
+        choices: choices(&part.kind),
+        meaning: part.doc.clone(),
+        required: part.needed,
+    };
+    let (tag, word) = kind.tag.clone().unzip();
+    ObjectForm {
+        tag,
+        value: word.as_ref().map(|word| word.word.clone()),
+        meaning: word.map(|word| word.doc).unwrap_or_default(),
+        fields: kind.fields.iter().map(field).collect(),
+    }
+}
+
+/// The name of a kind, for programs.
+pub fn kind_name(kind: &Kind) -> &'static str {
     match kind {
         Kind::Bool => "bool",
         Kind::Integer | Kind::Size => "integer",
@@ -84,18 +189,32 @@ pub fn kind_text(kind: &Kind, language: Language) -> String {
 }
 
 /// What a setting may hold: its kind and its range.
-pub(super) fn allowed(info: &KeyInfo) -> String {
-    let kind = kind_text(&info.kind, Language::En);
-    info.range_text(Language::En).map_or_else(|| kind.clone(), |range| format!("{kind}, {range}"))
+pub(super) fn allowed(info: &KeyInfo) -> Bilingual {
+    let said = |language, joint| {
+        let kind = kind_text(&info.kind, language);
+        info.range_text(language).map_or_else(|| kind.clone(), |range| format!("{kind}{joint}{range}"))
+    };
+    Bilingual::new(said(Language::ZhCn, "，"), said(Language::En, ", "))
 }
 
 /// A value that is accepted: the default, where it shows how such a value is written.
-pub(super) fn example(info: &KeyInfo) -> &Value {
+fn example(info: &KeyInfo) -> &Value {
     match (&info.default, &info.example) {
         (Value::Null, Some(example)) => example,
         (Value::Array(entries), Some(example)) if entries.is_empty() => example,
         (default, _) => default,
     }
+}
+
+/// How a value that is accepted is typed on a command line.
+pub fn example_line(info: &KeyInfo) -> Option<String> {
+    let (name, value) = (&info.key, example(info));
+    let typed = as_typed(value);
+    if value.is_null() || typed.contains('\n') {
+        return None;
+    }
+    let quoted = typed.contains(|c: char| !c.is_alphanumeric() && !".,:+-_".contains(c));
+    Some(if quoted { format!("'{name}={typed}'") } else { format!("{name}={typed}") })
 }
 
 /// A value as it is typed: plain text, lists of plain values with commas, everything else as JSON.
@@ -117,6 +236,8 @@ pub fn as_typed(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -173,11 +294,30 @@ mod tests {
             assert_eq!(kind(name), expected, "{name}");
         }
         assert!(definition("notice.channels").unwrap().secret && definition("alerts.channels").unwrap().secret);
-        let form = as_json(definition("welcome.late_answer").unwrap());
-        assert_eq!(form["choices"][1]["value"], "replace_unread");
-        let form = as_json(definition("welcome.max_chars").unwrap());
-        assert_eq!((&form["minimum"], &form["unit"]["zh"]), (&json!(20), &json!("字")));
-        assert_eq!(as_json(definition("working_hours.days").unwrap())["choices"][6]["meaning"]["zh"], "星期日。");
+        let form = |name: &str| serde_json::to_value(describe(definition(name).unwrap())).unwrap();
+        assert_eq!(form("welcome.late_answer")["choices"][1]["value"], "replace_unread");
+        let max = form("welcome.max_chars");
+        assert_eq!((&max["minimum"], &max["unit"]["zh"]), (&json!(20), &json!("字")));
+        assert_eq!(form("working_hours.days")["choices"][6]["meaning"]["zh"], "星期日。");
+    }
+
+    #[test]
+    fn what_is_in_objects_is_described_in_both_languages_too() {
+        let channels = describe(definition("notice.channels").unwrap()).objects.unwrap();
+        let kinds: Vec<&str> = channels.iter().filter_map(|kind| kind.value.as_deref()).collect();
+        assert_eq!(kinds, ["webhook", "email", "wecom", "dingtalk", "feishu", "ntfy", "redis"]);
+        let levels = describe(definition("escalation.levels").unwrap()).objects.unwrap();
+        assert_eq!(
+            levels[0].fields.iter().map(|field| (field.name.as_str(), field.kind)).collect::<Vec<_>>(),
+            [("after", "duration"), ("target", "choice")]
+        );
+        assert_eq!(definition("welcome.segment_templates").unwrap().shape, Shape::Texts);
+        for kind in channels.iter().chain(&levels) {
+            let named = kind.tag.is_none() || !kind.meaning.zh.is_empty();
+            assert!(named && kind.fields.iter().all(|field| !field.meaning.zh.is_empty() && !field.meaning.en.is_empty()), "{kind:?}");
+        }
+        let optional: Vec<&str> = channels[3].fields.iter().filter(|field| !field.required).map(|field| field.name.as_str()).collect();
+        assert_eq!(optional, ["secret"]);
     }
 
     #[test]

@@ -23,9 +23,11 @@ mod rules;
 pub mod template;
 mod values;
 
-pub use book::{Book, InForce, SettingsError};
+pub use book::{Book, Edit, InForce, SettingsError};
 pub use check::{Given, Refusal};
-pub use definitions::{as_json, as_typed, definition, definitions, kind_text};
+pub use definitions::{
+    Choice, Definition, FieldForm, ObjectForm, as_typed, choices, definition, definitions, describe, example_line, kind_name, kind_text,
+};
 pub use manual::manual;
 pub use values::{
     Alerts, Assignment, AssignmentRule, Breaker, Channel, Conversation, Escalation, EscalationLevel, EscalationTarget, Events, Intake,

@@ -54,7 +54,7 @@ impl Bench {
     }
 
     pub(crate) async fn set(&self, name: &str, value: serde_json::Value) {
-        self.book.set(&[(name.to_owned(), Given::Value(value))], "test").await.unwrap();
+        self.book.set(&[(name.to_owned(), Given::Value(value))], &super::audit::By::new("test", T0)).await.unwrap();
     }
 
     pub(crate) fn sql(&self, sql: &str, params: &[&dyn ToSql]) -> usize {

@@ -45,7 +45,11 @@ fn settings_are_listed_shown_changed_and_reset() {
     app.ok(&["settings", "set", "retry.delays=1s,2s", "alerts.success_rate=0.95"]);
     assert_eq!(app.ok(&["settings", "get", "retry.delays"]), "1s,2s\n");
     let shown = app.ok_json(&["settings", "get", "alerts.success_rate"]);
-    assert_eq!((&shown["value"], &shown["is_default"], &shown["changed_by"]), (&json!(0.95), &json!(false), &json!("cli")), "{shown}");
+    assert_eq!(
+        (&shown["value"], &shown["is_default"], &shown["changed_by"]),
+        (&json!(0.95), &json!(false), &json!("cli:unknown")),
+        "{shown}"
+    );
     let changed = app.ok_json(&["settings", "list", "--changed"]);
     assert_eq!(
         changed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect::<Vec<_>>(),

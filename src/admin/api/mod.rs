@@ -8,6 +8,8 @@ mod events;
 pub mod frame;
 mod jobs;
 mod notifications;
+mod server;
+mod settings;
 
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ fn described() -> OpenApiRouter<AdminState> {
         .merge(events::routes())
         .merge(jobs::routes())
         .merge(notifications::routes())
+        .merge(server::routes())
+        .merge(settings::routes())
 }
 
 /// The document that describes the API.

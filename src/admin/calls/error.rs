@@ -2,7 +2,12 @@
 
 use serde_json::Value;
 
-use crate::{config::Bilingual, settings::SettingsError, store::StoreError};
+use super::settings;
+use crate::{
+    config::{Bilingual, Language},
+    settings::SettingsError,
+    store::StoreError,
+};
 
 /// One wrong part of what was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +101,12 @@ impl From<SettingsError> for CallError {
                 refusals
                     .iter()
                     .map(|refusal| {
-                        let text = refusal.to_string();
-                        Field { pointer: format!("/{}", refusal.name), text: said(text.clone(), text) }
+                        let text = said(refusal.text(Language::ZhCn), refusal.text(Language::En));
+                        Field { pointer: format!("/{}{}", refusal.name.replace('~', "~0").replace('/', "~1"), refusal.place), text }
                     })
                     .collect(),
             ),
+            SettingsError::Stale(settings) => settings::stale(settings),
             SettingsError::Store(error) => error.into(),
             SettingsError::Seal(error) => {
                 Self::Unavailable(said(format!("无法加密保存设置：{error}"), format!("the settings could not be sealed: {error}")))

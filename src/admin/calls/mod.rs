@@ -17,6 +17,7 @@ mod cursor;
 mod error;
 pub mod errors;
 pub mod events;
+pub mod health;
 pub mod jobs;
 pub mod notifications;
 mod outside;
@@ -24,7 +25,10 @@ mod place;
 pub mod registrations;
 pub mod replay;
 mod second_factor;
+pub mod server;
+pub mod server_config;
 mod sessions;
+pub mod settings;
 mod setup;
 pub(in crate::admin) mod sign_in;
 pub mod timeline;
@@ -113,6 +117,8 @@ pub struct Running {
     pub started_at: i64,
     /// Ends the daemon softly.
     pub stop: CancellationToken,
+    /// What the process knows of itself.
+    pub process: server::Process,
 }
 
 /// The calls. Cheap to clone.

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use super::finding::{Finding, Report};
 use crate::{
+    admin::calls::health,
     cli::{Fault, exit},
     clock::rfc3339,
     config::Config,
     store::verify::{Checkup, checkup},
 };
 
-/// Length of the write-ahead log beyond which something keeps it from being emptied.
-const LONG_WAL: u64 = 256 * 1024 * 1024;
 /// Rows this far ahead of the clock say that one of the two is wrong.
 const AHEAD_MS: i64 = 60_000;
 /// No machine that runs this program lives before it was written.
@@ -43,7 +42,7 @@ pub(super) fn examine(report: &mut Report, path: &Path, now: i64) -> bool {
         }
     };
     let usable = schema(report, &found) & soundness(report, &found);
-    log_length(report, &found);
+    report.add(health::wal(found.wal_bytes).into());
     clock(report, &found, now);
     usable
 }
@@ -76,16 +75,6 @@ fn soundness(report: &mut Report, found: &Checkup) -> bool {
         report.add(Finding::failed("database", format!("and {} more", found.faults.len() - 5), fix));
     }
     found.faults.is_empty()
-}
-
-fn log_length(report: &mut Report, found: &Checkup) {
-    let mib = found.wal_bytes / (1024 * 1024);
-    if found.wal_bytes > LONG_WAL {
-        let fix = "a program that keeps the database open for reading (a backup, a shell) holds it; end that program";
-        report.add(Finding::warning("wal", format!("the write-ahead log has {mib} MiB and is not emptied"), fix));
-    } else {
-        report.add(Finding::ok("wal", format!("the write-ahead log has {mib} MiB")));
-    }
 }
 
 fn clock(report: &mut Report, found: &Checkup, now: i64) {

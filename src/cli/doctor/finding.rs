@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::output;
+use crate::{
+    admin::calls::health::{Health, HealthCheck},
+    cli::output,
+};
 
 /// How it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -54,6 +57,17 @@ impl Finding {
 
     pub(super) fn skipped(check: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { check, state: State::Skipped, text: text.into(), fix: Some(fix.into()) }
+    }
+}
+
+impl From<HealthCheck> for Finding {
+    fn from(check: HealthCheck) -> Self {
+        let state = match check.state {
+            Health::Ok => State::Ok,
+            Health::Warning => State::Warning,
+            Health::Failed => State::Failed,
+        };
+        Self { check: check.name, state, text: check.text.en, fix: check.fix.map(|fix| fix.en) }
     }
 }
 

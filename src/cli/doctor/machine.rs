@@ -11,6 +11,7 @@ use http::{HeaderMap, Method};
 
 use super::finding::{Finding, Report};
 use crate::{
+    admin::calls::health,
     app::{Core, DataDir},
     config::Config,
     outbound::http_client::{Call, HttpClient, ProxyUse},
@@ -149,19 +150,5 @@ async fn ready(root: &str, timeout: Duration) -> Result<(), String> {
 /// Whether there is room for what comes.
 pub(super) fn disk(report: &mut Report, core: &Core) {
     let settings = core.settings.current().unwrap_or_default();
-    let (low, least) = (u64::from(settings.alerts.disk_low_mib), u64::from(settings.intake.disk_min_mib));
-    let fix = "free some room, or move the data directory; `anmei-mcp settings explain retention` says what is kept for how long";
-    report.add(match core.store.free_bytes() {
-        Err(error) => Finding::failed("disk", format!("the free room cannot be asked for: {error}"), fix),
-        Ok(bytes) => {
-            let mib = bytes / (1024 * 1024);
-            if mib < least {
-                Finding::failed("disk", format!("{mib} MiB are free; below {least} MiB no registration is accepted"), fix)
-            } else if mib < low {
-                Finding::warning("disk", format!("{mib} MiB are free, less than alerts.disk_low_mib ({low})"), fix)
-            } else {
-                Finding::ok("disk", format!("{mib} MiB are free"))
-            }
-        }
-    });
+    report.add(health::disk(core.store.free_bytes(), &settings).into());
 }

@@ -26,6 +26,7 @@ use crate::{
     outbound::standard_webhooks::WebhookSecret,
     secret::{SecretText, random_bytes},
     settings::Given,
+    store::audit::By,
 };
 
 /// Longest a start may take.
@@ -198,7 +199,7 @@ async fn prepare(config: Config, app: &StandInApp, secret: &WebhookSecret) -> an
         ("intake.disk_min_mib", json!(1)),
     ];
     let changes: Vec<_> = settings.into_iter().map(|(name, value)| (name.to_owned(), Given::Value(value))).collect();
-    core.settings.set(&changes, "drill").await?;
+    core.settings.set(&changes, &By::new("drill", core.clock.now_ms())).await?;
     core.close().await;
     Ok(())
 }

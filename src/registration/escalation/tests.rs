@@ -16,6 +16,7 @@ use crate::{
     settings::{Book, Given},
     store::{
         Store,
+        audit::By,
         claims::{
             NewClaim, Target, Via,
             fixture::{NOW, clinic, customer_waits, execute, rows},
@@ -159,7 +160,7 @@ async fn each_level_is_pushed_once_over_the_channels_of_whom_it_tells() {
         ),
         ("alerts.channels".to_owned(), channels(r#"[{"kind":"ntfy","name":"boss","url":"https://n.example/3","token":null}]"#)),
     ];
-    desk.escalation.book.set(&changes, "test").await.unwrap();
+    desk.escalation.book.set(&changes, &By::new("test", NOW)).await.unwrap();
     let run = customer_waits(&desk.store, "usr_new", NOW).await;
     all_looks(&desk, &run, NOW).await;
     let pushes = rows(&desk.store, "SELECT json_array(level, channel, reason, subject_id) FROM pushes ORDER BY level, channel");

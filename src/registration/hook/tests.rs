@@ -25,6 +25,7 @@ use crate::{
         jobs::{Claim, Ending},
         keys::Key,
         policy::{Group, NewGroup, ToolPolicy},
+        settings::SettingChange,
     },
 };
 
@@ -93,7 +94,7 @@ impl Hook {
 
     async fn set(&self, name: &str, value: Value) {
         let seen = self.store.policy_revision().unwrap();
-        assert!(self.store.put_settings(vec![(name.to_owned(), Some(value))], "test", NOW, seen).await.unwrap());
+        assert!(self.store.put_settings(vec![SettingChange::plain(name, value)], By::new("test", NOW), seen).await.unwrap());
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {

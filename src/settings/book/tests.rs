@@ -9,8 +9,12 @@ use super::{Book, SettingsError};
 use crate::{
     clock::SystemClock,
     secret::MasterKey,
-    settings::{Channel, Given, LateAnswer, Settings, as_typed, definitions},
-    store::Store,
+    settings::{Channel, Edit, Given, LateAnswer, Settings, as_typed, definitions},
+    store::{
+        Store,
+        audit::{By, Wanted},
+        settings::SettingChange,
+    },
 };
 
 struct Desk {
@@ -22,6 +26,10 @@ struct Desk {
 
 fn book(store: &Store, master: &Arc<MasterKey>) -> Book {
     Book::new(store.clone(), Arc::clone(master), Arc::new(SystemClock))
+}
+
+fn by(actor: &str) -> By {
+    By::new(actor, 0)
 }
 
 fn desk() -> Desk {
@@ -38,7 +46,7 @@ fn typed(changes: &[(&str, &str)]) -> Vec<(String, Given)> {
 
 impl Desk {
     async fn set(&self, changes: &[(&str, &str)]) -> Result<Arc<Settings>, SettingsError> {
-        self.book.set(&typed(changes), "test").await
+        self.book.set(&typed(changes), &by("test")).await
     }
 
     async fn refused(&self, changes: &[(&str, &str)]) -> String {
@@ -82,7 +90,7 @@ async fn a_change_is_in_force_at_once_in_every_process() {
     assert_eq!(listed.iter().filter(|setting| !setting.is_default).count(), changes.len());
 
     let names: Vec<String> = changes.iter().map(|(name, _)| (*name).to_owned()).collect();
-    elsewhere.reset(&names, "test").await.unwrap();
+    elsewhere.reset(&names, &by("test")).await.unwrap();
     assert_eq!(*desk.book.current().unwrap(), Settings::default());
     assert!(desk.store.settings().unwrap().is_empty(), "a default has no row");
 }
@@ -227,13 +235,13 @@ async fn several_changes_are_all_made_or_none_and_everything_wrong_is_said() {
     assert!(said.starts_with("welcome.max_chars: is given twice"), "{said}");
     // Each alone would break the rule; together they keep it.
     desk.set(&[("welcome.deadline", "2m"), ("welcome.total_limit", "5m")]).await.unwrap();
-    let said = desk.book.reset(&["welcome.total_limit".to_owned()], "test").await.unwrap_err().to_string();
+    let said = desk.book.reset(&["welcome.total_limit".to_owned()], &by("test")).await.unwrap_err().to_string();
     assert!(said.starts_with("welcome.total_limit: welcome.deadline would be 2m, longer than welcome.total_limit, 1m"), "{said}");
     // A program sends values; null is the default.
     let null = [("welcome.deadline".to_owned(), Given::Value(Value::Null)), ("welcome.max_chars".to_owned(), Given::Value(json!(99)))];
-    assert_eq!(desk.book.set(&null, "api").await.unwrap().welcome.max_chars, 99);
+    assert_eq!(desk.book.set(&null, &by("api")).await.unwrap().welcome.max_chars, 99);
     assert!(desk.book.get("welcome.deadline").unwrap().is_default);
-    let said = desk.book.set(&[("welcome.deadline".to_owned(), Given::Value(json!(3)))], "api").await.unwrap_err().to_string();
+    let said = desk.book.set(&[("welcome.deadline".to_owned(), Given::Value(json!(3)))], &by("api")).await.unwrap_err().to_string();
     assert!(said.starts_with("welcome.deadline: found the number 3."), "{said}");
 }
 
@@ -244,8 +252,9 @@ async fn changes_at_the_same_time_keep_the_rules() {
         let desk = desk();
         desk.set(&[("welcome.deadline", "3s"), ("welcome.total_limit", "60s")]).await.unwrap();
         let other = book(&desk.store, &desk.master);
+        let (one, two) = (by("a"), by("b"));
         let (longer, shorter) = (typed(&[("welcome.deadline", "30s")]), typed(&[("welcome.total_limit", "20s")]));
-        let (a, b) = tokio::join!(desk.book.set(&longer, "a"), other.set(&shorter, "b"));
+        let (a, b) = tokio::join!(desk.book.set(&longer, &one), other.set(&shorter, &two));
         assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
         let settings = desk.book.current().unwrap();
         assert!(settings.welcome.deadline <= settings.welcome.total_limit);
@@ -277,26 +286,26 @@ async fn secrets_of_channels_are_sealed_in_the_file_and_masked_when_shown() {
     assert_eq!(desk.book.current().unwrap().notice.channels.iter().map(Channel::name).collect::<Vec<_>>(), ["front", "mail", "group"]);
     let shown = desk.book.get("notice.channels").unwrap().value;
     assert!(!shown.to_string().contains("topsecret") && shown.to_string().contains("***"), "{shown}");
-    let listed = serde_json::to_string(&desk.book.list().unwrap()).unwrap() + &format!("{:?}", desk.book.current().unwrap());
+    let listed = format!("{:?} {:?}", desk.book.list().unwrap(), desk.book.current().unwrap());
     assert!(!listed.contains("topsecret"));
-    let revealed = desk.book.reveal("notice.channels").unwrap().value;
+    let revealed = desk.book.reveal("notice.channels", &by("test")).await.unwrap().value;
     assert_eq!(revealed[1]["url"], channels[1]["url"]);
 
     let store = Store::open(desk.store.path()).unwrap();
     let again = book(&store, &desk.master);
     let mut edited = shown;
     edited[0]["name"] = json!("前台");
-    let said = again.set(&[("notice.channels".into(), Given::Value(edited.clone()))], "panel").await.unwrap_err().to_string();
+    let said = again.set(&[("notice.channels".into(), Given::Value(edited.clone()))], &by("panel")).await.unwrap_err().to_string();
     assert!(said.starts_with("notice.channels: entry 1: `***` in url"), "{said}");
     edited[0] = json!({"kind": "ntfy", "name": "前台", "url": "https://ntfy.example.com/anmei"});
-    again.set(&[("notice.channels".into(), Given::Value(edited))], "panel").await.unwrap();
-    let revealed = again.reveal("notice.channels").unwrap().value;
+    again.set(&[("notice.channels".into(), Given::Value(edited))], &by("panel")).await.unwrap();
+    let revealed = again.reveal("notice.channels", &by("test")).await.unwrap().value;
     assert_eq!((&revealed[1]["url"], &revealed[2]["secret"]), (&channels[1]["url"], &channels[2]["secret"]), "masked secrets are kept");
 
     let stranger = book(&store, &Arc::new(MasterKey::generate().unwrap()));
     assert!(stranger.current().unwrap().notice.channels.is_empty());
     let unusable = stranger.get("notice.channels").unwrap().unusable.unwrap();
-    assert!(unusable.contains("another master key"), "{unusable}");
+    assert!(unusable.en.contains("another master key"), "{unusable:?}");
 }
 
 /// What a newer or an older version left behind, or a hand that wrote SQL.
@@ -310,16 +319,73 @@ async fn a_stored_value_that_does_not_fit_leaves_the_default_in_force() {
         ("notice.channels", json!([{"kind": "wecom", "name": "a", "url": "https://a.cn/?key=k"}])),
         ("conversation.title", json!("好")),
     ];
-    let rows = rows.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
-    assert!(desk.store.put_settings(rows, "hand", 1, desk.store.policy_revision().unwrap()).await.unwrap());
+    let rows = rows.into_iter().map(|(name, value)| SettingChange::plain(name, value)).collect();
+    assert!(desk.store.put_settings(rows, by("hand"), desk.store.policy_revision().unwrap()).await.unwrap());
     let settings = desk.book.current().unwrap();
     let expected =
         Settings { conversation: crate::settings::Conversation { title: "好".into(), ..Default::default() }, ..Default::default() };
     assert_eq!(*settings, expected);
-    let why = |name: &str| desk.book.get(name).unwrap().unusable.unwrap();
+    let why = |name: &str| desk.book.get(name).unwrap().unusable.unwrap().en;
     assert_eq!(why("welcome.deadline"), "found the text \"soon\"");
     assert_eq!(why("welcome.max_chars"), "the number 1000000 is out of range");
     assert_eq!(why("notice.channels"), "it is not sealed");
     desk.set(&[("welcome.deadline", "2s")]).await.unwrap();
     assert_eq!(desk.book.current().unwrap().welcome.deadline.as_secs(), 2);
+}
+
+/// Each change says what was and what is, without secrets; a change that is refused says nothing.
+#[tokio::test]
+async fn every_change_is_a_row_of_the_audit_log() {
+    let desk = desk();
+    let why = By { reason: Some("国庆活动".into()), address: Some("10.0.0.1".into()), ..by("account:chen") };
+    let changes = typed(&[
+        ("welcome.deadline", "5s"),
+        ("notice.channels", r#"[{"kind":"ntfy","name":"a","url":"https://ntfy.sh/anmei","token":"hush"}]"#),
+    ]);
+    desk.book.set(&changes, &why).await.unwrap();
+    desk.refused(&[("welcome.deadline", "1h")]).await;
+    desk.book.reset(&["welcome.deadline".to_owned()], &by("cli:wang")).await.unwrap();
+    desk.book.reveal("notice.channels", &by("cli:wang")).await.unwrap();
+    desk.book.reveal("welcome.deadline", &by("cli:wang")).await.unwrap();
+    let rows = desk.store.audit_entries(Wanted { limit: 10, ..Wanted::default() }).await.unwrap();
+    let said: Vec<_> =
+        rows.iter().map(|row| (row.action.as_str(), row.object.as_str(), row.before.as_deref(), row.after.as_deref())).collect();
+    assert_eq!(
+        said,
+        [
+            ("setting.set", "setting/welcome.deadline", Some("\"3s\""), Some("\"5s\"")),
+            (
+                "setting.set",
+                "setting/notice.channels",
+                Some("[]"),
+                Some(r#"[{"kind":"ntfy","name":"a","url":"https://ntfy.sh/anmei","token":"***"}]"#)
+            ),
+            ("setting.reset", "setting/welcome.deadline", Some("\"5s\""), Some("\"3s\"")),
+            ("setting.reveal", "setting/notice.channels", None, None),
+        ]
+    );
+    assert_eq!(
+        (rows[0].actor.as_str(), rows[0].reason.as_deref(), rows[0].address.as_deref()),
+        ("account:chen", Some("国庆活动"), Some("10.0.0.1"))
+    );
+    assert!(rows[0].at > 0, "the time is that of the change");
+    assert!(desk.store.verify_audit(None).await.unwrap().broken.is_none());
+}
+
+/// Whoever changes what they read an older version of is refused, and told what it is now; nothing of it is changed.
+#[tokio::test]
+async fn a_stale_edit_is_refused_as_a_whole() {
+    let desk = desk();
+    let edit = |name: &str, text: &str, seen| Edit { name: name.into(), given: Given::Text(text.into()), seen: Some(seen) };
+    assert_eq!(desk.book.get("retry.jitter").unwrap().version(), 0);
+    desk.book.change(&[edit("retry.jitter", "0.2", 0)], &by("a")).await.unwrap();
+    let version = desk.book.get("retry.jitter").unwrap().version();
+    let edits = [edit("retry.jitter", "0.3", 0), edit("welcome.max_chars", "100", 0)];
+    let Err(SettingsError::Stale(stale)) = desk.book.change(&edits, &by("b")).await else { panic!("it is stale") };
+    assert_eq!((stale.len(), &stale[0].value, stale[0].version(), stale[0].changed_by.as_deref()), (1, &json!(0.2), version, Some("a")));
+    assert!(desk.book.get("welcome.max_chars").unwrap().is_default);
+    desk.book.change(&[edit("retry.jitter", "0.3", version)], &by("b")).await.unwrap();
+    assert!(desk.book.get("retry.jitter").unwrap().version() > version, "the version rises within a millisecond too");
+    desk.book.reset(&["retry.jitter".to_owned()], &by("a")).await.unwrap();
+    assert!(matches!(desk.book.change(&[edit("retry.jitter", "0.4", version)], &by("b")).await, Err(SettingsError::Stale(_))));
 }

@@ -117,8 +117,10 @@ pub enum EscalationTarget {
 #[serde(deny_unknown_fields)]
 pub struct EscalationLevel {
     /// Working time since the notice.
+    #[schemars(extend("x-zh" = "自通知起的工作时间。"))]
     pub after: HumanDuration,
     /// Who is told.
+    #[schemars(extend("x-zh" = "通知谁。"))]
     pub target: EscalationTarget,
 }
 
