@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Fault, exit, output};
 use crate::{
-    admin::calls::agents::{AgentPatch, CheckedInput},
+    admin::calls::agents::{AgentPatch, CheckedInput, read_input},
     app::Core,
     registration::FACTS,
     secret::SecretText,
@@ -200,13 +200,10 @@ impl Options {
 
 /// `INPUT=FACT` or `INPUT==TEXT`.
 fn input(text: &str) -> anyhow::Result<(String, Value)> {
-    let Some((name, value)) = text.split_once('=') else {
-        let facts = FACTS.join(", ");
-        let fault = format!("--input {text}: write INPUT=FACT, or INPUT==TEXT for a constant; facts are {facts}");
-        return Err(Fault::new(exit::USAGE, fault).into());
-    };
-    let wanted = value.strip_prefix('=').map_or_else(|| json!(value), |constant| json!({"value": constant}));
-    Ok((name.to_owned(), wanted))
+    read_input(text).ok_or_else(|| {
+        let fault = format!("--input {text}: write INPUT=FACT, or INPUT==TEXT for a constant; facts are {}", FACTS.join(", "));
+        Fault::new(exit::USAGE, fault).into()
+    })
 }
 
 /// The key a person pasted or piped in.

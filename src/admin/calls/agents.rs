@@ -27,9 +27,10 @@ use utoipa::ToSchema;
 
 pub use self::{
     change::AgentPatch,
-    check::{AgentCheck, CheckedInput, missing_inputs},
+    check::{AgentCheck, CheckedInput},
     figures::{AgentFigures, CostView, ShareView, SpreadView},
     rollout::{ComparedSide, RolloutView},
+    rules::{read_input, write_inputs},
     versions::{AgentSettingsView, AgentVersionView, ChangedField},
     weights::{Weight, WeightRow, WeightsView},
 };

@@ -38,7 +38,7 @@ pub struct JobsWanted {
 pub struct JobView {
     /// Its id.
     pub id: String,
-    /// What is done: `registration`, `outgoing_event`, `notice`, `escalation`, `push` or `feedback`.
+    /// What is done: `registration`, `outgoing_event`, `notice_ack`, `escalation`, `push` or `feedback`.
     pub kind: String,
     /// What it is about.
     pub subject_id: String,

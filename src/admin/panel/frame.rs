@@ -24,7 +24,7 @@ use crate::{
 pub(in crate::admin) const SCHEME_COOKIE: &str = "anmei_scheme";
 
 /// The pages of the menu: their paths below `/panel`, and the keys of their names.
-const MENU: [(&str, &str); 15] = [
+const MENU: [(&str, &str); 16] = [
     ("/panel/", "nav-overview"),
     ("/panel/registrations", "nav-registrations"),
     ("/panel/conversations", "nav-conversations"),
@@ -36,6 +36,7 @@ const MENU: [(&str, &str); 15] = [
     ("/panel/errors", "nav-errors"),
     ("/panel/notifications", "nav-notifications"),
     ("/panel/alerts", "nav-alerts"),
+    ("/panel/jobs", "nav-jobs"),
     ("/panel/settings", "nav-settings"),
     ("/panel/server", "nav-server"),
     ("/panel/accounts", "nav-accounts"),

@@ -3,10 +3,19 @@
 //! A page works without script: forms are sent and answered by a redirect, lists are links. Script renews the live
 //! parts and draws the charts, whose numbers stand in a table beside them. Nothing is asked of any other host.
 
+mod agent;
+mod agent_form;
+mod agents;
+mod alerts;
+mod amounts;
 mod assets;
+mod channels;
+mod events;
 mod form;
 pub(in crate::admin) mod frame;
+mod jobs;
 mod live;
+mod notifications;
 pub(in crate::admin) mod preferences;
 mod texts;
 
@@ -28,6 +37,13 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .route("/", get(async || Redirect::temporary("/panel/")))
         .route("/panel", get(async || Redirect::permanent("/panel/")))
         .route("/panel/preferences", post(preferences::choose))
+        .merge(agents::routes())
+        .merge(agent::routes())
+        .merge(alerts::routes())
+        .merge(channels::routes())
+        .merge(events::routes())
+        .merge(jobs::routes())
+        .merge(notifications::routes())
         .route("/panel/{*rest}", any(nothing));
     pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
 }

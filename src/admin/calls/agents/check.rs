@@ -135,7 +135,7 @@ fn dify_problem(error: &DifyError) -> Bilingual {
 }
 
 /// Required inputs of the app that nothing is mapped to.
-pub fn missing_inputs<'a>(agent: &Agent, inputs: &'a [InputField]) -> Vec<&'a str> {
+fn missing_inputs<'a>(agent: &Agent, inputs: &'a [InputField]) -> Vec<&'a str> {
     inputs.iter().filter(|field| field.required && !is_given(agent, field)).map(|field| field.variable.as_str()).collect()
 }
 

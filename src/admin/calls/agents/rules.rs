@@ -1,6 +1,6 @@
 //! What may be set about an agent: every wrong field is named, with what would be right.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::{
     admin::calls::{CallError, Field, said},
@@ -113,6 +113,23 @@ pub(super) fn check(settings: &AgentSettings) -> Result<(), CallError> {
         wrong.input(name, value);
     }
     wrong.done()
+}
+
+/// One line of a mapping: `INPUT=FACT`, or `INPUT==TEXT` for a constant. Nothing for any other text.
+pub fn read_input(line: &str) -> Option<(String, Value)> {
+    let (name, wanted) = line.split_once('=')?;
+    let wanted = wanted.strip_prefix('=').map_or_else(|| json!(wanted.trim()), |constant| json!({"value": constant}));
+    Some((name.trim().to_owned(), wanted))
+}
+
+/// A mapping as such lines. A constant that is no text is written as JSON.
+pub fn write_inputs(inputs: &Map<String, Value>) -> String {
+    let line = |(name, wanted): (&String, &Value)| match (wanted, wanted.get("value")) {
+        (Value::String(fact), _) => format!("{name}={fact}"),
+        (_, Some(Value::String(constant))) => format!("{name}=={constant}"),
+        (_, constant) => format!("{name}=={}", constant.unwrap_or(&Value::Null)),
+    };
+    inputs.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a text can be an app's key.

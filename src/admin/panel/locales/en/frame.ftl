@@ -17,6 +17,7 @@ nav-calls = Call log
 nav-errors = Errors
 nav-notifications = Notices and events
 nav-alerts = Alerts
+nav-jobs = Jobs
 nav-settings = Automation settings
 nav-server = Server
 nav-accounts = Accounts

@@ -17,6 +17,7 @@ nav-calls = 调用日志
 nav-errors = 错误
 nav-notifications = 通知与事件
 nav-alerts = 告警
+nav-jobs = 任务
 nav-settings = 自动化设置
 nav-server = 服务器
 nav-accounts = 账号

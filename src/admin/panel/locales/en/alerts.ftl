@@ -1,0 +1,27 @@
+# Alerts
+alerts-help = Alerts are found and resolved by the system itself; each is told once.
+alerts-open = Open
+alerts-past = History
+alerts-none-open = There are no alerts.
+alerts-since = Since
+alerts-seen = last seen
+alerts-look = See to it
+alerts-severity = Severity
+alerts-critical = critical
+alerts-warning = warning
+alerts-condition = Condition
+alerts-opened = Opened
+alerts-resolved = Resolved
+alerts-what = What
+alerts-dead-letter = dead letter
+alerts-breaker-open = breaker open
+alerts-success-rate = success rate low
+alerts-agent-success = agents' success low
+alerts-no-success = no success for long
+alerts-disk-low = disk low
+alerts-backlog-old = old backlog
+alerts-events-disabled = receiver of events out of use
+alerts-channel-failing = channel failing
+alerts-rolled-back = roll-out rolled back
+alerts-old-key = old key in use
+alerts-other = other

@@ -1,0 +1,27 @@
+# 告警
+alerts-help = 告警由系统自动发现并自动恢复；每一条只通知一次。
+alerts-open = 当前告警
+alerts-past = 历史
+alerts-none-open = 没有告警。
+alerts-since = 自
+alerts-seen = 最近一次
+alerts-look = 去处理
+alerts-severity = 级别
+alerts-critical = 严重
+alerts-warning = 警告
+alerts-condition = 类型
+alerts-opened = 发生
+alerts-resolved = 恢复
+alerts-what = 内容
+alerts-dead-letter = 任务失败
+alerts-breaker-open = 智能体熔断
+alerts-success-rate = 自动化成功率低
+alerts-agent-success = 智能体成功率低
+alerts-no-success = 长时间没有成功
+alerts-disk-low = 磁盘空间不足
+alerts-backlog-old = 任务积压
+alerts-events-disabled = 事件接收方停用
+alerts-channel-failing = 渠道失败
+alerts-rolled-back = 灰度发布已回滚
+alerts-old-key = 旧密钥仍在使用
+alerts-other = 其他
