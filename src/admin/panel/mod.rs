@@ -4,6 +4,8 @@
 //! parts and draws the charts, whose numbers stand in a table beside them. Nothing is asked of any other host.
 
 mod assets;
+mod calls;
+mod errors;
 mod form;
 pub(in crate::admin) mod frame;
 mod live;
@@ -28,6 +30,8 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .route("/", get(async || Redirect::temporary("/panel/")))
         .route("/panel", get(async || Redirect::permanent("/panel/")))
         .route("/panel/preferences", post(preferences::choose))
+        .merge(calls::routes())
+        .merge(errors::routes())
         .route("/panel/{*rest}", any(nothing));
     pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
 }
