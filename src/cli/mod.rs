@@ -19,6 +19,7 @@ mod job;
 mod key;
 mod limit;
 mod live;
+mod log;
 mod oauth;
 mod output;
 mod prompt;
@@ -137,6 +138,9 @@ enum Command {
     /// Events for the app: what was delivered, what was not, and sending it again
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// The log of calls: what was called, what failed, and the log as a file
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Live connections of consultants and customers
     #[command(subcommand)]
     Live(live::LiveCommand),
@@ -238,6 +242,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Job(command) => job::run(command, core).await,
         Command::Event(command) => event::run(command, core).await,
         Command::Live(command) => live::run(command, core).await,
+        Command::Log(command) => log::run(command, core).await,
         Command::Settings(command) => settings::run(command, core).await,
         Command::Claim(command) => claim::run(command, core).await,
         Command::Import(args) => import::run(&args, core).await,

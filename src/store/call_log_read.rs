@@ -9,20 +9,21 @@
 //! miss calls of it on that walk; no index would be wrong, but each would cost every call something.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, Row, named_params, params};
 
-pub use self::filter::CallFilter;
 use self::filter::Way;
-use super::{
-    Store, StoreError,
-    rows::{self, Json},
+pub use self::{
+    filter::CallFilter,
+    names::{CallNames, KnownKey},
 };
+use super::{Store, StoreError, rows};
 
 mod filter;
+mod names;
 
 /// By how much the order of ends may differ from the order of arrivals: timeouts are 300 s at most, and rows wait for a
 /// second.
@@ -115,34 +116,7 @@ pub struct Latest {
     pub left_out: i64,
 }
 
-/// What groups and keys are called, by their ids. Those that are gone are not in it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CallNames {
-    /// Server code and name of each group.
-    pub groups: HashMap<String, (String, String)>,
-    /// Name and last characters of each key.
-    pub keys: HashMap<String, (String, String)>,
-}
-
 impl Store {
-    /// What these groups and keys are called.
-    pub fn call_names(&self, groups: &[&str], keys: &[&str]) -> Result<CallNames, StoreError> {
-        let names = |db: &Connection, sql: &str, ids: &[&str]| {
-            let ids = Json(ids);
-            rows::all(db, sql, [ids], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).map(HashMap::from_iter)
-        };
-        self.point(|db| {
-            Ok(CallNames {
-                groups: names(
-                    db,
-                    "SELECT id, server_code, name FROM mcp_tool_groups WHERE id IN (SELECT value FROM json_each(?1))",
-                    groups,
-                )?,
-                keys: names(db, "SELECT id, name, hint FROM mcp_keys WHERE id IN (SELECT value FROM json_each(?1))", keys)?,
-            })
-        })
-    }
-
     /// Calls that fit, newest first, from a place on.
     pub async fn calls_page(&self, filter: CallFilter, from: Option<Place>, bounds: Bounds) -> Result<CallPage, StoreError> {
         self.scan(move |db| match Way::of(&filter) {

@@ -3,6 +3,7 @@
 mod agents;
 mod alerts;
 mod answers;
+pub(in crate::admin) mod calls;
 mod document;
 mod events;
 pub mod frame;
@@ -31,6 +32,7 @@ fn described() -> OpenApiRouter<AdminState> {
     OpenApiRouter::with_openapi(document::Common::openapi())
         .merge(agents::routes())
         .merge(alerts::routes())
+        .merge(calls::routes())
         .merge(events::routes())
         .merge(jobs::routes())
         .merge(notifications::routes())

@@ -11,7 +11,7 @@ use serde_json::json;
 use self::view::{kept, parsed, view};
 pub use self::{
     query::CallQuery,
-    view::{CallBatch, CallBodies, CallDetail, CallGroup, CallKey, CallView, CallsListed, Kept},
+    view::{CallBatch, CallBodies, CallChoices, CallDetail, CallGroup, CallKey, CallView, CallsListed, Kept},
 };
 pub(super) use self::{query::moment, view::redacted};
 use super::{CallError, Calls, said};
@@ -35,6 +35,9 @@ const PAGE_TIME: Duration = Duration::from_millis(250);
 const LAST_RESORT: Duration = Duration::from_secs(5);
 /// Calls of one batch of the live tail.
 const BATCH: usize = 200;
+/// How calls end, as the log writes it.
+const OUTCOMES: [&str; 10] =
+    ["ok", "tool_error", "invalid_arguments", "timeout", "cancelled", "panic", "unknown_tool", "refused", "limited", "out_of_scope"];
 /// Longest reason.
 const LONGEST_REASON: usize = 500;
 
@@ -80,6 +83,19 @@ impl Calls {
         let bounds = Bounds { rows: BATCH, read: READ, time: PAGE_TIME, bodies: false };
         let latest = in_time(self.store.calls_after(filter.clone(), after, bounds)).await?;
         Ok(CallBatch { items: self.call_views(&latest.calls)?, left_out: latest.left_out, seen: latest.seen })
+    }
+
+    /// What a filter may be chosen from.
+    pub fn call_choices(&self) -> Result<CallChoices, CallError> {
+        let policy = self.gate.policy().current()?;
+        let tools: BTreeSet<_> = policy.groups().iter().flat_map(|group| &group.tools).map(|tool| tool.tool_name.clone()).collect();
+        let keys = self.store.known_keys()?;
+        Ok(CallChoices {
+            groups: policy.groups().iter().map(|known| (known.group.server_code.clone(), known.group.name.clone())).collect(),
+            tools: tools.into_iter().collect(),
+            keys: keys.into_iter().map(|key| (key.id, format!("{} · {} …{}", key.group, key.name, key.hint))).collect(),
+            outcomes: &OUTCOMES,
+        })
     }
 
     /// Calls with the names of their groups and keys.

@@ -220,7 +220,10 @@ async fn set_rollout(frame: Frame, operator: Operator, Path(name): Path<String>,
     }
     let set = match form.text("percent").parse::<u32>() {
         Ok(percent) => calls.set_rollout(&name, percent, seen(&form), &by).await,
-        Err(_) => Err(CallError::Invalid(vec![Field { pointer: "/rollout_percent".into(), text: said("请填写整数", "write a whole number") }])),
+        Err(_) => Err(CallError::Invalid(vec![Field {
+            pointer: "/rollout_percent".into(),
+            text: said("请填写整数", "write a whole number"),
+        }])),
     };
     match set {
         Ok(agent) => Ok(back(&path(&agent), "agents-rolled-out")),

@@ -151,7 +151,8 @@ async fn set_weights(frame: Frame, operator: Operator, Posted(form): Posted) -> 
         Err(CallError::Stale { .. }) => {
             let page = AgentsPage::of(frame, calls, "").await?;
             // What was typed stays, on the version that is there now: the table beside it shows that one.
-            let typed = Fields::of(form.iter().filter(|(name, _)| *name != "revision").chain([("revision", &*page.weights.revision.to_string())]));
+            let typed =
+                Fields::of(form.iter().filter(|(name, _)| *name != "revision").chain([("revision", &*page.weights.revision.to_string())]));
             Ok(Page(StatusCode::PRECONDITION_FAILED, AgentsPage { form: FormState::new(typed), stale: true, ..page }).into_response())
         }
         Err(other) => Err(other.into()),

@@ -76,7 +76,8 @@ fn asked(form: &Fields) -> Option<(String, PreviewAsked)> {
 /// The texts that are in force, unless others are tried.
 fn texts(calls: &Calls, form: Fields) -> Result<Fields, CallError> {
     let notice = calls.settings.current()?.notice.clone();
-    let usual = [("push_title", notice.push_title), ("push_body", notice.push_body), ("link_template", notice.link_template.unwrap_or_default())];
+    let usual =
+        [("push_title", notice.push_title), ("push_body", notice.push_body), ("link_template", notice.link_template.unwrap_or_default())];
     let missing: Vec<_> = usual.into_iter().filter(|(name, _)| form.raw(name).is_none()).collect();
     let typed = form.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     Ok(Fields::of(typed.chain(missing.into_iter().map(|(name, value)| (name.to_owned(), value)))))

@@ -25,14 +25,8 @@ use crate::admin::{
 /// Entries of a page.
 const PAGE: u32 = 50;
 /// Kinds of events.
-const KINDS: [&str; 6] = [
-    "conversation.created",
-    "message.created",
-    "customer.waiting",
-    "customer.claimed",
-    "registration.completed",
-    "registration.failed",
-];
+const KINDS: [&str; 6] =
+    ["conversation.created", "message.created", "customer.waiting", "customer.claimed", "registration.completed", "registration.failed"];
 
 pub(super) fn routes() -> Router<AdminState> {
     Router::new()

@@ -123,13 +123,8 @@ fn may_retry(job: &JobView) -> bool {
 
 async fn list(frame: Frame, reader: Reader, Queried(query): Queried) -> Result<Response, PageError> {
     let given = |name: &str| query.given(name).map(str::to_owned);
-    let wanted = JobsWanted {
-        state: given("state"),
-        kind: given("kind"),
-        subject_id: given("subject_id"),
-        cursor: given("cursor"),
-        limit: PAGE,
-    };
+    let wanted =
+        JobsWanted { state: given("state"), kind: given("kind"), subject_id: given("subject_id"), cursor: given("cursor"), limit: PAGE };
     let (found, counts) = (reader.calls.jobs(wanted).await, reader.calls.job_counts().await?);
     let rest = query.query_but(&["cursor", "said"]);
     Ok(match found {

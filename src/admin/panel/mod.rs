@@ -9,7 +9,9 @@ mod agents;
 mod alerts;
 mod amounts;
 mod assets;
+mod calls;
 mod channels;
+mod errors;
 mod events;
 mod form;
 pub(in crate::admin) mod frame;
@@ -44,6 +46,8 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .merge(events::routes())
         .merge(jobs::routes())
         .merge(notifications::routes())
+        .merge(calls::routes())
+        .merge(errors::routes())
         .route("/panel/{*rest}", any(nothing));
     pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
 }

@@ -118,6 +118,19 @@ pub struct CallBodies {
     pub kept: Kept,
 }
 
+/// What a filter of the log may be chosen from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallChoices {
+    /// Groups: code and name.
+    pub groups: Vec<(String, String)>,
+    /// Tools that a group has.
+    pub tools: Vec<String>,
+    /// Keys: id, and the name with its group.
+    pub keys: Vec<(String, String)>,
+    /// How calls end.
+    pub outcomes: &'static [&'static str],
+}
+
 /// What came since the last batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallBatch {
