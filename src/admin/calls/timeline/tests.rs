@@ -39,6 +39,7 @@ fn run() -> Registration {
         agent_id: Some("a".into()),
         assigned_to: None,
         finished_at: Some(2_000),
+        traceparent: None,
     }
 }
 
