@@ -217,5 +217,9 @@ async fn revoke(core: &Core, code: &str, which: &Which, as_json: bool) -> anyhow
 
 /// A name that fits a table, a URL and an audit line.
 fn name(text: &str) -> Result<String, String> {
-    if is_key_name(text) { Ok(text.into()) } else { Err("a key's name is 1 to 64 letters, digits, or - _ . @, such as dify-production".into()) }
+    if is_key_name(text) {
+        Ok(text.into())
+    } else {
+        Err("a key's name is 1 to 64 letters, digits, or - _ . @, such as dify-production".into())
+    }
 }

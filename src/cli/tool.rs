@@ -181,8 +181,7 @@ async fn call(core: &Core, args: &CallArgs) -> anyhow::Result<u8> {
     };
     let Object(arguments) = object(&text).map_err(|why| Fault::new(exit::USAGE, format!("--arguments: {why}")))?;
     let client = Client { channel: Channel::Cli, protocol: "".into(), name: None, app_id: None };
-    let Attempt { outcome, result, error, note, .. } =
-        calls.call_tool((&args.code, &args.name), arguments, client).await.map_err(fault)?;
+    let Attempt { outcome, result, error, note, .. } = calls.call_tool((&args.code, &args.name), arguments, client).await.map_err(fault)?;
     if let Some(note) = note {
         output::aside(note);
     }

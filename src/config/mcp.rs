@@ -153,12 +153,16 @@ mod tests {
 
     #[test]
     fn clients_are_told_the_public_address_or_the_one_at_which_the_daemon_listens() {
-        let with = |listen: &str, public_url: &str| Mcp { listen: listen.parse().unwrap(), public_url: public_url.into(), ..Mcp::default() };
+        let with =
+            |listen: &str, public_url: &str| Mcp { listen: listen.parse().unwrap(), public_url: public_url.into(), ..Mcp::default() };
         let usual = Mcp::default().public_url;
         assert_eq!(Mcp::default().client_base(None), "http://localhost:8000");
         assert_eq!(with("127.0.0.1:9000", &usual).client_base(None), "http://127.0.0.1:9000");
         assert_eq!(with("0.0.0.0:9000", &usual).client_base(None), "http://localhost:9000");
         assert_eq!(with("127.0.0.1:0", &usual).client_base(Some("http://127.0.0.1:4711/")), "http://127.0.0.1:4711");
-        assert_eq!(with("127.0.0.1:9000", "https://clinic.cn/anmei/").client_base(Some("http://127.0.0.1:9000")), "https://clinic.cn/anmei");
+        assert_eq!(
+            with("127.0.0.1:9000", "https://clinic.cn/anmei/").client_base(Some("http://127.0.0.1:9000")),
+            "https://clinic.cn/anmei"
+        );
     }
 }

@@ -120,7 +120,9 @@ fn reason(error: &jsonschema::ValidationError<'_>) -> (String, String) {
     use jsonschema::error::ValidationErrorKind as Kind;
     match error.kind() {
         Kind::Required { .. } => ("缺少必填参数".into(), "is required and missing".into()),
-        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => ("没有这个参数".into(), "there is no such argument".into()),
+        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
+            ("没有这个参数".into(), "there is no such argument".into())
+        }
         // Names limits and allowed values; the value itself is masked, since these words also reach the call log.
         _ => {
             let text = cut(&error.masked().to_string(), 300);

@@ -3,6 +3,11 @@
 mod answers;
 mod document;
 pub mod frame;
+mod groups;
+mod keys;
+mod limits;
+mod oauth;
+pub(in crate::admin) mod tools;
 
 use axum::{Json, Router, extract::Extension, middleware, response::Redirect, routing::get};
 use std::sync::Arc;
@@ -14,6 +19,11 @@ use super::{entry::Reader, state::AdminState};
 /// Every route, with its description.
 fn described() -> OpenApiRouter<AdminState> {
     OpenApiRouter::with_openapi(document::Common::openapi())
+        .merge(groups::routes())
+        .merge(keys::routes())
+        .merge(limits::routes())
+        .merge(oauth::routes())
+        .merge(tools::routes())
 }
 
 /// The document that describes the API.

@@ -140,9 +140,8 @@ impl Calls {
     /// Accounts (id and login) that open the group now, and would not as `after`.
     fn accounts_shut_out(&self, before: &Group, after: Option<&Group>) -> Result<Vec<(String, String)>, CallError> {
         let accounts = self.store.accounts()?.into_iter();
-        let shut = accounts.filter(|account| {
-            account_may(account, before).is_ok() && after.is_none_or(|after| account_may(account, after).is_err())
-        });
+        let shut = accounts
+            .filter(|account| account_may(account, before).is_ok() && after.is_none_or(|after| account_may(account, after).is_err()));
         Ok(shut.map(|account| (account.id, account.login)).collect())
     }
 
@@ -203,9 +202,20 @@ fn clients(calls: &[LoggedCall], names: &BTreeMap<&str, &str>) -> Vec<ClientImpa
     }
     let mut found: Vec<_> = by.into_iter().collect();
     found.sort_by_key(|(_, (.., last))| std::cmp::Reverse(*last));
-    let view = |((key, client, app_id, channel), (calls, failed, last)): ((&Option<String>, &Option<String>, &Option<String>, &String), (usize, usize, i64))| {
+    let view = |((key, client, app_id, channel), (calls, failed, last)): (
+        (&Option<String>, &Option<String>, &Option<String>, &String),
+        (usize, usize, i64),
+    )| {
         let key = key.as_deref().map(|id| names.get(id).map_or_else(|| id.to_owned(), |name| (*name).to_owned()));
-        ClientImpact { key, client: client.clone(), app_id: app_id.clone(), channel: channel.clone(), calls, failed, last_at: rfc3339(last) }
+        ClientImpact {
+            key,
+            client: client.clone(),
+            app_id: app_id.clone(),
+            channel: channel.clone(),
+            calls,
+            failed,
+            last_at: rfc3339(last),
+        }
     };
     found.into_iter().take(MOST_CLIENTS).map(view).collect()
 }
@@ -229,7 +239,12 @@ mod tests {
 
     #[test]
     fn calls_are_counted_by_key_and_client_the_latest_first() {
-        let calls = [call(Some("k1"), "dify", true, 10), call(Some("k1"), "dify", false, 30), call(Some("gone"), "cursor", true, 40), call(None, "cli", true, 20)];
+        let calls = [
+            call(Some("k1"), "dify", true, 10),
+            call(Some("k1"), "dify", false, 30),
+            call(Some("gone"), "cursor", true, 40),
+            call(None, "cli", true, 20),
+        ];
         let names = BTreeMap::from([("k1", "prod")]);
         let told: Vec<_> = clients(&calls, &names).into_iter().map(|one| (one.key, one.client.unwrap(), one.calls, one.failed)).collect();
         assert_eq!(

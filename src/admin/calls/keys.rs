@@ -9,6 +9,7 @@ mod pick;
 mod uses;
 mod view;
 
+use self::pick::Keys;
 pub use self::{
     change::{NewKey, RotatedKey, Rotation},
     end::End,
@@ -16,17 +17,12 @@ pub use self::{
     uses::{KeyUser, KeyUsers, StragglerView},
     view::{KeyState, KeyView, ShownKey},
 };
-use self::pick::Keys;
 use super::{CallError, Calls, Field, said};
 use crate::{
     config::Reveal,
     gate::keys::{self, Hidden},
     secret::SecretText,
-    store::{
-        audit::By,
-        keys::Key,
-        policy::Group,
-    },
+    store::{audit::By, keys::Key, policy::Group},
 };
 
 /// Longest reason, in characters.
@@ -61,12 +57,7 @@ impl Calls {
     }
 
     /// The same for a purpose to which a key that cannot be shown is no failure.
-    pub(crate) async fn open_key(
-        &self,
-        code: &str,
-        wanted: Wanted<'_>,
-        by: &By,
-    ) -> Result<(Key, Result<SecretText, Hidden>), CallError> {
+    pub(crate) async fn open_key(&self, code: &str, wanted: Wanted<'_>, by: &By) -> Result<(Key, Result<SecretText, Hidden>), CallError> {
         let (_, keys) = self.key_rows(code)?;
         let key = Keys { code, keys: &keys, now: self.clock.now_ms() }.shown(wanted)?;
         Ok((key.clone(), self.opened(code, key, by).await?))

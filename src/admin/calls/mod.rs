@@ -4,18 +4,19 @@
 //! serialised for programs and shown on pages. It knows no HTTP, no template and no terminal. What only a running daemon
 //! knows (who is connected, how agents are doing) comes from [`Running`]; a command beside the daemon has none.
 
+pub mod call_export;
+pub mod call_log;
 pub mod consultants;
 pub mod conversations;
 mod error;
+pub mod errors;
 pub mod jobs;
+mod paged;
 mod place;
 pub mod registrations;
 pub mod replay;
 pub mod timeline;
 mod words;
-pub mod call_export;
-pub mod call_log;
-pub mod errors;
 
 pub mod connect;
 pub mod groups;

@@ -25,7 +25,7 @@ pub use self::{
     size::{ListSize, estimated_tokens},
     stale::StaleCallerView,
 };
-use super::{CallError, Calls, Field, said};
+use super::{CallError, Calls, Field, Listed, paged, said};
 use crate::{
     clock::rfc3339,
     dispatch::Known,
@@ -87,6 +87,11 @@ impl Calls {
     pub fn tools(&self) -> Result<Vec<ToolSummary>, CallError> {
         let known: Vec<_> = self.dispatch.catalogue().known().to_vec();
         known.iter().map(|known| self.tool_summary(known)).collect()
+    }
+
+    /// One page of them. `cursor` is the name of the last one of the page before.
+    pub fn tool_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<ToolSummary>, CallError> {
+        paged::page(self.tools()?, limit, cursor, |tool| &tool.name)
     }
 
     /// What a tool is, and who has it.
@@ -181,8 +186,12 @@ pub(super) fn must_fit(known: &Known, group: &Group, pointer: &str) -> Result<()
     let (name, code) = (known.tool.name(), &group.server_code);
     Err(CallError::invalid(
         pointer,
-        format!("{name} 可以读取任何人的数据，而分组 {code} 只限当前客户，不会提供它；请换一个分组，或先取消该分组的客户限定（`anmei-mcp group set {code} --subject-scoped false`）"),
-        format!("{name} can reach anybody's data, and {code} is subject-scoped: it would not be offered there. Use another group, or free this one with `anmei-mcp group set {code} --subject-scoped false`"),
+        format!(
+            "{name} 可以读取任何人的数据，而分组 {code} 只限当前客户，不会提供它；请换一个分组，或先取消该分组的客户限定（`anmei-mcp group set {code} --subject-scoped false`）"
+        ),
+        format!(
+            "{name} can reach anybody's data, and {code} is subject-scoped: it would not be offered there. Use another group, or free this one with `anmei-mcp group set {code} --subject-scoped false`"
+        ),
     ))
 }
 

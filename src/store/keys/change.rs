@@ -86,7 +86,10 @@ impl Store {
                 params![id, by.at],
             )?;
             if retired == 0 {
-                return Err(StoreError::Conflict(format!("the key {} is not in its grace: only a replaced key that is still valid retires", before.name)));
+                return Err(StoreError::Conflict(format!(
+                    "the key {} is not in its grace: only a replaced key that is still valid retires",
+                    before.name
+                )));
             }
             changed(db, "key.retire", &before, &by)?;
             existing(db, &id)

@@ -1,10 +1,6 @@
 //! Which key is meant: by id, by name, by its last four characters, or by being the only one.
 
-use crate::{
-    admin::calls::CallError,
-    gate::lifetime::Lifetime,
-    store::keys::Key,
-};
+use crate::{admin::calls::CallError, gate::lifetime::Lifetime, store::keys::Key};
 
 /// The key that is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

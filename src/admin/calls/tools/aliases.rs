@@ -74,7 +74,8 @@ impl Calls {
             let at = rfc3339(until);
             return Err(CallError::invalid("/until", format!("{at} 已经过去"), format!("--until {at} has passed")));
         }
-        let alias = ToolAlias { group_id: group.group.id.clone(), alias: old.to_owned(), tool_name: new.to_owned(), until, created_at: by.at };
+        let alias =
+            ToolAlias { group_id: group.group.id.clone(), alias: old.to_owned(), tool_name: new.to_owned(), until, created_at: by.at };
         Ok(self.store.set_alias(alias, by.clone()).await?)
     }
 

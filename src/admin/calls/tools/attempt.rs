@@ -50,7 +50,12 @@ impl Calls {
     }
 
     /// The same for another skin than this one.
-    pub(crate) async fn call_tool(&self, (code, name): (&str, &str), given: Map<String, Value>, client: Client) -> Result<Attempt, CallError> {
+    pub(crate) async fn call_tool(
+        &self,
+        (code, name): (&str, &str),
+        given: Map<String, Value>,
+        client: Client,
+    ) -> Result<Attempt, CallError> {
         self.group_policy(code)?;
         let caller = self.gate.admit_local(code).map_err(|refusal| {
             let detail = refusal.problem().detail;
@@ -63,7 +68,8 @@ impl Calls {
         let duration_ms = u64::try_from(started.elapsed().as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
         let mut attempt = Attempt { duration_ms, note: note.map(|note| note.text), ..ended(outcome) };
         if attempt.outcome == "failed" {
-            let error = |one: arguments::Complaint| AttemptError { pointer: one.pointer, detail: one.en.clone(), text: said(one.zh, one.en) };
+            let error =
+                |one: arguments::Complaint| AttemptError { pointer: one.pointer, detail: one.en.clone(), text: said(one.zh, one.en) };
             attempt.errors = errors.into_iter().map(error).collect();
         }
         Ok(attempt)

@@ -211,7 +211,9 @@ mod tests {
                 "tags": {"type": "array", "items": {"type": "string"}, "default": []}}},
             "depth": {"type": "string", "enum": ["basic", "full"]},
             "limit": {"type": "integer", "minimum": 1, "maximum": 50, "default": 10},
-        }}) else { panic!("an object") };
+        }}) else {
+            panic!("an object")
+        };
         let found = arguments(&schema, &json!({"who": {"id": "usr_1"}, "limit": 3}));
         let told: Vec<_> = found.iter().map(|one| (one.pointer.as_str(), one.kind.as_str(), one.required, one.has_inner)).collect();
         assert_eq!(

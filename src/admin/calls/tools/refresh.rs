@@ -55,7 +55,8 @@ impl Calls {
             .collect();
         self.dispatch.remember_definitions().await?;
         let policy = self.gate.policy().current()?;
-        let entries: Vec<_> = policy.groups().iter().flat_map(|group| group.tools.iter().filter_map(|tool| self.difference(group, tool))).collect();
+        let entries: Vec<_> =
+            policy.groups().iter().flat_map(|group| group.tools.iter().filter_map(|tool| self.difference(group, tool))).collect();
         let after = serde_json::json!({"revision": policy.revision, "definitions": definitions, "entries": entries});
         self.store.audit(by.clone(), Change::new("tool.refresh", "tools").after(after)).await?;
         let tools = self.dispatch.catalogue().known().len();

@@ -19,7 +19,8 @@ fn group(code: &str) -> NewGroup {
         created_at: 10,
         updated_at: 10,
     };
-    let key = Key { id: format!("k-{code}"), group_id: group.id.clone(), name: "default".into(), hash: [code.len() as u8; 32], ..Key::default() };
+    let key =
+        Key { id: format!("k-{code}"), group_id: group.id.clone(), name: "default".into(), hash: [code.len() as u8; 32], ..Key::default() };
     let tools = vec![tool(code, "t")];
     NewGroup { group, key, tools }
 }
@@ -56,7 +57,9 @@ async fn a_change_on_an_old_version_is_not_done_and_versions_rise_whatever_the_c
     assert_eq!(bench.store.delete_group("a", Some(10), by(50)).await.unwrap(), Written::Stale(first));
     let change = ToolChange { enabled: Some(false), ..ToolChange::default() };
     assert!(matches!(bench.store.change_tool(("id-a", "t"), change.clone(), Some(9), by(20)).await.unwrap(), Written::Stale(_)));
-    assert!(matches!(bench.store.change_tool(("id-a", "t"), change, Some(10), by(5)).await.unwrap(), Written::Done(tool) if tool.updated_at == 11));
+    assert!(
+        matches!(bench.store.change_tool(("id-a", "t"), change, Some(10), by(5)).await.unwrap(), Written::Done(tool) if tool.updated_at == 11)
+    );
     assert!(matches!(bench.store.remove_tool(("id-a", "t"), Some(10), by(20)).await.unwrap(), Written::Stale(_)));
     assert!(matches!(bench.store.remove_tool(("id-a", "t"), Some(11), by(20)).await.unwrap(), Written::Done(_)));
     assert!(bench.store.policy().unwrap().tools.iter().all(|tool| tool.group_id != "id-a"));
