@@ -7,10 +7,15 @@ pub(in crate::admin) mod calls;
 mod document;
 mod events;
 pub mod frame;
+mod groups;
 mod jobs;
+mod keys;
+mod limits;
 mod notifications;
+mod oauth;
 mod server;
 mod settings;
+pub(in crate::admin) mod tools;
 
 use std::sync::Arc;
 
@@ -38,6 +43,11 @@ fn described() -> OpenApiRouter<AdminState> {
         .merge(notifications::routes())
         .merge(server::routes())
         .merge(settings::routes())
+        .merge(groups::routes())
+        .merge(keys::routes())
+        .merge(limits::routes())
+        .merge(oauth::routes())
+        .merge(tools::routes())
 }
 
 /// The document that describes the API.

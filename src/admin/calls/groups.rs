@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 pub use self::{check::is_server_code, make::NewGroup};
 use super::{
-    CallError, Calls,
+    CallError, Calls, Listed,
     keys::{KeyView, ShownKey},
-    stale,
+    paged, stale,
     tools::ToolPolicyView,
 };
 use crate::{
@@ -114,6 +114,11 @@ impl Calls {
     pub fn groups(&self) -> Result<Vec<GroupView>, CallError> {
         let policy = self.gate.policy().current()?;
         Ok(policy.groups().iter().map(|group| self.group_view(group)).collect())
+    }
+
+    /// One page of them. `cursor` is the server code of the last one of the page before.
+    pub fn group_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<GroupView>, CallError> {
+        paged::page(self.groups()?, limit, cursor, |group| &group.server_code)
     }
 
     /// One group with its tools and keys.

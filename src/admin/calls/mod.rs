@@ -21,6 +21,7 @@ pub mod health;
 pub mod jobs;
 pub mod notifications;
 mod outside;
+mod paged;
 mod place;
 pub mod registrations;
 pub mod replay;

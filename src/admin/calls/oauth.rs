@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed};
+use super::{CallError, Calls, Listed, paged};
 use crate::{
     clock::rfc3339,
     gate::oauth::{
@@ -155,19 +155,12 @@ impl Calls {
 
     /// One page of them. `cursor` is the id of the last grant of the page before.
     pub fn oauth_grant_page(&self, all: bool, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthGrantView>, CallError> {
-        let grants = self.oauth_grants(all)?;
-        let begin = match cursor {
-            None => 0,
-            Some(cursor) => match grants.iter().position(|grant| grant.id == cursor) {
-                Some(at) => at + 1,
-                None => return Err(CallError::invalid("/cursor", "没有这个位置", "there is no such place in the list")),
-            },
-        };
-        let mut items: Vec<_> = grants.into_iter().skip(begin).take(limit as usize + 1).collect();
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next_cursor = items.last().filter(|_| more).map(|grant| grant.id.clone());
-        Ok(Listed { items, next_cursor })
+        paged::page(self.oauth_grants(all)?, limit, cursor, |grant| &grant.id)
+    }
+
+    /// One page of the clients. `cursor` is the id of the last one of the page before.
+    pub fn oauth_client_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthClientView>, CallError> {
+        paged::page(self.oauth_clients()?, limit, cursor, |client| &client.client_id)
     }
 
     /// Ends a grant with all of its tokens, from the next request on. False when it had ended before.

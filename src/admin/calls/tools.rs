@@ -25,7 +25,7 @@ pub use self::{
     size::{ListSize, estimated_tokens},
     stale::StaleCallerView,
 };
-use super::{CallError, Calls, Field, said};
+use super::{CallError, Calls, Field, Listed, paged, said};
 use crate::{
     clock::rfc3339,
     dispatch::Known,
@@ -87,6 +87,11 @@ impl Calls {
     pub fn tools(&self) -> Result<Vec<ToolSummary>, CallError> {
         let known: Vec<_> = self.dispatch.catalogue().known().to_vec();
         known.iter().map(|known| self.tool_summary(known)).collect()
+    }
+
+    /// One page of them. `cursor` is the name of the last one of the page before.
+    pub fn tool_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<ToolSummary>, CallError> {
+        paged::page(self.tools()?, limit, cursor, |tool| &tool.name)
     }
 
     /// What a tool is, and who has it.

@@ -6,10 +6,13 @@ use utoipa::ToSchema;
 
 use super::{ToolPolicyView, check_config, must_fit, policy_of};
 use crate::{
-    admin::calls::{
-        CallError, Calls, Field,
-        groups::check::{description, done},
-        said, stale,
+    admin::{
+        Right,
+        calls::{
+            CallError, Calls, Field,
+            groups::check::{description, done},
+            said, stale,
+        },
     },
     dispatch::defaults::tool_policy,
     store::{
@@ -32,6 +35,14 @@ pub struct ToolEdit {
     /// All of its switches (true or false); those not named are off.
     #[schema(value_type = Option<Object>)]
     pub config_data: Option<Map<String, Value>>,
+}
+
+impl ToolEdit {
+    /// What whoever makes it must be allowed: a switch may show what was hidden before, and is for those who decide who
+    /// sees what.
+    pub fn right(&self) -> Right {
+        if self.config_data.is_some() { Right::Administer } else { Right::Operate }
+    }
 }
 
 /// A tool as a change left it.
