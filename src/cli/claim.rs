@@ -130,10 +130,7 @@ async fn take(core: &Core, args: TakeArgs) -> anyhow::Result<()> {
         return output::json(&claim);
     }
     let ClaimView { customer_id, claimed_by, conversation_id, claimed_at, waiting_seconds, .. } = claim;
-    output::say(format_args!(
-        "{customer_id} → {claimed_by} · {conversation_id} · {claimed_at} · 等待 / waited {}",
-        length(waiting_seconds)
-    ))
+    output::say(format_args!("{customer_id} → {claimed_by} · {conversation_id} · {claimed_at} · 等待 / waited {}", length(waiting_seconds)))
 }
 
 #[cfg(test)]

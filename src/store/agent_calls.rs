@@ -134,7 +134,8 @@ const OF_RUN: &str =
 const KEEP_THOUGHT: &str =
     "INSERT INTO agent_thoughts (call_id, position, began_ms, ended_ms, text, characters, tool, input_bytes, observation_bytes)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
-const THOUGHTS: &str = "SELECT t.call_id, t.position, t.began_ms, t.ended_ms, t.text, t.characters, t.tool, t.input_bytes, t.observation_bytes
+const THOUGHTS: &str =
+    "SELECT t.call_id, t.position, t.began_ms, t.ended_ms, t.text, t.characters, t.tool, t.input_bytes, t.observation_bytes
     FROM agent_calls c JOIN agent_thoughts t ON t.call_id = c.id WHERE c.registration_id = ?1 ORDER BY c.started_at, c.id, t.position";
 
 impl Store {

@@ -11,13 +11,13 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
+pub use self::list::{Claimed, Queued};
 use super::{
     Store, StoreError,
     audit::{self, By, Change},
     events::{self, OutgoingEvent},
     rows,
 };
-pub use self::list::{Claimed, Queued};
 use crate::{clock::rfc3339, ids::new_id_at};
 
 /// Name of the job that looks whether a consultant has seen the notice.

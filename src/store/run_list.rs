@@ -96,7 +96,8 @@ pub struct Page<T> {
     pub next: Option<Place>,
 }
 
-const COLUMNS: &str = "r.accepted_at, r.rowid, r.id, r.user_id, coalesce(json_extract(r.profile, '$.username'), ''), r.state, r.skip_reason,
+const COLUMNS: &str =
+    "r.accepted_at, r.rowid, r.id, r.user_id, coalesce(json_extract(r.profile, '$.username'), ''), r.state, r.skip_reason,
     r.finished_at, r.segment, r.agent_id, (SELECT app_name || ' v' || version FROM dify_configs WHERE id = r.agent_id), r.welcome_rung,
     r.welcome_at, r.late_outcome, r.conversation_id, r.claimed_at, (SELECT consultant_id FROM claims WHERE registration_id = r.id),
     coalesce((SELECT max(level) FROM escalations WHERE registration_id = r.id), 0)";
@@ -281,11 +282,8 @@ fn of_users(
     all.sql.extend(filter.failed.then(|| FAILED.to_owned()));
     all.sql.extend(filter.unclaimed.then(|| UNCLAIMED.to_owned()));
     between(&mut all, filter, after);
-    let sql = format!(
-        "SELECT {COLUMNS} FROM registrations r WHERE {} ORDER BY r.accepted_at DESC, r.rowid DESC LIMIT {}",
-        all.text(),
-        limit + 1
-    );
+    let sql =
+        format!("SELECT {COLUMNS} FROM registrations r WHERE {} ORDER BY r.accepted_at DESC, r.rowid DESC LIMIT {}", all.text(), limit + 1);
     let values: Vec<&dyn ToSql> = all.values.iter().map(AsRef::as_ref).collect();
     let mut items = rows::all(db, &sql, params_from_iter(values), listed)?;
     let next = if cut(&mut items, limit) { items.last().map(|last| last.place) } else { None };

@@ -319,7 +319,10 @@ mod tests {
     async fn a_run_without_anything_around_it_has_a_short_story() {
         let bench = Bench::new();
         bench.run(Run { id: "run", accepted_at: 5, ..Run::default() });
-        bench.sql("UPDATE registrations SET profile = ?1", &[&r#"{"user_id":"run","username":"x","email":null,"phone":null,"avatar":null,"roles":[],"registered_at":5}"#]);
+        bench.sql(
+            "UPDATE registrations SET profile = ?1",
+            &[&r#"{"user_id":"run","username":"x","email":null,"phone":null,"avatar":null,"roles":[],"registered_at":5}"#],
+        );
         let story = bench.store.story("run").await.unwrap().unwrap();
         assert_eq!((story.run.id.as_str(), story.steps.len(), story.claim), ("run", 0, None));
         assert_eq!(bench.store.story("nothing").await.unwrap(), None);

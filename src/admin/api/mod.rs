@@ -1,8 +1,11 @@
 //! The REST API, `/api/v1`: thin handlers over the calls, one file per subject.
 
 mod answers;
+mod consultants;
+mod conversations;
 mod document;
 pub mod frame;
+mod registrations;
 
 use axum::{Json, Router, extract::Extension, middleware, response::Redirect, routing::get};
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use super::{entry::Reader, state::AdminState};
 /// Every route, with its description.
 fn described() -> OpenApiRouter<AdminState> {
     OpenApiRouter::with_openapi(document::Common::openapi())
+        .merge(registrations::routes())
+        .merge(conversations::routes())
+        .merge(consultants::routes())
 }
 
 /// The document that describes the API.

@@ -159,7 +159,8 @@ impl Calls {
         for load in &loads {
             of.entry(load.consultant_id.clone()).or_default().push(load);
         }
-        let items: Vec<_> = staff.into_iter().map(|one| self.consultant(&one, of.get(&one.user_id).map_or(&[], Vec::as_slice), now)).collect();
+        let items: Vec<_> =
+            staff.into_iter().map(|one| self.consultant(&one, of.get(&one.user_id).map_or(&[], Vec::as_slice), now)).collect();
         let online = self.running.as_ref().map(|_| items.iter().filter(|one| one.online == Some(true)).count());
         Ok(ConsultantsView { items, online, days, waited, waiting, oldest_at: oldest.map(rfc3339) })
     }
@@ -272,11 +273,9 @@ fn period(days: Option<u32>, standard: u32, most: u32) -> Result<u32, CallError>
     match days {
         None => Ok(standard),
         Some(days) if (1..=most).contains(&days) => Ok(days),
-        Some(days) => Err(CallError::invalid(
-            "/days",
-            format!("{days} 超出范围：1 到 {most}"),
-            format!("{days} is out of range: 1 to {most}"),
-        )),
+        Some(days) => {
+            Err(CallError::invalid("/days", format!("{days} 超出范围：1 到 {most}"), format!("{days} is out of range: 1 to {most}")))
+        }
     }
 }
 

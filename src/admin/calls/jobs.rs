@@ -7,12 +7,7 @@ use super::{CallError, Calls};
 use crate::{
     clock::rfc3339,
     registration::RUN_JOB,
-    store::{
-        StoreError,
-        audit::By,
-        job_admin::Job,
-        registrations::StepRecord,
-    },
+    store::{StoreError, audit::By, job_admin::Job, registrations::StepRecord},
 };
 
 /// A job.

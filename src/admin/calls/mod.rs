@@ -4,18 +4,19 @@
 //! serialised for programs and shown on pages. It knows no HTTP, no template and no terminal. What only a running daemon
 //! knows (who is connected, how agents are doing) comes from [`Running`]; a command beside the daemon has none.
 
+mod because;
+pub mod call_export;
+pub mod call_log;
 pub mod consultants;
 pub mod conversations;
 mod error;
+pub mod errors;
 pub mod jobs;
 mod place;
 pub mod registrations;
 pub mod replay;
 pub mod timeline;
 mod words;
-pub mod call_export;
-pub mod call_log;
-pub mod errors;
 
 use std::{
     fmt,
@@ -27,7 +28,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-pub(in crate::admin) use self::error::said;
+pub(in crate::admin) use self::{because::because, error::said};
 pub use self::{
     error::{CallError, Field},
     words::Words,

@@ -8,8 +8,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    CallError, Calls, said,
+    CallError, Calls,
     registrations::unknown,
+    said,
     words::{Words, length},
 };
 use crate::{
@@ -80,7 +81,7 @@ pub struct ReplayView {
 /// One of the two texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SideView {
-    /// The text. Withheld from auditors unless they give a reason.
+    /// The text. Withheld from auditors.
     pub text: Option<String>,
     /// How long it is.
     pub characters: Option<i64>,
@@ -128,15 +129,17 @@ impl Calls {
     /// Asks an agent what it would write for a run's customer today: the one that would be chosen now, or one by id or
     /// name, whether it is enabled or not. Returns at once; the answer comes into the row.
     pub async fn rehearse(&self, id: &str, agent: Option<&str>, by: &By) -> Result<ReplayView, CallError> {
-        let running = self.running.as_ref().ok_or_else(|| unavailable("只有运行中的服务可以重放", "only a running daemon can ask an agent"))?;
+        let running =
+            self.running.as_ref().ok_or_else(|| unavailable("只有运行中的服务可以重放", "only a running daemon can ask an agent"))?;
         let none = || unavailable("自动化尚未启动，暂时无法询问智能体", "the automation has not started, so that no agent can be asked");
         let desk = running.desk.get().ok_or_else(none)?;
         let run = self.known_run(id)?;
         let agent = match agent.map(str::trim).filter(|agent| !agent.is_empty()) {
             Some(wanted) => self.agent_named(wanted)?,
-            None => desk.agents().today_for(&run.profile.user_id)?.ok_or_else(|| {
-                CallError::conflict("没有启用的智能体；请指定一个", "no agent is enabled; name one")
-            })?,
+            None => desk
+                .agents()
+                .today_for(&run.profile.user_id)?
+                .ok_or_else(|| CallError::conflict("没有启用的智能体；请指定一个", "no agent is enabled; name one"))?,
         };
         let random = random_bytes::<16>().map_err(|error| unavailable(&error.to_string(), &error.to_string()))?;
         let new = NewReplay {
@@ -188,10 +191,7 @@ fn unavailable(zh: &str, en: &str) -> CallError {
 }
 
 fn view(replay: Replay, calls: Vec<ToolCall>, words: Words) -> ReplayView {
-    let side = |text: Option<String>| SideView {
-        characters: text.as_deref().map(length),
-        text: text.and_then(|text| words.show(text)),
-    };
+    let side = |text: Option<String>| SideView { characters: text.as_deref().map(length), text: text.and_then(|text| words.show(text)) };
     ReplayView {
         id: replay.id,
         registration_id: replay.registration_id,

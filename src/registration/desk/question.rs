@@ -103,8 +103,7 @@ impl Desk {
 async fn follow(job: &Job<'_>, client: &DifyClient, question: &Question<'_>, call_id: &str) -> Exchange {
     let (run, agent) = (question.run, &question.agent);
     let subject = job.runner.store.subject_of(&run.id).ok().flatten().unwrap_or_default();
-    let ask =
-        Ask { inputs: facts::inputs(run, &subject, agent), query: QUERY.into(), user: dify_user(&run.id), trace_id: run.id.clone() };
+    let ask = Ask { inputs: facts::inputs(run, &subject, agent), query: QUERY.into(), user: dify_user(&run.id), trace_id: run.id.clone() };
     let notes = Notes { store: &job.runner.store, call_id, registration_id: &run.id };
     exchange(client, ask, (agent, question.times.limit), Some(notes)).await
 }

@@ -160,7 +160,10 @@ mod tests {
         let names: Vec<_> = first.items.iter().map(|one| one.customer.customer_id.as_str()).collect();
         assert_eq!(names, ["usr_new0", "usr_new2"]);
         let waits = &first.items[1];
-        assert_eq!((waits.escalated_to.as_deref(), waits.escalated_at, waits.next_look_at), (Some("supervisors"), Some(77), Some(NOW + 60_001)));
+        assert_eq!(
+            (waits.escalated_to.as_deref(), waits.escalated_at, waits.next_look_at),
+            (Some("supervisors"), Some(77), Some(NOW + 60_001))
+        );
         let rest = store.claim_queue(0, first.next, 9).await.unwrap();
         assert_eq!((rest.items.len(), rest.next), (2, None));
         assert_eq!(store.count_waiting(0).await.unwrap(), (4, Some(NOW)));
@@ -171,7 +174,11 @@ mod tests {
             assert_eq!(matches!(outcome, ClaimOutcome::Won { .. }), won, "{outcome:?}");
         }
         let log = store.audit_entries(Wanted { limit: 9, ..Wanted::default() }).await.unwrap();
-        assert_eq!((log.len(), log[0].action.as_str(), log[0].reason.as_deref()), (1, "claim.take", Some("电话沟通")), "one claim, one row");
+        assert_eq!(
+            (log.len(), log[0].action.as_str(), log[0].reason.as_deref()),
+            (1, "claim.take", Some("电话沟通")),
+            "one claim, one row"
+        );
         assert_eq!(store.count_waiting(0).await.unwrap().0, 3);
         store.claim_for(claim(&runs[2], "usr_c2", NOW + 9), by).await.unwrap();
         let all = store.claim_list(None, 0, None, 1).await.unwrap();

@@ -112,8 +112,24 @@ fn story() -> Story {
         thoughts: vec![("q1".into(), thought(1, 10, Some("想一想"))), ("q2".into(), thought(1, 20, None))],
         tool_calls: vec![tool_call("t1", 1_050, "timeout"), tool_call("t2", 1_300, "ok"), tool_call("t3", 9_000, "ok")],
         messages: vec![Said { id: "msg".into(), sender_type: "ai".into(), text: "您好".into(), rung: Some("agent".into()), at: 1_900 }],
-        notices: vec![Notice { id: "n".into(), kind: "new_customer".into(), level: 0, recipient_id: String::new(), at: 1_100, sent_at: None, acked_at: None }],
-        pushes: vec![Push { id: "p".into(), channel: "desk".into(), reason: "new_customer".into(), level: 0, at: 1_101, delivered_at: None, last_error: Some("503".into()) }],
+        notices: vec![Notice {
+            id: "n".into(),
+            kind: "new_customer".into(),
+            level: 0,
+            recipient_id: String::new(),
+            at: 1_100,
+            sent_at: None,
+            acked_at: None,
+        }],
+        pushes: vec![Push {
+            id: "p".into(),
+            channel: "desk".into(),
+            reason: "new_customer".into(),
+            level: 0,
+            at: 1_101,
+            delivered_at: None,
+            last_error: Some("503".into()),
+        }],
         events: vec![Event {
             id: "msg_1".into(),
             kind: "conversation.created".into(),
@@ -165,7 +181,11 @@ fn every_row_has_its_entry_in_the_order_things_began() {
         ]
     );
     let parts: Vec<_> = timeline.entries.iter().filter_map(|entry| Some((entry.what.as_str(), entry.part_of.as_deref()?))).collect();
-    assert_eq!(parts, [("thought", "q1"), ("mcp_called", "q1"), ("thought", "q2"), ("mcp_called", "q2")], "a call after all questions is nobody's part");
+    assert_eq!(
+        parts,
+        [("thought", "q1"), ("mcp_called", "q1"), ("thought", "q2"), ("mcp_called", "q2")],
+        "a call after all questions is nobody's part"
+    );
     let hows: Vec<_> = timeline.entries.iter().take(9).map(|entry| entry.how).collect();
     use How::{Bad, Good, Open, Plain};
     assert_eq!(hows, [Good, Good, Good, Bad, Bad, Plain, Bad, Open, Bad]);
