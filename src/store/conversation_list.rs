@@ -172,8 +172,10 @@ mod tests {
             let id = format!("run_{n}");
             bench.run(Run { id: &id, accepted_at: 10 + n / 2, ..Run::default() });
             for at in 0..7 {
-                bench.says(&id, 100 + at / 3 * 10 + i64::from(at % 3 == 0));
+                bench.says(&id, 100 + at);
             }
+            // Three of them in the same millisecond.
+            bench.sql("UPDATE messages SET created_at = 103 WHERE created_at BETWEEN 102 AND 104", &[]);
         }
         bench.claimed("run_3", 50);
         let mut seen = Vec::new();
@@ -191,11 +193,11 @@ mod tests {
         assert_eq!((one.claimed_by, one.username.as_str()), (Some(("c".into(), "c".into())), "x"));
         let found = bench.store.conversation_list(Some("run_1".into()), None, 9).await.unwrap();
         assert_eq!((found.items.len(), found.items[0].id.as_str(), found.next), (1, "run_1", None));
-        let first = bench.store.message_list("run_1", None, 2).await.unwrap();
+        let first = bench.store.message_list("run_1", None, 3).await.unwrap();
         let rest = bench.store.message_list("run_1", first.next, 50).await.unwrap();
-        let total = bench.number("SELECT count(*) FROM messages WHERE conversation_id = 'run_1'");
-        assert_eq!((first.items.len() + rest.items.len()) as i64, total);
-        assert!(first.items[1].place > rest.items[0].place && rest.next.is_none());
+        let times: Vec<_> = first.items.iter().chain(&rest.items).map(|message| message.created_at).collect();
+        assert_eq!(times, [106, 105, 103, 103, 103, 101, 100]);
+        assert!(first.items[2].place > rest.items[0].place && rest.next.is_none());
     }
 
     #[test]

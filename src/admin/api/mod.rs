@@ -4,6 +4,8 @@ mod agents;
 mod alerts;
 mod answers;
 pub(in crate::admin) mod calls;
+mod consultants;
+mod conversations;
 mod document;
 mod events;
 pub mod frame;
@@ -13,6 +15,7 @@ mod keys;
 mod limits;
 mod notifications;
 mod oauth;
+mod registrations;
 mod server;
 mod settings;
 pub(in crate::admin) mod tools;
@@ -48,6 +51,9 @@ fn described() -> OpenApiRouter<AdminState> {
         .merge(limits::routes())
         .merge(oauth::routes())
         .merge(tools::routes())
+        .merge(registrations::routes())
+        .merge(conversations::routes())
+        .merge(consultants::routes())
 }
 
 /// The document that describes the API.

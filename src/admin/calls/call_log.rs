@@ -119,7 +119,8 @@ fn unknown_call(call_id: &str) -> CallError {
     )
 }
 
-fn reason(given: Option<&str>) -> Result<String, CallError> {
+/// Why somebody looks at what is shown to nobody else.
+pub(super) fn reason(given: Option<&str>) -> Result<String, CallError> {
     let reason = given.unwrap_or_default().trim();
     let length = reason.chars().count();
     if (3..=LONGEST_REASON).contains(&length) {

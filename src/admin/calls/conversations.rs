@@ -5,12 +5,17 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    CallError, Calls, Listed, place,
+    CallError, Calls, Listed,
+    call_log::reason,
+    place,
     words::{Words, length},
 };
 use crate::{
     clock::rfc3339,
-    store::conversation_list::{ListedConversation, ListedMessage},
+    store::{
+        audit::{By, Change},
+        conversation_list::{ListedConversation, ListedMessage},
+    },
 };
 
 /// A conversation.
@@ -89,6 +94,24 @@ impl Calls {
         self.conversation(id)?;
         let page = self.store.message_list(id, place::read(cursor)?, limit).await?;
         Ok(place::listed(page, |message| message_view(message, words)))
+    }
+}
+
+impl Calls {
+    /// What was said in a conversation, to somebody who must say why. Who looked, and why, is written down first.
+    pub async fn read_conversation(
+        &self,
+        id: &str,
+        mut by: By,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Listed<MessageView>, CallError> {
+        by.reason = Some(reason(by.reason.as_deref())?);
+        let from = place::read(cursor)?;
+        self.conversation(id)?;
+        self.store.audit(by, Change::new("conversation.read", format!("conversation/{id}"))).await?;
+        let page = self.store.message_list(id, from, limit).await?;
+        Ok(place::listed(page, |message| message_view(message, Words::Shown)))
     }
 }
 

@@ -8,6 +8,7 @@ mod accounts;
 pub mod agents;
 pub mod alerts;
 mod audit;
+mod because;
 pub mod call_export;
 pub mod call_log;
 pub mod channels;
@@ -57,7 +58,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-pub(in crate::admin) use self::error::said;
 pub use self::{
     accounts::{AccountEdit, AccountView, NewAccount, Opening},
     audit::{AuditEntry, AuditProof, AuditQuery},
@@ -68,6 +68,7 @@ pub use self::{
     sign_in::{Credentials, Place, Recognised, SignedIn},
     words::Words,
 };
+pub(in crate::admin) use self::{because::because, error::said};
 use crate::{
     clock::SharedClock,
     config::Config,

@@ -118,7 +118,7 @@ pub struct RunDetail {
 /// A welcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WelcomeView {
-    /// The text the customer was sent first. Withheld from auditors unless they give a reason.
+    /// The text the customer was sent first. Withheld from auditors.
     pub text: Option<String>,
     /// How long it is.
     pub characters: i64,

@@ -81,7 +81,7 @@ pub struct ReplayView {
 /// One of the two texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SideView {
-    /// The text. Withheld from auditors unless they give a reason.
+    /// The text. Withheld from auditors.
     pub text: Option<String>,
     /// How long it is.
     pub characters: Option<i64>,

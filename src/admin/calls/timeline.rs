@@ -63,7 +63,7 @@ pub struct Entry {
     pub outcome: String,
     /// Why it failed.
     pub error: Option<String>,
-    /// What people said or thought. Withheld from auditors unless they give a reason.
+    /// What people said or thought. Withheld from auditors.
     pub words: Option<String>,
     /// What else is known.
     #[schema(value_type = Object)]

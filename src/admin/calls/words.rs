@@ -1,8 +1,8 @@
 //! What people say is personal: who reads it.
 //!
 //! Operators and administrators work with customers and read what is said to them. Auditors see that something was
-//! said, by whom, when and how long it is; the words themselves they read as they read the bodies of calls: with a
-//! reason that is written down.
+//! said, by whom, when and how long it is; the words of a conversation they read as they read the bodies of calls: with
+//! a reason that is written down first.
 
 use crate::admin::{Right, Role};
 

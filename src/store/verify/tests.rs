@@ -105,6 +105,7 @@ fn what_a_unique_column_forbids_is_found_all_the_same() {
     // A damaged index is how a second row could come to be: the table without its UNIQUE columns stands for it.
     db.execute_batch(
         "PRAGMA foreign_keys = OFF;
+         DROP TRIGGER registration_claimed;
          CREATE TABLE copy AS SELECT * FROM registrations UNION ALL SELECT * FROM registrations;
          DROP TABLE registrations; ALTER TABLE copy RENAME TO registrations;
          CREATE TABLE copy AS SELECT * FROM notifications UNION ALL SELECT * FROM notifications;
