@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{automation::Shared, core::Core};
-use crate::admin::{AdminState, Calls, EntrySettings, Parts, Running};
+use crate::admin::{AdminState, Calls, EntrySettings, Parts, Running, calls::figures::Memory};
 
 impl Core {
     /// What the routes of the admin side share.
@@ -33,6 +33,7 @@ impl Core {
             tokens: Arc::clone(&self.tokens),
             accounts: Arc::clone(&self.accounts),
             dispatch: Arc::clone(&self.dispatch),
+            figures: Arc::new(Memory::new()),
             running,
         })
     }

@@ -7,6 +7,7 @@ mod document;
 mod events;
 pub mod frame;
 mod jobs;
+mod metrics;
 mod notifications;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ fn described() -> OpenApiRouter<AdminState> {
         .merge(alerts::routes())
         .merge(events::routes())
         .merge(jobs::routes())
+        .merge(metrics::routes())
         .merge(notifications::routes())
 }
 

@@ -17,6 +17,8 @@ mod cursor;
 mod error;
 pub mod errors;
 pub mod events;
+pub mod figures;
+pub mod health;
 pub mod jobs;
 pub mod notifications;
 mod outside;
@@ -96,6 +98,8 @@ pub struct Parts {
     pub accounts: Arc<Accounts>,
     /// The tools.
     pub dispatch: Arc<Dispatch>,
+    /// Figures that were read a moment ago.
+    pub figures: Arc<figures::Memory>,
     /// What only a running daemon knows.
     pub running: Option<Running>,
 }

@@ -129,7 +129,7 @@ type Read = (BTreeMap<String, Part>, Vec<(String, String)>);
 fn read(db: &Connection, grid: &Grid) -> rusqlite::Result<Result<Read, StoreError>> {
     let mut parts = BTreeMap::<String, Part>::new();
     let mut statement = db.prepare_cached(READ)?;
-    let mut found = statement.query(params![grid.span.ms(), grid.since, grid.until])?;
+    let mut found = statement.query(params![grid.span.ms(), grid.first_row(), grid.until])?;
     while let Some(row) = found.next()? {
         let (id, kind, questions): (String, String, i64) = (row.get(1)?, row.get(3)?, row.get(4)?);
         let part = parts.entry(id).or_insert_with(|| Part { steps: vec![Share::default(); grid.steps()], ..Part::default() });
@@ -151,7 +151,7 @@ fn read(db: &Connection, grid: &Grid) -> rusqlite::Result<Result<Read, StoreErro
             return Ok(Err(error));
         }
     }
-    let costs: Vec<(String, String, i64)> = rows::all(db, READ_COSTS, params![grid.span.ms(), grid.since, grid.until], |row| {
+    let costs: Vec<(String, String, i64)> = rows::all(db, READ_COSTS, params![grid.span.ms(), grid.first_row(), grid.until], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
     for (id, currency, nanos) in costs {

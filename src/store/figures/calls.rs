@@ -127,7 +127,7 @@ impl Store {
             .scan(move |db| {
                 let mut gathered = Gathered::new(&grid);
                 let mut statement = db.prepare_cached(READ)?;
-                let mut rows = statement.query(params![grid.span.ms(), grid.since, grid.until, group_id])?;
+                let mut rows = statement.query(params![grid.span.ms(), grid.first_row(), grid.until, group_id])?;
                 while let Some(row) = rows.next()? {
                     if let Err(error) = gathered.row(&grid, row)? {
                         return Ok(Err(error));

@@ -51,9 +51,15 @@ impl Grid {
         Self { since: span.begin(begin), until, step_ms, span }
     }
 
-    /// One step.
+    /// One step, with rows that tell it apart as well as they can.
     pub fn whole(since: i64, until: i64) -> Self {
-        Self { since, until, step_ms: (until - since).max(1), span: Span::Hour }
+        let step_ms = (until - since).max(1);
+        Self { since, until, step_ms, span: if step_ms <= 24 * Span::Hour.ms() { Span::Minute } else { Span::Hour } }
+    }
+
+    /// Where the row begins in which the time begins: what is read begins there.
+    pub(in crate::store) fn first_row(&self) -> i64 {
+        self.span.begin(self.since)
     }
 
     /// How many steps there are.

@@ -97,7 +97,7 @@ impl Store {
         let steps = self.scan(move |db| {
             let mut steps = BTreeMap::<String, Part>::new();
             let mut statement = db.prepare_cached(READ)?;
-            let mut rows = statement.query(params![grid.span.ms(), grid.since, grid.until])?;
+            let mut rows = statement.query(params![grid.span.ms(), grid.first_row(), grid.until])?;
             while let Some(row) = rows.next()? {
                 let (step, tries): (String, i64) = (row.get(1)?, row.get(3)?);
                 let part = steps.entry(step).or_default();
