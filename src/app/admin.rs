@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{automation::Shared, core::Core};
-use crate::admin::{AdminState, Calls, EntrySettings, Parts, Running, calls::server::Process};
+use crate::admin::{
+    AdminState, Calls, EntrySettings, Parts, Running,
+    calls::{figures::Memory, server::Process},
+};
 
 impl Core {
     /// What the routes of the admin side share.
@@ -34,6 +37,7 @@ impl Core {
             tokens: Arc::clone(&self.tokens),
             accounts: Arc::clone(&self.accounts),
             dispatch: Arc::clone(&self.dispatch),
+            figures: Arc::new(Memory::new()),
             running,
         })
     }

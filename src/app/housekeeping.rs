@@ -58,6 +58,10 @@ impl Housekeeper {
         if pruned.total() > 0 {
             tracing::info!(?pruned, "old rows were deleted");
         }
+        let figures = self.store.prune_figures(now).await?;
+        if figures > 0 {
+            tracing::debug!(figures, "figures of long ago were deleted");
+        }
         let unused_since = now - self.unused_client_ms;
         let forgotten = self.store.prune_oauth(now, unused_since).await?;
         if forgotten > 0 {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, figures, rows};
 
 /// A question about to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +192,7 @@ impl Store {
             ])?;
             if ended == 1 {
                 keep_thoughts(db, &id, &end.heard)?;
+                figures::agents::count(db, &id)?;
             }
             Ok(())
         })

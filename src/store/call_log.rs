@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 use serde::Serialize;
 
 use super::{
-    Store, StoreError, rows,
+    Store, StoreError, figures, rows,
     stale::{self, StaleCall},
 };
 
@@ -96,7 +96,7 @@ impl Store {
                     stale::count(db, call, row)?;
                 }
             }
-            Ok(())
+            figures::calls::count(db, rows.iter().map(Into::into), 0)
         })
         .await
     }

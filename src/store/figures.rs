@@ -1,4 +1,23 @@
-//! What rows are summed up to: shares and spreads.
+//! What rows are summed up to: shares and spreads; and the rows of such sums, which are kept as what they sum up happens.
+//!
+//! ```text
+//! histogram  how many took how long, in a few bytes
+//! grid       the time that is shown, in steps
+//! kept       rows of sums: by the minute for two days, by the hour for more than a year
+//! calls steps agents   what is counted, where, and how it is read
+//! upkeep     counts what was there before these tables were; deletes what nobody asks for any more
+//! ```
+//!
+//! Runs are not summed up: [`super::outcomes`] reads one narrow row of each (`run_figures`, kept by triggers), so that
+//! its percentiles are measured and what is late is late at the moment of asking.
+
+pub mod agents;
+pub mod calls;
+pub mod grid;
+mod histogram;
+mod kept;
+pub mod steps;
+pub mod upkeep;
 
 use serde::Serialize;
 
@@ -24,7 +43,8 @@ impl Share {
     }
 }
 
-/// How times are spread, in milliseconds. Percentiles are measured values (nearest rank), never made up in between.
+/// How times are spread, in milliseconds. Percentiles are measured values (nearest rank), never made up in between;
+/// those of rows that sum up are at most a sixteenth above the measured one.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Spread {
     /// How many there are.
@@ -63,6 +83,10 @@ impl Ratings {
         Self { count, mean: (count > 0).then(|| ratings.iter().sum::<i64>() as f64 / count as f64) }
     }
 }
+
+#[cfg(test)]
+#[path = "figures/kept_tests.rs"]
+mod kept_tests;
 
 #[cfg(test)]
 mod tests {

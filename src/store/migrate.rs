@@ -1,31 +1,36 @@
 //! Opening the database file: engine check, pragmas, and the way from an older schema to today's.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::LazyLock, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
-use rusqlite_migration::{M, Migrations};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
+use rusqlite_migration::{HookError, M, Migrations};
 
-use super::error::OpenError;
+use super::{error::OpenError, figures};
 use crate::drill;
 
 /// Today's schema, for fresh installations.
 pub const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The steps from an empty file to today's schema, in order. Append only: a released step is never edited.
-const STEPS: &[M<'static>] = &[
-    M::up(include_str!("migrations/0001_base.sql")),
-    M::up(include_str!("migrations/0002_live_revocations.sql")),
-    M::up(include_str!("migrations/0003_keys.sql")),
-    M::up(include_str!("migrations/0004_tasks_and_old_lists.sql")),
-    M::up(include_str!("migrations/0005_accounts.sql")),
-    M::up(include_str!("migrations/0006_oauth.sql")),
-    M::up(include_str!("migrations/0007_limits.sql")),
-    M::up(include_str!("migrations/0008_admin_entry.sql")),
-    M::up(include_str!("migrations/0011_runs.sql")),
-    M::up(include_str!("migrations/0012_agent_versions.sql")),
-    M::up(include_str!("migrations/0014_failures.sql")),
-    M::up(include_str!("migrations/0015_traceparent.sql")),
-];
+static STEPS: LazyLock<Vec<M<'static>>> = LazyLock::new(|| {
+    vec![
+        M::up(include_str!("migrations/0001_base.sql")),
+        M::up(include_str!("migrations/0002_live_revocations.sql")),
+        M::up(include_str!("migrations/0003_keys.sql")),
+        M::up(include_str!("migrations/0004_tasks_and_old_lists.sql")),
+        M::up(include_str!("migrations/0005_accounts.sql")),
+        M::up(include_str!("migrations/0006_oauth.sql")),
+        M::up(include_str!("migrations/0007_limits.sql")),
+        M::up(include_str!("migrations/0008_admin_entry.sql")),
+        M::up(include_str!("migrations/0011_runs.sql")),
+        M::up(include_str!("migrations/0012_agent_versions.sql")),
+        M::up(include_str!("migrations/0014_failures.sql")),
+        M::up(include_str!("migrations/0015_traceparent.sql")),
+        M::up_with_hook(include_str!("migrations/0016_figures.sql"), |db: &Transaction<'_>| {
+            figures::upkeep::count_all(db).map_err(|error| HookError::Hook(error.to_string()))
+        }),
+    ]
+});
 
 /// Oldest SQLite without the bug that loses a write-ahead log (sqlite.org/wal.html#walresetbug).
 const OLDEST_ENGINE: i32 = 3_051_003;
@@ -73,7 +78,7 @@ fn install(db: &mut Connection, version: i64) -> rusqlite::Result<()> {
 }
 
 fn migrations() -> Migrations<'static> {
-    Migrations::from_slice(STEPS)
+    Migrations::from_slice(&STEPS)
 }
 
 /// Builds the schema by the migrations alone: what an installation of the first release has today.

@@ -28,7 +28,7 @@ pub mod conversation_list;
 pub mod conversations;
 pub mod customers_words;
 pub mod deliveries;
-mod disk;
+pub mod disk;
 pub mod escalations;
 pub mod events;
 pub mod failures;

@@ -10,7 +10,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use super::intake::{Accepted, NewRegistration, Profile};
-use super::{Store, StoreError, rows};
+use super::{
+    Store, StoreError,
+    figures::steps::{self, Try},
+    rows,
+};
 
 /// A run as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,21 +154,29 @@ pub(super) fn step(row: &Row<'_>) -> rusqlite::Result<StepRecord> {
 
 /// Records a try. A crash between two tries can make the same attempt run again: the later record stands.
 pub(super) fn insert_step(db: &Connection, registration_id: &str, record: &StepRecord) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO registration_steps (registration_id, step, attempt, state, started_at, duration_ms, detail, error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (registration_id, step, attempt) DO UPDATE SET state = excluded.state, started_at = excluded.started_at,
-            duration_ms = excluded.duration_ms, detail = excluded.detail, error = excluded.error",
-    )?
-    .execute(params![
+    let duration_ms = record.began.map_or(record.duration_ms, |began| i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX));
+    let key = params![registration_id, record.step, record.attempt];
+    let replaced: Option<(String, i64, i64)> = rows::one(db, RECORDED, key, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let counted = |state, at, duration_ms| Try { step: &record.step, attempt: record.attempt, state, at, duration_ms };
+    if let Some((state, at, duration_ms)) = &replaced {
+        steps::take_off(db, &counted(state, *at, *duration_ms))?;
+    }
+    db.prepare_cached(RECORD)?.execute(params![
         registration_id,
         record.step,
         record.attempt,
         record.state,
         record.started_at,
-        record.began.map_or(record.duration_ms, |began| i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX)),
+        duration_ms,
         record.detail.to_string(),
         record.error
     ])?;
-    Ok(())
+    steps::count(db, &counted(&record.state, record.started_at, duration_ms))
 }
+
+const RECORDED: &str =
+    "SELECT state, started_at, duration_ms FROM registration_steps WHERE registration_id = ?1 AND step = ?2 AND attempt = ?3";
+const RECORD: &str = "INSERT INTO registration_steps (registration_id, step, attempt, state, started_at, duration_ms, detail, error)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    ON CONFLICT (registration_id, step, attempt) DO UPDATE SET state = excluded.state, started_at = excluded.started_at,
+        duration_ms = excluded.duration_ms, detail = excluded.detail, error = excluded.error";

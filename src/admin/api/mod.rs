@@ -13,6 +13,7 @@ mod groups;
 mod jobs;
 mod keys;
 mod limits;
+mod metrics;
 mod notifications;
 mod oauth;
 mod registrations;
@@ -43,6 +44,7 @@ fn described() -> OpenApiRouter<AdminState> {
         .merge(calls::routes())
         .merge(events::routes())
         .merge(jobs::routes())
+        .merge(metrics::routes())
         .merge(notifications::routes())
         .merge(server::routes())
         .merge(settings::routes())

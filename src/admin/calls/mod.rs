@@ -12,12 +12,14 @@ mod because;
 pub mod call_export;
 pub mod call_log;
 pub mod channels;
+pub mod condition;
 pub mod consultants;
 pub mod conversations;
 mod cursor;
 mod error;
 pub mod errors;
 pub mod events;
+pub mod figures;
 pub mod health;
 pub mod jobs;
 pub mod notifications;
@@ -102,6 +104,8 @@ pub struct Parts {
     pub accounts: Arc<Accounts>,
     /// The tools.
     pub dispatch: Arc<Dispatch>,
+    /// Figures that were read a moment ago.
+    pub figures: Arc<figures::Memory>,
     /// What only a running daemon knows.
     pub running: Option<Running>,
 }
