@@ -6,6 +6,9 @@
 
 mod abuse;
 mod accounts;
+mod admin_agents;
+mod admin_desk;
+mod admin_events;
 mod bad_input;
 mod call_log;
 mod claims;

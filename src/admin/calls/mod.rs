@@ -40,6 +40,7 @@ pub mod verify;
 mod words;
 
 #[cfg(test)]
+#[path = "bench_for_tests.rs"]
 pub(in crate::admin) mod bench;
 
 pub mod connect;
