@@ -6,6 +6,9 @@
 
 mod abuse;
 mod accounts;
+mod admin_compat;
+mod admin_groups;
+mod admin_tools;
 mod bad_input;
 mod call_log;
 mod claims;

@@ -138,6 +138,7 @@ async fn delete_group(admin: Administrator, Path(id): Path<String>) -> Answer {
 
 async fn api_key(admin: Administrator, Path(id): Path<String>) -> Answer {
     let code = code_of(&admin.calls, &id)?;
+    admin.who.confirmed(admin.calls.clock.as_ref())?;
     let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), "GET /mcp/admin/groups/{id}/api-key")?;
     let shown = admin.calls.reveal_key(&code, Wanted::Any, &by).await?;
     Ok(Envelope::new("API Key获取成功", &json!({"api_key": shown.key.expose()})))
@@ -145,6 +146,7 @@ async fn api_key(admin: Administrator, Path(id): Path<String>) -> Answer {
 
 async fn regenerate_key(admin: Administrator, Path(id): Path<String>) -> Answer {
     let code = code_of(&admin.calls, &id)?;
+    admin.who.confirmed(admin.calls.clock.as_ref())?;
     let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), "POST /mcp/admin/groups/{id}/regenerate-key")?;
     let rotated = admin.calls.rotate_key(&code, Wanted::Any, Rotation::default(), &by).await?;
     let data = json!({"api_key": rotated.key.key.expose(), "old_key_valid_until": rotated.old_key_valid_until});
@@ -230,7 +232,7 @@ async fn status(reader: Reader) -> Answer {
         "version": env!("CARGO_PKG_VERSION"),
         "started_at": started.map(crate::clock::rfc3339),
         "uptime_seconds": started.map(|at| (calls.clock.now_ms() - at) / 1000),
-        "server_url": format!("{}/mcp", mcp.client_base(None)),
+        "server_url": format!("{}/mcp", calls.base()),
         "groups": groups.len(),
         "enabled_groups": groups.iter().filter(|group| group.enabled).count(),
         "tools": tools.len(),

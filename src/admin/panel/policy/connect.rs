@@ -69,6 +69,7 @@ async fn show(reader: Reader, frame: Frame, Path(code): Path<String>, Queried(as
 }
 
 async fn with_key(admin: Administrator, frame: Frame, Path(code): Path<String>, Posted(typed): Posted) -> Result<Response, PageError> {
+    admin.who.confirmed(admin.calls.clock.as_ref())?;
     let (host, transport) = way(&typed)?;
     let wanted = typed.given("key_id").map_or(Wanted::Any, Wanted::Id);
     let done = async {

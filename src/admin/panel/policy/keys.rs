@@ -140,6 +140,7 @@ async fn rotate(
     Path((code, id)): Path<(String, String)>,
     Posted(typed): Posted,
 ) -> Result<Response, PageError> {
+    admin.who.confirmed(admin.calls.clock.as_ref())?;
     let by = admin.who.by(admin.calls.clock.as_ref());
     let done = async {
         let by = with_any_reason(by, typed.given("reason"))?;
@@ -161,6 +162,7 @@ async fn reveal(
     Path((code, id)): Path<(String, String)>,
     Posted(typed): Posted,
 ) -> Result<Response, PageError> {
+    admin.who.confirmed(admin.calls.clock.as_ref())?;
     let done = async {
         let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), typed.text("reason"))?;
         admin.calls.reveal_key(&code, Wanted::Id(&id), &by).await
