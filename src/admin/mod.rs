@@ -4,6 +4,7 @@
 //! calls    everything that can be seen and done, one file per subject; the command line calls it too
 //! api      the REST API, /api/v1
 //! panel    the pages, /panel
+//! compat   the existing app's paths
 //! entry    who gets in: sign-in, sessions, tokens, CSRF, and what a route asks for
 //! state    what the routes share
 //! who      who is asking, and what a role may do
@@ -14,6 +15,7 @@
 
 pub mod api;
 pub mod calls;
+mod compat;
 mod entry;
 pub mod language;
 mod panel;
@@ -36,9 +38,11 @@ pub use self::{
 /// `route_layer` and not `layer`: a listener that several sections share must not put the door in front of the others.
 pub fn router(state: AdminState) -> Router {
     let api = api::router().route_layer(from_fn_with_state(state.clone(), entry::once));
-    api.merge(panel::router())
+    api.merge(compat::router())
+        .merge(panel::router())
         .route_layer(from_fn_with_state(state.clone(), entry::guard))
         .route_layer(from_fn(api::frame::localised))
+        .route_layer(from_fn(compat::enveloped))
         .route_layer(from_fn_with_state(state.clone(), entry::carried))
         .with_state(state)
 }

@@ -7,8 +7,11 @@
 mod abuse;
 mod accounts;
 mod admin_agents;
+mod admin_compat;
 mod admin_desk;
 mod admin_events;
+mod admin_groups;
+mod admin_tools;
 mod bad_input;
 mod call_log;
 mod claims;

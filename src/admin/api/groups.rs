@@ -187,6 +187,7 @@ struct WithKey {
     params(("server_code" = String, Path, description = "Server code of the group")),
     responses((status = 200, body = Snippets, description = "What to put where"), Denied, Absent, Clash, UnfitBody))]
 async fn snippets_with_key(admin: Administrator, Path(code): Path<String>, Body(asked): Body<WithKey>) -> Result<Json<Snippets>, ApiError> {
+    admin.who.confirmed(admin.calls.clock.as_ref())?;
     let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), &asked.reason)?;
     let way = way(&asked.host, asked.transport.as_deref())?;
     let wanted = asked.key_id.as_deref().map_or(Wanted::Any, Wanted::Id);

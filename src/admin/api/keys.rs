@@ -93,6 +93,7 @@ async fn rotate(
     Path((code, id)): Path<(String, String)>,
     Body(asked): Body<RotationBody>,
 ) -> Result<Json<RotatedKey>, ApiError> {
+    admin.who.confirmed(admin.calls.clock.as_ref())?;
     let by = with_any_reason(admin.who.by(admin.calls.clock.as_ref()), asked.reason.as_deref())?;
     let rotation = Rotation::read(asked.grace.as_deref(), asked.expires.as_deref())?;
     Ok(Json(admin.calls.rotate_key(&code, Wanted::Id(&id), rotation, &by).await?))
@@ -147,6 +148,7 @@ struct Why {
     params(("server_code" = String, Path, description = "Server code of the group"), ("key_id" = String, Path, description = "Id of the key")),
     responses((status = 200, body = ShownKey, description = "The key"), Denied, Absent, Clash, UnfitBody))]
 async fn reveal(admin: Administrator, Path((code, id)): Path<(String, String)>, Body(why): Body<Why>) -> Result<Json<ShownKey>, ApiError> {
+    admin.who.confirmed(admin.calls.clock.as_ref())?;
     let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), &why.reason)?;
     Ok(Json(admin.calls.reveal_key(&code, Wanted::Id(&id), &by).await?))
 }

@@ -112,8 +112,15 @@ impl Calls {
     }
 
     /// The address in front of every path of the MCP listener.
-    fn base(&self) -> String {
-        self.config.mcp.client_base(None)
+    pub(in crate::admin) fn base(&self) -> String {
+        let listeners = self.running.iter().flat_map(|running| running.process.listeners.iter());
+        let address = listeners.filter(|one| one.sections.contains(&"mcp")).map(|one| one.address).next();
+        // Every address of this machine is one under which it can be asked, but none to be told to others.
+        let bound = address.map(|address| match address.ip().is_unspecified() {
+            true => format!("http://localhost:{}", address.port()),
+            false => format!("http://{address}"),
+        });
+        self.config.mcp.client_base(bound.as_deref())
     }
 
     fn snippets_with(

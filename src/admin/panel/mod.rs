@@ -18,6 +18,7 @@ pub(in crate::admin) mod frame;
 mod jobs;
 mod live;
 mod notifications;
+mod policy;
 pub(in crate::admin) mod preferences;
 mod texts;
 
@@ -48,6 +49,7 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .merge(notifications::routes())
         .merge(calls::routes())
         .merge(errors::routes())
+        .merge(policy::routes())
         .route("/panel/{*rest}", any(nothing));
     pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
 }
