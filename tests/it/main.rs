@@ -6,6 +6,8 @@
 
 mod abuse;
 mod accounts;
+mod admin_calls;
+mod admin_kit;
 mod bad_input;
 mod call_log;
 mod claims;
