@@ -7,10 +7,12 @@
 mod abuse;
 mod accounts;
 mod admin_agents;
+mod admin_calls;
 mod admin_compat;
 mod admin_desk;
 mod admin_events;
 mod admin_groups;
+mod admin_kit;
 mod admin_tools;
 mod bad_input;
 mod call_log;

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     admin::{
+        Who,
         calls::{
             Calls,
             call_export::{Export, ExportAs},
@@ -39,7 +40,7 @@ use crate::{
 
 /// How often the tail looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long a tail lasts: whoever was signed out cannot begin another one.
+/// How long a tail lasts, if whoever reads it is not signed out before.
 const LASTS: Duration = Duration::from_secs(60);
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
@@ -88,7 +89,7 @@ pub(in crate::admin) fn file(export: Export) -> Response {
 /// Calls as they end, over server-sent events.
 ///
 /// Each event has a JSON object `{items, left_out}` and the number of the last call that was looked at as its id; there is
-/// one a second at most, and none when nothing came. After a minute the stream ends; whoever goes on with `Last-Event-ID`
+/// one a second at most, and none when nothing came. The stream ends after a minute, or with the session or token; whoever goes on with `Last-Event-ID`
 /// misses nothing.
 #[utoipa::path(get, path = "/api/v1/calls/tail", tag = "calls",
     params(CallQuery, ("Last-Event-ID" = Option<String>, Header, description = "Goes on after this event; without it the tail begins now")),
@@ -103,13 +104,14 @@ async fn tail(reader: Reader, headers: HeaderMap, Asked(query): Asked<CallQuery>
     };
     let stop = calls.running.as_ref().map(|running| running.stop.clone()).unwrap_or_default();
     let now = Instant::now();
-    let tail = Tail { calls, filter, seen: from, look_at: now, until: now + LASTS, stop };
+    let tail = Tail { calls, who: reader.who, filter, seen: from, look_at: now, until: now + LASTS, stop };
     let events = stream::unfold(tail, |mut tail| async move { tail.next().await.map(|event| (Ok::<_, Infallible>(event), tail)) });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
 struct Tail {
     calls: Calls,
+    who: Who,
     filter: CallFilter,
     seen: i64,
     look_at: Instant,
@@ -126,7 +128,8 @@ impl Tail {
                 () = sleep_until(self.look_at) => {}
             }
             self.look_at = Instant::now() + EVERY;
-            if self.look_at > self.until {
+            let admitted = self.calls.is_still_admitted(&self.who).unwrap_or_default();
+            if self.look_at > self.until || !admitted {
                 return None;
             }
             let Ok(batch) = self.calls.calls_since(&self.filter, Some(self.seen)).await else { continue };

@@ -35,6 +35,7 @@ mod sessions;
 pub mod settings;
 mod setup;
 pub(in crate::admin) mod sign_in;
+mod still;
 pub mod timeline;
 pub mod verify;
 mod words;

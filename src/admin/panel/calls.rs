@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     admin::{
-        Right,
+        Right, Who,
         api::calls::file,
         calls::{
             CallError, Calls, Field,
@@ -169,10 +169,14 @@ async fn renewed(frame: Frame, reader: Reader, Queried(fields): Queried) -> Resu
     let calls = reader.calls;
     let stop = calls.running.as_ref().map(|running| running.stop.clone()).unwrap_or_default();
     let t = frame.t;
-    Ok(live(stop, move || table(calls.clone(), query.clone(), t)))
+    let who = reader.who;
+    Ok(live(stop, move || table(calls.clone(), who.clone(), query.clone(), t)))
 }
 
-async fn table(calls: Calls, query: CallQuery, t: Texts) -> Option<String> {
+async fn table(calls: Calls, who: Who, query: CallQuery, t: Texts) -> Option<String> {
+    if !calls.is_still_admitted(&who).ok()? {
+        return None;
+    }
     let listed = calls.logged_calls(&query, PAGE, None).await.ok()?;
     Some(CallRows { t, listed: &listed }.text())
 }
