@@ -19,6 +19,8 @@ mod jobs;
 mod live;
 mod notifications;
 pub(in crate::admin) mod preferences;
+mod server;
+mod settings;
 mod texts;
 
 use axum::{
@@ -49,6 +51,7 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .merge(calls::routes())
         .merge(errors::routes())
         .route("/panel/{*rest}", any(nothing));
+    let pages = pages.merge(server::routes()).merge(settings::routes());
     pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
 }
 
