@@ -6,6 +6,8 @@
 
 mod abuse;
 mod accounts;
+mod admin_server;
+mod admin_settings;
 mod bad_input;
 mod call_log;
 mod claims;

@@ -54,6 +54,14 @@ struct ServerPage {
     listens: Vec<ConfigEntry>,
 }
 
+impl ServerPage {
+    /// What is let in, and how much of it.
+    fn policies(&self) -> [(String, &[ConfigEntry]); 2] {
+        let t = self.frame.t;
+        [(t.say("server-security"), &self.view.security), (t.say("server-limits"), &self.view.limits)]
+    }
+}
+
 /// What changes from moment to moment.
 #[derive(Template)]
 #[template(path = "server_now.html")]
