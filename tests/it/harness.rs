@@ -105,6 +105,20 @@ impl App {
         self.child = Some(child);
     }
 
+    /// Waits until the daemon has begun anew: every port is another one then.
+    pub(crate) async fn begun_anew(&mut self) {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let run = std::fs::read(self.data().join("run.json")).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+            if let Some(run) = run.filter(|run| *run != self.run) {
+                self.run = run;
+                return;
+            }
+            assert!(Instant::now() < until, "the daemon did not begin anew: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// kill -9.
     pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
@@ -130,6 +144,11 @@ impl App {
         self.dir.path().join("data")
     }
 
+    /// A configuration file of one's own, for tests that write one.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.dir.path().join("own.toml")
+    }
+
     fn log_file(&self) -> PathBuf {
         self.dir.path().join("log.jsonl")
     }
@@ -143,6 +162,9 @@ impl App {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = binary();
         command.args(args).arg("--data-dir").arg(self.data());
+        if self.config_file().exists() {
+            command.arg("--config").arg(self.config_file());
+        }
         for (key, value) in &self.settings {
             command.arg("--set").arg(format!("{key}={value}"));
         }

@@ -13,6 +13,8 @@ mod admin_desk;
 mod admin_events;
 mod admin_groups;
 mod admin_kit;
+mod admin_server;
+mod admin_settings;
 mod admin_tools;
 mod bad_input;
 mod call_log;

@@ -313,3 +313,38 @@ fn free_to_listen(process: &Process, next: &Loaded) -> Result<(), CallError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    #[test]
+    fn an_address_that_cannot_be_had_is_known_before_the_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("anmei-mcp.toml");
+        let load = |address: SocketAddr| {
+            std::fs::write(&path, format!("[hook]\nlisten = \"{address}\"\n[mcp]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
+            let sources = Sources { config_path: Some(path.clone()), overrides: Vec::new() };
+            Config::load_from(sources, &Default::default()).unwrap()
+        };
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let listener =
+            |port| ListenerFacts { sections: vec!["x"], address: ([127, 0, 0, 1], port).into(), connections: Connections::default() };
+        let process = |ports: &[u16]| Process {
+            loaded: Arc::new(load(address)),
+            listeners: ports.iter().map(|port| listener(*port)).collect(),
+            held: Arc::new(HeldOpen::default),
+            again: Again::default(),
+            file: Arc::default(),
+        };
+        // The default ports of the other sections may be in use on this machine.
+        let others = [8000, 8001, 8002, 8003];
+        let strange = process(&others);
+        let refused = free_to_listen(&strange, &strange.loaded).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("hook.listen: {address} cannot be had")), "{refused}");
+        let ours = process(&[&others[..], &[address.port()]].concat());
+        assert!(free_to_listen(&ours, &ours.loaded).is_ok());
+    }
+}

@@ -20,6 +20,8 @@ mod live;
 mod notifications;
 mod policy;
 pub(in crate::admin) mod preferences;
+mod server;
+mod settings;
 mod texts;
 
 use axum::{
@@ -51,6 +53,7 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .merge(errors::routes())
         .merge(policy::routes())
         .route("/panel/{*rest}", any(nothing));
+    let pages = pages.merge(server::routes()).merge(settings::routes());
     pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::admin::calls::bench::{Bench, by};
 
 async fn set(bench: &Bench, name: &str, value: Value) {
-    bench.calls.settings.set(&[(name.to_owned(), Given::Value(value))], "test").await.unwrap();
+    bench.calls.settings.set(&[(name.to_owned(), Given::Value(value))], &by()).await.unwrap();
 }
 
 fn robot(name: &str, root: &str) -> Value {

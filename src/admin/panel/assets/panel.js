@@ -49,3 +49,14 @@ const renewTimes = (root) => {
 renewTimes(document);
 document.addEventListener("htmx:after:swap", () => renewTimes(document));
 document.addEventListener("htmx:sse:after:message", () => renewTimes(document));
+
+// Looks until the server answers again, and goes on.
+for (const waiting of document.querySelectorAll("[data-wait-for]")) {
+  const look = async () => {
+    const answer = await fetch(waiting.dataset.waitFor, { cache: "no-store" }).catch(() => null);
+    if (answer?.ok) { window.location.replace(waiting.dataset.then); return; }
+    setTimeout(look, 1000);
+  };
+  // The one that stops still answers for a moment.
+  setTimeout(look, 2500);
+}
