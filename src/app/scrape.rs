@@ -42,13 +42,17 @@ struct Scraped {
     origins: Arc<Origins>,
 }
 
-/// The route; none when figures are not wanted.
+/// The route, for the admin side's listener or, where that is off, the live one; none when figures are not wanted.
 pub(super) fn router(core: &Core, shared: &Shared) -> Router {
     if !core.config.metrics.enabled {
         return Router::new();
     }
-    let live = &core.config.live;
-    let origins = Arc::new(Origins::new(&live.hosts(), &live.allowed_origins, "live"));
+    let (admin, live) = (&core.config.admin, &core.config.live);
+    let origins = Arc::new(if admin.enabled {
+        Origins::new(&admin.hosts(), &admin.allowed_origins, "admin")
+    } else {
+        Origins::new(&live.hosts(), &live.allowed_origins, "live")
+    });
     Router::new().route("/metrics", get(scrape)).with_state(Scraped { core: core.clone(), shared: shared.clone(), origins })
 }
 

@@ -85,10 +85,14 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     let mut routes = vec![
         mcp::router(endpoint).merge(super::oauth::state(&core).map_or_else(Router::new, oauth::router)),
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),
-        live::router(super::live::state(&core, &shared, &stop, &tasks)?).merge(scrape::router(&core, &shared)),
+        live::router(super::live::state(&core, &shared, &stop, &tasks)?),
     ];
     if config.admin.enabled {
         routes.push(admin::router(core.admin(&shared, process, &stop)));
+    }
+    // Figures are for whoever runs the daemon: they are shown where it is administered.
+    if let Some(last) = routes.pop() {
+        routes.push(last.merge(scrape::router(&core, &shared)));
     }
     core.start_recording();
     look_back(&core).await?;

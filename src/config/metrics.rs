@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::secrets;
 use crate::secret::SecretText;
 
-/// Figures for Prometheus: `GET /metrics` on the live listener.
+/// Figures for Prometheus: `GET /metrics` on the listener of the admin side (`admin.listen`); where that is off, on the
+/// live one.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {

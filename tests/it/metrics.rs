@@ -18,7 +18,7 @@ struct Scrape(String);
 
 impl Scrape {
     async fn of(app: &App) -> Self {
-        let answer = app.send("GET", &format!("{}/metrics", app.live_root()), &[], "").await;
+        let answer = app.send("GET", &format!("{}/metrics", app.admin_root()), &[], "").await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         assert_eq!(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
         Self(answer.body)
@@ -246,7 +246,7 @@ async fn nobody_adds_a_label_by_what_is_sent() {
 #[tokio::test]
 async fn figures_are_for_this_machine_or_for_who_has_the_token() {
     let app = App::start(&[]).await;
-    let url = format!("{}/metrics", app.live_root());
+    let url = format!("{}/metrics", app.admin_root());
     let status = async |app: &App, url: &str, headers: &[(&str, &str)]| app.send("GET", url, headers, "").await.status;
     assert_eq!(status(&app, &url, &[]).await, 200);
     for (name, value) in
@@ -256,13 +256,13 @@ async fn figures_are_for_this_machine_or_for_who_has_the_token() {
     }
     assert_eq!(status(&app, &url, &[("host", "rebound.example")]).await, 403);
     assert_eq!(status(&app, &url, &[("origin", "https://elsewhere.example")]).await, 403);
-    for elsewhere in [app.mcp_root(), app.hook_root()] {
+    for elsewhere in [app.mcp_root(), app.hook_root(), app.live_root()] {
         assert_eq!(status(&app, &format!("{elsewhere}/metrics"), &[]).await, 404);
     }
     drop(app);
 
     let app = App::start(&[("metrics.token", "a-token-of-the-tests")]).await;
-    let url = format!("{}/metrics", app.live_root());
+    let url = format!("{}/metrics", app.admin_root());
     assert_eq!(status(&app, &url, &[]).await, 401);
     assert_eq!(status(&app, &url, &[("authorization", "Bearer a-token-of-the-test")]).await, 401);
     let right = ("authorization", "Bearer a-token-of-the-tests");
@@ -273,6 +273,10 @@ async fn figures_are_for_this_machine_or_for_who_has_the_token() {
     drop(app);
 
     let app = App::start(&[("metrics.enabled", "false")]).await;
-    assert_eq!(status(&app, &format!("{}/metrics", app.live_root()), &[]).await, 404);
-    assert_eq!(app.send("GET", &format!("{}/healthz", app.live_root()), &[], "").await.status, 200);
+    assert_eq!(status(&app, &format!("{}/metrics", app.admin_root()), &[]).await, 404);
+    assert_eq!(app.send("GET", &format!("{}/healthz", app.admin_root()), &[], "").await.status, 200);
+    drop(app);
+
+    let app = App::start(&[("admin.enabled", "false")]).await;
+    assert_eq!(status(&app, &format!("{}/metrics", app.live_root()), &[]).await, 200);
 }
