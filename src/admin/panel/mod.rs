@@ -11,6 +11,8 @@ mod amounts;
 mod assets;
 mod calls;
 mod channels;
+mod consultants;
+mod conversations;
 mod errors;
 mod events;
 mod form;
@@ -19,6 +21,9 @@ mod jobs;
 mod live;
 mod notifications;
 pub(in crate::admin) mod preferences;
+mod registrations;
+mod replays;
+mod shown;
 mod texts;
 
 use axum::{
@@ -48,6 +53,10 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .merge(notifications::routes())
         .merge(calls::routes())
         .merge(errors::routes())
+        .merge(registrations::routes())
+        .merge(replays::routes())
+        .merge(conversations::routes())
+        .merge(consultants::routes())
         .route("/panel/{*rest}", any(nothing));
     pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))
 }
