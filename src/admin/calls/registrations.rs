@@ -113,6 +113,8 @@ pub struct RunDetail {
     pub can_retry: bool,
     /// Whether it can be taken back.
     pub can_cancel: bool,
+    /// Whether it has ended with steps that are not done, and no job that could be tried again.
+    pub can_resume: bool,
 }
 
 /// A welcome.
@@ -160,6 +162,11 @@ impl Calls {
         })
     }
 
+    /// The agents by which registrations can be told apart: ids and names.
+    pub fn run_agents(&self) -> Result<Vec<(String, String)>, CallError> {
+        Ok(self.store.agents()?.into_iter().map(|agent| (agent.id, agent.app_name)).collect())
+    }
+
     /// One registration.
     pub fn run(&self, id: &str, words: Words) -> Result<RunDetail, CallError> {
         let listed = self.store.listed_run(id)?.ok_or_else(|| unknown(id))?;
@@ -172,6 +179,7 @@ impl Calls {
             assigned_to: run.assigned_to.clone(),
             welcome: welcome(&run, words),
             job: job.map(JobView::from),
+            can_resume: !can_retry && matches!(run.state.as_str(), "dead_letter" | "cancelled" | "skipped"),
             run: listed.into(),
             can_retry,
             can_cancel,

@@ -11,6 +11,8 @@ mod amounts;
 mod assets;
 mod calls;
 mod channels;
+mod consultants;
+mod conversations;
 mod errors;
 mod events;
 mod form;
@@ -20,8 +22,11 @@ mod live;
 mod notifications;
 mod policy;
 pub(in crate::admin) mod preferences;
+mod registrations;
+mod replays;
 mod server;
 mod settings;
+mod shown;
 mod texts;
 
 use axum::{
@@ -52,6 +57,10 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .merge(calls::routes())
         .merge(errors::routes())
         .merge(policy::routes())
+        .merge(registrations::routes())
+        .merge(replays::routes())
+        .merge(conversations::routes())
+        .merge(consultants::routes())
         .route("/panel/{*rest}", any(nothing));
     let pages = pages.merge(server::routes()).merge(settings::routes());
     pages.route_layer(middleware::from_fn(frame::errors)).route("/panel/assets/{name}", get(assets::asset))

@@ -1,0 +1,25 @@
+# Conversations
+conversations-ai = AI
+conversations-answered-by = Answered by
+conversations-back = Back to the conversations
+conversations-changed = Last change
+conversations-closed = closed
+conversations-created = Created
+conversations-customer = Customer
+conversations-id = Conversation id
+conversations-messages = Messages
+conversations-none = There is no conversation.
+conversations-older = Earlier messages
+conversations-people = a consultant
+conversations-read = Show the words
+conversations-registration = Registration
+conversations-search = Search
+conversations-silent = Nothing was said yet.
+conversations-title = Title
+conversations-why = Why you read it
+conversations-why-help = 3 to 500 characters; kept in the audit log before the words are shown.
+label-sender-customer = customer
+label-sender-consultant = consultant
+label-sender-doctor = doctor
+label-sender-ai = AI assistant
+label-sender-system = system

@@ -1,0 +1,25 @@
+# 会话
+conversations-ai = AI
+conversations-answered-by = 由谁回复
+conversations-back = 返回会话列表
+conversations-changed = 最近更新
+conversations-closed = 已关闭
+conversations-created = 创建时间
+conversations-customer = 客户
+conversations-id = 会话 ID
+conversations-messages = 消息
+conversations-none = 没有会话。
+conversations-older = 更早的消息
+conversations-people = 顾问
+conversations-read = 查看内容
+conversations-registration = 注册
+conversations-search = 搜索
+conversations-silent = 还没有消息。
+conversations-title = 标题
+conversations-why = 查看原因
+conversations-why-help = 3 到 500 个字；会先记入审计日志，再显示消息内容。
+label-sender-customer = 客户
+label-sender-consultant = 顾问
+label-sender-doctor = 医生
+label-sender-ai = AI 助手
+label-sender-system = 系统
