@@ -858,7 +858,7 @@ CREATE TABLE admin_idempotency (
     account_id TEXT    NOT NULL REFERENCES accounts (id) ON DELETE CASCADE, -- who sent the request
     route      TEXT    NOT NULL,                                            -- its method and path
     key        TEXT    NOT NULL,                                            -- its Idempotency-Key
-    body_hash  BLOB    NOT NULL CHECK (length(body_hash) = 32),             -- SHA-256 of its body: the same key with another body is a mistake
+    body_mac   BLOB    NOT NULL CHECK (length(body_mac) = 32),              -- HMAC of its body under the master key: the same key with another body is a mistake
     sealed     BLOB,                                                        -- its answer, sealed under the master key; NULL while nobody knows what became of it
     created_at INTEGER NOT NULL,                                            -- when it came first; forgotten after a day
     PRIMARY KEY (account_id, route, key)

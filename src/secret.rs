@@ -16,7 +16,9 @@ use chacha20poly1305::{
     Key, XChaCha20Poly1305, XNonce,
     aead::{Aead, KeyInit, Payload},
 };
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Deserializer};
+use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 /// First byte of every sealed blob: how the rest is laid out.
@@ -213,6 +215,18 @@ impl MasterKey {
         self.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| SealError::Forged { purpose: purpose.to_owned() })
     }
 
+    /// Tells texts apart without keeping them: whoever has the database but not this key cannot try which text it was.
+    pub fn fingerprint(&self, purpose: &str, text: &[u8]) -> [u8; KEY_BYTES] {
+        // A key of any length will do, so that this never ends in `default`.
+        let mac = Hmac::<Sha256>::new_from_slice(&self.0).ok().map(|mut mac| {
+            mac.update(purpose.as_bytes());
+            mac.update(&[0]);
+            mac.update(text);
+            mac.finalize().into_bytes().into()
+        });
+        mac.unwrap_or_default()
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(&Key::from(self.0))
     }
@@ -296,6 +310,18 @@ mod tests {
         assert_eq!(MasterKey::parse("").unwrap_err(), MasterKeyError::Length { found: 0 });
         assert_eq!(MasterKey::parse(&STANDARD.encode([7; 31])).unwrap_err(), MasterKeyError::Length { found: 31 });
         assert_eq!(MasterKey::parse(&STANDARD.encode([0; 32])).unwrap_err(), MasterKeyError::Placeholder);
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_one_key_one_purpose_and_one_text() {
+        let key = MasterKey::generate().unwrap();
+        let print = key.fingerprint("a", b"text");
+        assert_eq!(print, key.fingerprint("a", b"text"));
+        for other in
+            [key.fingerprint("a", b"texT"), key.fingerprint("b", b"text"), MasterKey::generate().unwrap().fingerprint("a", b"text")]
+        {
+            assert_ne!(print, other);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The command line: one file per verb. The same functions as every other skin, no rules of its own.
 
 mod account;
+mod admin;
 mod agent;
 mod alert;
 mod audit;
@@ -115,6 +116,9 @@ enum Command {
     /// People who sign in with a password, and which groups that opens for them
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// The way into the panel and the admin API, from the machine itself
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// OAuth: clients that ask for access, and what they were granted
     #[command(subcommand)]
     Oauth(oauth::OauthCommand),
@@ -234,6 +238,7 @@ async fn on_core(command: Command, core: &Core) -> anyhow::Result<u8> {
         Command::Limit(command) => limit::run(command, core).await,
         Command::Audit(command) => audit::run(command, core).await,
         Command::Account(command) => account::run(command, core).await,
+        Command::Admin(command) => admin::run(command, core).await,
         Command::Oauth(command) => oauth::run(command, core).await,
         Command::Tool(command) => tool::run(command, core).await,
         Command::Agent(command) => agent::run(command, core).await,

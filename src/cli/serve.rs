@@ -1,6 +1,6 @@
 //! `serve`: the daemon.
 
-use std::sync::Arc;
+use std::{io::IsTerminal, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
@@ -8,10 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Fault, clock, exit, output};
 use crate::{
+    admin::calls::LINK_FILE,
     app::{self, Core, Daemon, Parts, Setup},
     config::{Language, Loaded, Mcp, environment},
     drill::{self, Armed},
     lifecycle::{self, Again},
+    secret::SecretText,
+    store::audit::By,
 };
 
 /// Listeners of the daemon, at most.
@@ -41,6 +44,9 @@ pub(super) async fn serve(args: ServeArgs, loaded: Loaded) -> anyhow::Result<u8>
     }
     if !args.quiet {
         show_ready(&core, &daemon)?;
+    }
+    if let Some(link) = core.setup_link(Some(&daemon.addresses), By::new("setup", core.clock.now_ms())).await? {
+        give_link(&core, &link, args.quiet)?;
     }
     daemon.run().await.map_err(anyhow::Error::msg)?;
     if again.is_wanted() {
@@ -86,6 +92,21 @@ pub(super) fn new_keys(setup: &Setup, language: Language) -> Option<String> {
     (!setup.keys.is_empty()).then(|| format!("{first}\n\n{table}\n"))
 }
 
+/// The setup link goes to a person at a terminal, or else into a file: logs are read by many.
+fn give_link(core: &Core, link: &SecretText, quiet: bool) -> anyhow::Result<()> {
+    if !quiet && std::io::stdout().is_terminal() {
+        let text = in_language(
+            core.config.language,
+            "打开此链接创建管理员账号（30 分钟内有效，仅可使用一次）：",
+            "Open this link to create the administrator (works once, within 30 minutes):",
+        );
+        return output::say(format_args!("\n{text}\n{}", link.expose()));
+    }
+    let path = core.dir.put_secret(LINK_FILE, link)?;
+    tracing::warn!(path = %path.display(), "there is no administrator: the link in this file makes the first one, once and within 30 minutes");
+    Ok(())
+}
+
 fn show_ready(core: &Core, daemon: &Daemon) -> anyhow::Result<()> {
     let (addresses, language) = (&daemon.addresses, core.config.language);
     let mcp = &core.config.mcp;
@@ -98,6 +119,9 @@ fn show_ready(core: &Core, daemon: &Daemon) -> anyhow::Result<()> {
     if daemon.hook_key_is_new {
         let kept = in_language(language, "（保存在 hook.key）", "(kept in hook.key)");
         output::say(format_args!("       key {} {kept}", daemon.hook_key.expose()))?;
+    }
+    if let Some(panel) = core.panel_root(Some(addresses)) {
+        output::say(format_args!("Panel  {panel}/panel/"))?;
     }
     output::say(format_args!("Data   {}", core.dir.path().display()))?;
     let next = in_language(language, "下一步", "Next");

@@ -37,6 +37,9 @@ pub struct AdminSession {
     pub agent: String,
 }
 
+/// How long a token that ended is still shown.
+const TOKENS_KEPT: i64 = 30 * 24 * 60 * 60 * 1000;
+
 const COLUMNS: &str = "s.id, s.account_id, s.created_at, s.seen_at, s.expires_at, s.confirmed_at, s.second_factor, s.address, s.agent";
 
 impl Store {
@@ -124,7 +127,9 @@ impl Store {
             let sessions = db.execute("DELETE FROM admin_sessions WHERE expires_at <= ?1", [ended])?;
             let links = db.execute("DELETE FROM admin_setup_links WHERE expires_at <= ?1", [ended])?;
             let answers = db.execute("DELETE FROM admin_idempotency WHERE created_at <= ?1", [repeated])?;
-            Ok(sessions + links + answers)
+            let tokens = db
+                .execute("DELETE FROM admin_tokens WHERE min(expires_at, coalesce(revoked_at, expires_at)) <= ?1", [ended - TOKENS_KEPT])?;
+            Ok(sessions + links + answers + tokens)
         })
         .await
     }

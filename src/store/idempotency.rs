@@ -30,25 +30,25 @@ pub enum Known {
 
 impl Store {
     /// Takes note of a request, unless it came before.
-    pub async fn begin_request(&self, request: RequestKey, body_hash: [u8; 32], now: i64) -> Result<Known, StoreError> {
+    pub async fn begin_request(&self, request: RequestKey, body_mac: [u8; 32], now: i64) -> Result<Known, StoreError> {
         self.write_first(move |db| {
             let added = db
                 .prepare_cached(
-                    "INSERT INTO admin_idempotency (account_id, route, key, body_hash, sealed, created_at) VALUES (?1, ?2, ?3, ?4, NULL, ?5)
+                    "INSERT INTO admin_idempotency (account_id, route, key, body_mac, sealed, created_at) VALUES (?1, ?2, ?3, ?4, NULL, ?5)
                      ON CONFLICT (account_id, route, key) DO NOTHING",
                 )?
-                .execute(params![request.account_id, request.route, request.key, body_hash, now])?;
+                .execute(params![request.account_id, request.route, request.key, body_mac, now])?;
             if added == 1 {
                 return Ok(Known::New);
             }
             let found = rows::one(
                 db,
-                "SELECT body_hash, sealed FROM admin_idempotency WHERE account_id = ?1 AND route = ?2 AND key = ?3",
+                "SELECT body_mac, sealed FROM admin_idempotency WHERE account_id = ?1 AND route = ?2 AND key = ?3",
                 params![request.account_id, request.route, request.key],
                 |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Option<Vec<u8>>>(1)?)),
             )?;
             Ok(match found {
-                Some((hash, _)) if hash != body_hash => Known::OtherBody,
+                Some((hash, _)) if hash != body_mac => Known::OtherBody,
                 Some((_, Some(sealed))) => Known::Answered(sealed),
                 _ => Known::Unknown,
             })

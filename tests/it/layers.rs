@@ -123,6 +123,8 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("rusqlite_migration", &["store"]),
     ("rustix", &["cli", "lifecycle", "store"]),
     ("argon2", &["gate"]),
+    ("totp_rs", &["admin"]),
+    ("qrcode", &["admin"]),
     ("reqwest", &["outbound"]),
     ("eventsource_stream", &["outbound"]),
     ("rmcp", &["mcp"]),

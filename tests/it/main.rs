@@ -10,6 +10,7 @@ mod admin_agents;
 mod admin_calls;
 mod admin_compat;
 mod admin_desk;
+mod admin_entry;
 mod admin_events;
 mod admin_groups;
 mod admin_kit;

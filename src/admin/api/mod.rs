@@ -1,8 +1,10 @@
 //! The REST API, `/api/v1`: thin handlers over the calls, one file per subject.
 
+mod accounts;
 mod agents;
 mod alerts;
 mod answers;
+mod audit;
 pub(in crate::admin) mod calls;
 mod consultants;
 mod conversations;
@@ -13,6 +15,7 @@ mod groups;
 mod jobs;
 mod keys;
 mod limits;
+mod me;
 mod metrics;
 mod notifications;
 mod oauth;
@@ -56,6 +59,9 @@ fn described() -> OpenApiRouter<AdminState> {
         .merge(registrations::routes())
         .merge(conversations::routes())
         .merge(consultants::routes())
+        .merge(accounts::routes())
+        .merge(audit::routes())
+        .merge(me::routes())
 }
 
 /// The document that describes the API.

@@ -7,7 +7,7 @@ use super::{
     CallError, Calls, Field,
     accounts::field,
     said,
-    sign_in::{fresh_token, hash},
+    sign_in::{fresh_token, hash, role_of},
 };
 use crate::{
     admin::who::{Right, Role, Who},
@@ -137,12 +137,30 @@ impl Calls {
     /// Makes a token for a program of whoever asks.
     pub async fn add_api_token(&self, new: NewToken, who: &Who) -> Result<MadeToken, CallError> {
         who.confirmed(self.clock.as_ref())?;
-        let days = self.checked_token(&new, who)?;
+        let account = self.own_account(who)?;
+        self.make_api_token(new, (&account, who.role), who.by(self.clock.as_ref())).await
+    }
+
+    /// Makes a token for a program of an account, whatever its role is.
+    pub async fn add_api_token_of(&self, new: NewToken, login: &str, by: By) -> Result<MadeToken, CallError> {
+        let account = self.find_account(login)?;
+        let role = role_of(&account).ok_or_else(|| {
+            let login = &account.login;
+            CallError::conflict(
+                format!("账号 {login} 没有面板角色；请先运行 `anmei-mcp account set {login} --panel-role …`"),
+                format!("the account {login} has no role in the panel; run `anmei-mcp account set {login} --panel-role …` first"),
+            )
+        })?;
+        self.make_api_token(new, (&account, role), by).await
+    }
+
+    async fn make_api_token(&self, new: NewToken, (account, most): (&Account, Role), by: By) -> Result<MadeToken, CallError> {
+        let days = self.checked_token(&new, account, most)?;
         let text = fresh_token()?;
         let now = self.clock.now_ms();
         let token = ApiToken {
             id: new_id(self.clock.as_ref()),
-            account_id: who.account_id.clone(),
+            account_id: account.id.clone(),
             name: new.name.trim().to_owned(),
             role: new.role.as_str().to_owned(),
             hint: text.expose().chars().skip(text.expose().len().saturating_sub(4)).collect(),
@@ -151,8 +169,8 @@ impl Calls {
             used_at: None,
             revoked_at: None,
         };
-        self.store.add_api_token(token.clone(), hash(text.expose()), &who.login, who.by(self.clock.as_ref())).await?;
-        Ok(MadeToken { token: text.expose().to_owned(), view: token_view(token, who.login.clone(), now) })
+        self.store.add_api_token(token.clone(), hash(text.expose()), &account.login, by).await?;
+        Ok(MadeToken { token: text.expose().to_owned(), view: token_view(token, account.login.clone(), now) })
     }
 
     /// Revokes a token: one's own, or as an administrator anybody's.
@@ -161,15 +179,15 @@ impl Calls {
         Ok(self.store.revoke_api_token(&token.id, who.by(self.clock.as_ref())).await?)
     }
 
-    fn checked_token(&self, new: &NewToken, who: &Who) -> Result<u32, CallError> {
+    fn checked_token(&self, new: &NewToken, account: &Account, most: Role) -> Result<u32, CallError> {
         let mut wrong: Vec<Field> = Vec::new();
         let name = new.name.trim();
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
             let zh = format!("请填写用途，最多 {LONGEST_NAME} 个字符");
             wrong.push(field("/name", said(zh, format!("say what it is for, in at most {LONGEST_NAME} characters"))));
         }
-        if !new.role.within(who.role) {
-            wrong.push(field("/role", said("令牌的权限不能超过您的角色", "a token may not do more than your role")));
+        if !new.role.within(most) {
+            wrong.push(field("/role", said("令牌的权限不能超过账号的角色", "a token may not do more than its account")));
         }
         let days = new.days.unwrap_or(DAYS);
         if !(1..=MOST_DAYS).contains(&days) {
@@ -180,7 +198,7 @@ impl Calls {
             return Err(CallError::Invalid(wrong));
         }
         let now = self.clock.now_ms();
-        let own = self.store.api_tokens(Some(&who.account_id))?;
+        let own = self.store.api_tokens(Some(&account.id))?;
         if own.iter().filter(|(token, _)| is_in_force(token, now)).count() >= MOST_TOKENS {
             return Err(CallError::conflict(
                 format!("已有 {MOST_TOKENS} 个有效令牌，请先吊销不再使用的"),

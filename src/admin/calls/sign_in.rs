@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How every API token begins.
-pub const TOKEN_PREFIX: &str = "anmei_admin_";
+const TOKEN_PREFIX: &str = "anmei_admin_";
 /// How often the last request of a session or a token is written down, at most.
 const SEEN_MS: i64 = 60_000;
 /// Characters of what a browser calls itself that are kept.

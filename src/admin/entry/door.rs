@@ -8,10 +8,8 @@ use http::{HeaderMap, header, request::Parts};
 use crate::{
     admin::{
         calls::{Calls, Place},
-        language,
         state::AdminState,
     },
-    config::Language,
     http::PeerAddress,
 };
 
@@ -24,8 +22,6 @@ pub(in crate::admin) struct Door {
     pub(in crate::admin) place: Place,
     /// Whether they came under the public, encrypted address.
     pub(in crate::admin) encrypted: bool,
-    /// The language to answer in.
-    pub(in crate::admin) language: Language,
 }
 
 impl FromRequestParts<AdminState> for Door {
@@ -37,7 +33,6 @@ impl FromRequestParts<AdminState> for Door {
             calls: state.calls().clone(),
             place: Place { address: address(parts.extensions.get(), &parts.headers), agent: agent.to_owned() },
             encrypted: state.settings().came_encrypted(&parts.headers),
-            language: language::of(&parts.headers),
         })
     }
 }

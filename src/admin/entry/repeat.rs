@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     admin::{
@@ -63,7 +62,7 @@ pub(in crate::admin) async fn once(State(state): State<AdminState>, request: Req
 }
 
 async fn repeated(calls: &Calls, key: RequestKey, (parts, body): (Parts, Bytes), next: Next) -> Result<Response, CallError> {
-    let hash: [u8; 32] = Sha256::digest(&body).into();
+    let hash = calls.master.fingerprint("admin_idempotency/body", &body);
     match calls.store.begin_request(key.clone(), hash, calls.clock.now_ms()).await? {
         Known::New => {}
         Known::Answered(sealed) => return Ok(opened(calls, &key, &sealed)?.answer()),

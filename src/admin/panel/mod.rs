@@ -3,12 +3,14 @@
 //! A page works without script: forms are sent and answered by a redirect, lists are links. Script renews the live
 //! parts and draws the charts, whose numbers stand in a table beside them. Nothing is asked of any other host.
 
+mod accounts;
 mod agent;
 mod agent_form;
 mod agents;
 mod alerts;
 mod amounts;
 mod assets;
+mod audit;
 mod calls;
 mod channels;
 mod consultants;
@@ -19,7 +21,9 @@ mod form;
 pub(in crate::admin) mod frame;
 mod jobs;
 mod live;
+mod me;
 mod notifications;
+mod once;
 mod policy;
 pub(in crate::admin) mod preferences;
 mod registrations;
@@ -27,6 +31,7 @@ mod replays;
 mod server;
 mod settings;
 mod shown;
+mod sign_in;
 mod texts;
 
 use axum::{
@@ -47,6 +52,10 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .route("/", get(async || Redirect::temporary("/panel/")))
         .route("/panel", get(async || Redirect::permanent("/panel/")))
         .route("/panel/preferences", post(preferences::choose))
+        .merge(accounts::routes())
+        .merge(audit::routes())
+        .merge(me::routes())
+        .merge(sign_in::routes())
         .merge(agents::routes())
         .merge(agent::routes())
         .merge(alerts::routes())

@@ -54,7 +54,7 @@ CREATE TABLE admin_idempotency (
     account_id TEXT    NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     route      TEXT    NOT NULL,
     key        TEXT    NOT NULL,
-    body_hash  BLOB    NOT NULL CHECK (length(body_hash) = 32),
+    body_mac   BLOB    NOT NULL CHECK (length(body_mac) = 32),
     sealed     BLOB,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (account_id, route, key)

@@ -1,0 +1,24 @@
+# Audit log
+audit-verify = Verify the audit log
+audit-actor = Who
+audit-action = What
+audit-object = To what
+audit-since = From
+audit-until = Before
+audit-show = Show
+audit-none = No row fits.
+audit-at = When
+audit-values = Before and after
+audit-values-show = Show
+audit-before = Before
+audit-after = After
+audit-reason = Why
+audit-address = From where
+audit-intact = The log is whole: { $x } rows, each bound to the one before.
+audit-broken = The log was tampered with at row { $x }: { $y }
+audit-not-contained = The log does not contain this hash: rows were cut off at its end, or the hash is another log's.
+audit-rows = Rows
+audit-head = Hash of the last row
+audit-head-about = Keep the last hash elsewhere: with it, an end that was cut off is seen later.
+audit-expect = A hash that was noted before
+audit-back = Back to the audit log

@@ -1,0 +1,24 @@
+# 审计日志
+audit-verify = 校验审计日志
+audit-actor = 操作者
+audit-action = 操作
+audit-object = 对象
+audit-since = 从
+audit-until = 到（不含）
+audit-show = 查看
+audit-none = 没有符合条件的记录。
+audit-at = 时间
+audit-values = 修改前后
+audit-values-show = 查看
+audit-before = 修改前
+audit-after = 修改后
+audit-reason = 原因
+audit-address = 来源地址
+audit-intact = 审计日志完整：{ $x } 行，每一行都与前一行相扣。
+audit-broken = 审计日志在第 { $x } 行被改动：{ $y }
+audit-not-contained = 日志中没有这个哈希：末尾被截断，或它来自另一份日志。
+audit-rows = 行数
+audit-head = 最后一行的哈希
+audit-head-about = 请把最后的哈希记在别处；以后用它可以发现末尾是否被截断。
+audit-expect = 以前记下的哈希
+audit-back = 返回审计日志
