@@ -115,9 +115,19 @@ pub(in crate::admin) async fn localised(request: Request, next: Next) -> Respons
     let language = language::of(request.headers());
     let response = next.run(request).await;
     match response.extensions().get::<Arc<ApiError>>() {
-        Some(error) if language != Language::En => error.response(language),
+        Some(error) if language != Language::En => with_headers(error.response(language), response.headers()),
         _ => response,
     }
+}
+
+/// What was said beside the text stays: how to be let in, how long to wait.
+fn with_headers(mut response: Response, said: &HeaderMap) -> Response {
+    for name in [header::WWW_AUTHENTICATE, header::RETRY_AFTER, header::ALLOW] {
+        if let Some(value) = said.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
 }
 
 /// A JSON body. What does not fit is named by its JSON pointer.
