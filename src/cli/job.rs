@@ -7,16 +7,7 @@ use serde_json::json;
 
 pub(super) use self::verify::{VerifyArgs, verify};
 use super::{Fault, exit, output};
-use crate::{
-    admin::calls::jobs::JobView,
-    app::Core,
-    clock::rfc3339,
-    registration::RUN_JOB,
-    store::{
-        StoreError,
-        job_admin::{Job, JobFilter},
-    },
-};
+use crate::{admin::calls::jobs::JobView, app::Core, clock::rfc3339, registration::RUN_JOB, store::job_admin::JobFilter};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JobCommand {
@@ -34,16 +25,25 @@ pub(super) enum JobCommand {
     Retry {
         /// The job's id, or the registration's
         id: String,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Does not do a job that waits; a registration's run ends with it
     Cancel {
         /// The job's id, or the registration's
         id: String,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Sends a registration that has ended through those of its steps that are not done
     Replay {
         /// The registration's id
         registration: String,
+        /// Why; kept in the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Proves over the database that nothing was lost and nothing was done twice
     Verify(VerifyArgs),
@@ -87,14 +87,14 @@ impl State {
 }
 
 pub(super) async fn run(command: JobCommand, core: &Core) -> anyhow::Result<u8> {
-    let by = super::by(core, None);
+    let by = |reason: Option<String>| super::by(core, reason.as_deref());
     match command {
         JobCommand::List(args) => list(core, args).await?,
         JobCommand::Show { id, json } => show(core, &id, json)?,
-        JobCommand::Retry { id } => changed(&core.calls(None).retry_job(&id, &by).await?)?,
-        JobCommand::Cancel { id } => changed(&core.calls(None).cancel_job(&id, &by).await?)?,
-        JobCommand::Replay { registration } => replayed(core.store.replay_registration(&registration, by).await)?,
-        JobCommand::Verify(args) => return verify(&args, &core.config, by.at),
+        JobCommand::Retry { id, reason } => changed(&core.calls(None).retry_job(&id, &by(reason)).await?)?,
+        JobCommand::Cancel { id, reason } => changed(&core.calls(None).cancel_job(&id, &by(reason)).await?)?,
+        JobCommand::Replay { registration, reason } => changed(&core.calls(None).resume_run(&registration, &by(reason)).await?)?,
+        JobCommand::Verify(args) => return verify(&args, &core.config, core.clock.now_ms()),
     }
     Ok(exit::OK)
 }
@@ -147,13 +147,4 @@ fn show(core: &Core, id: &str, as_json: bool) -> anyhow::Result<()> {
 
 fn changed(job: &JobView) -> anyhow::Result<()> {
     output::say(format_args!("the job {} ({} {}) is {}", job.id, job.kind, job.subject_id, job.state))
-}
-
-fn replayed(job: Result<Job, StoreError>) -> anyhow::Result<()> {
-    match job {
-        Ok(job) => output::say(format_args!("the job {} ({} {}) is {}", job.id, job.kind, job.subject_id, job.state)),
-        // The state does not allow it: nothing is wrong with the database.
-        Err(StoreError::Conflict(why)) => Err(Fault::new(exit::FAILURE, why).into()),
-        Err(error) => Err(error.into()),
-    }
 }

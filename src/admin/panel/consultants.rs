@@ -12,7 +12,7 @@ use super::{
     frame::{Frame, Page, PageError, back},
     live::live,
     registrations::{by, path, stop},
-    shown::{label, length, maybe_length},
+    shown::{label, length, maybe_length, minutes},
     texts::Texts,
 };
 use crate::{
@@ -63,10 +63,8 @@ impl ConsultantsPart {
         label(self.t, kind, value)
     }
 
-    /// In minutes: the part is sent again when it changes, and not each second.
     fn waited(&self, seconds: i64) -> String {
-        let minutes = seconds / 60;
-        if minutes == 0 { self.t.say("consultants-just-now") } else { length(minutes * 60_000).trim_end_matches(" 0s").to_owned() }
+        minutes(self.t, seconds)
     }
 }
 

@@ -4,31 +4,31 @@ use std::borrow::Borrow;
 
 use serde_json::{Map, Value};
 
-use super::texts::Texts;
+use super::{amounts, texts::Texts};
 
 /// The word for a value of ours, such as a state; the value itself when there is none.
 pub(in crate::admin) fn label(t: Texts, kind: &str, value: &str) -> String {
     t.find(&format!("label-{kind}-{value}")).unwrap_or_else(|| value.to_owned())
 }
 
-/// A duration: `12 ms`, `3.4 s`, `5m 3s`, `2h 5m` or `3d 4h`.
-///
-/// Templates hand their values over by reference, and the rest of the code as they are.
+/// A length of time in milliseconds. Templates hand their values over by reference.
 pub(in crate::admin) fn length(ms: impl Borrow<i64>) -> String {
-    let ms = (*ms.borrow()).max(0);
-    let seconds = ms / 1_000;
-    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0, 0) => format!("{ms} ms"),
-        (0, 0, 0, seconds) => format!("{seconds}.{} s", ms % 1_000 / 100),
-        (0, 0, minutes, seconds) => format!("{minutes}m {seconds}s"),
-        (0, hours, minutes, _) => format!("{hours}h {minutes}m"),
-        (days, hours, _, _) => format!("{days}d {hours}h"),
-    }
+    amounts::length(Some(*ms.borrow()))
 }
 
 /// The same, or a dash.
 pub(in crate::admin) fn maybe_length(ms: Option<&i64>) -> String {
-    ms.map_or_else(|| "—".to_owned(), length)
+    amounts::length(ms.copied())
+}
+
+/// How long somebody has waited, in whole minutes: what shows it is sent again when it changes, and not each second.
+pub(in crate::admin) fn minutes(t: Texts, seconds: i64) -> String {
+    let minutes = seconds.max(0) / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => t.say("consultants-just-now"),
+        (0, minutes) => t.with("consultants-minutes", minutes),
+        (hours, minutes) => t.with2("consultants-hours", hours, minutes),
+    }
 }
 
 /// Facts of a record on one line.
@@ -54,18 +54,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_has_the_two_units_that_matter() {
-        let shown = [
-            (-5, "0 ms"),
-            (999, "999 ms"),
-            (1_450, "1.4 s"),
-            (60_000, "1m 0s"),
-            (3_599_000, "59m 59s"),
-            (7_500_000, "2h 5m"),
-            (90_061_000, "1d 1h"),
-        ];
-        for (ms, text) in shown {
-            assert_eq!(length(ms), text);
+    fn a_wait_is_told_in_minutes() {
+        let shown = [(-5, "less than a minute"), (119, "1 min"), (7_500, "2 h 5 min")];
+        for (seconds, text) in shown {
+            assert_eq!(minutes(Texts(crate::config::Language::En), seconds), text);
         }
     }
 
