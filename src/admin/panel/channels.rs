@@ -74,7 +74,7 @@ fn asked(form: &Fields) -> Option<(String, PreviewAsked)> {
 }
 
 /// The texts that are in force, unless others are tried.
-fn texts(calls: &Calls, form: Fields) -> Result<Fields, CallError> {
+fn texts(calls: &Calls, form: &Fields) -> Result<Fields, CallError> {
     let notice = calls.settings.current()?.notice.clone();
     let usual =
         [("push_title", notice.push_title), ("push_body", notice.push_body), ("link_template", notice.link_template.unwrap_or_default())];
@@ -91,7 +91,7 @@ async fn show(frame: Frame, reader: Reader, Queried(query): Queried) -> Result<R
         Some((name, asked)) => calls.preview_channel(&name, asked).await.map(Some),
     };
     let channels = calls.channels()?;
-    let fields = texts(calls, query)?;
+    let fields = texts(calls, &query)?;
     match preview {
         Ok(preview) => Ok(Page::ok(ChannelsPage { frame, form: FormState::new(fields), channels, preview, sent: None }).into_response()),
         Err(CallError::Invalid(wrong)) => Ok(refused(frame, fields, &wrong, channels)),
@@ -107,7 +107,7 @@ async fn test(frame: Frame, operator: Operator, Posted(form): Posted) -> Result<
         Some((name, asked)) => calls.test_channel(&name, asked, &by(&operator, form.given("reason"))).await.map(Some),
     };
     let channels = calls.channels()?;
-    let fields = texts(calls, form)?;
+    let fields = texts(calls, &form)?;
     match sent {
         Ok(sent) => Ok(Page::ok(ChannelsPage { frame, form: FormState::new(fields), channels, preview: None, sent }).into_response()),
         Err(CallError::Invalid(wrong)) => Ok(refused(frame, fields, &wrong, channels)),
