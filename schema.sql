@@ -582,6 +582,7 @@ CREATE TABLE notifications (
     UNIQUE (registration_id, kind, level, recipient_id)
 ) STRICT;
 CREATE INDEX notifications_waiting ON notifications (recipient_id, id) WHERE acked_at IS NULL;
+CREATE INDEX notifications_open ON notifications (id) WHERE acked_at IS NULL;
 
 CREATE TABLE live_revocations (
     seq         INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,                          -- rises with every revocation; open connections are told of those after the last they saw

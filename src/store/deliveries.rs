@@ -184,7 +184,8 @@ impl Store {
     pub async fn notices(&self, filter: NoticeFilter) -> Result<Vec<ListedNotice>, StoreError> {
         self.scan(move |db| {
             let NoticeFilter { state, kind, recipient_id, registration_id, after, limit } = filter;
-            rows::all(db, &notices(state), params![kind, recipient_id, registration_id, after, limit], notice)
+            let sql = notices(state, registration_id.is_some());
+            rows::all(db, &sql, params![kind, recipient_id, registration_id, after, limit], notice)
         })
         .await
     }
@@ -193,7 +194,8 @@ impl Store {
     pub async fn pushes(&self, filter: PushFilter) -> Result<Vec<ListedPush>, StoreError> {
         self.scan(move |db| {
             let PushFilter { state, channel, reason, subject_id, after, limit } = filter;
-            rows::all(db, &pushes(state), params![channel, reason, subject_id, after, limit], push)
+            let sql = pushes(state, subject_id.is_some());
+            rows::all(db, &sql, params![channel, reason, subject_id, after, limit], push)
         })
         .await
     }
@@ -223,18 +225,20 @@ impl Store {
     }
 }
 
-/// One state, one text: so each finds its index.
-fn notices(state: Option<NoticeState>) -> String {
-    let (index, state) = match state {
-        None => ("", ""),
-        Some(NoticeState::Waiting) => ("INDEXED BY notifications_waiting", "n.acked_at IS NULL AND n.sent_at IS NULL AND"),
-        Some(NoticeState::Sent) => ("INDEXED BY notifications_waiting", "n.acked_at IS NULL AND n.sent_at IS NOT NULL AND"),
-        Some(NoticeState::Acknowledged) => ("", "n.acked_at IS NOT NULL AND"),
+/// One text for each state, and for one run: so each finds its index.
+fn notices(state: Option<NoticeState>, of_run: bool) -> String {
+    let run = if of_run { "n.registration_id = ?3" } else { "?3 IS NULL" };
+    let state = match state {
+        None => "",
+        Some(NoticeState::Waiting) => "n.acked_at IS NULL AND n.sent_at IS NULL AND",
+        Some(NoticeState::Sent) => "n.acked_at IS NULL AND n.sent_at IS NOT NULL AND",
+        Some(NoticeState::Acknowledged) => "n.acked_at IS NOT NULL AND",
     };
+    let index = if state.contains("acked_at IS NULL") && !of_run { "INDEXED BY notifications_open" } else { "" };
     format!(
         "SELECT n.id, n.registration_id, n.kind, n.level, n.recipient_id, u.username, n.payload, n.created_at, n.sent_at, n.acked_at
         FROM notifications n {index} LEFT JOIN users u ON u.id = n.recipient_id
-        WHERE {state} (?1 IS NULL OR n.kind = ?1) AND (?2 IS NULL OR n.recipient_id = ?2) AND (?3 IS NULL OR n.registration_id = ?3)
+        WHERE {state} (?1 IS NULL OR n.kind = ?1) AND (?2 IS NULL OR n.recipient_id = ?2) AND {run}
             AND (?4 IS NULL OR n.id < ?4) ORDER BY n.id DESC LIMIT ?5"
     )
 }
@@ -259,7 +263,10 @@ const PUSHES: &str = "SELECT p.id, p.channel, p.reason, p.subject_id, p.level, p
     FROM pushes p LEFT JOIN jobs j ON j.kind = 'push' AND j.subject_id = p.id";
 
 /// The same of pushes.
-fn pushes(state: Option<PushState>) -> String {
+fn pushes(state: Option<PushState>, of_subject: bool) -> String {
+    // Every reason there is: with them, the index by reason and subject is found.
+    let reasons = "p.reason IN ('new_customer', 'escalation', 'alert', 'resolved')";
+    let subject = if of_subject { format!("{reasons} AND p.subject_id = ?3") } else { "?3 IS NULL".to_owned() };
     let state = match state {
         None => "",
         Some(PushState::Waiting) => "p.delivered_at IS NULL AND j.state IN ('ready', 'running') AND",
@@ -267,7 +274,7 @@ fn pushes(state: Option<PushState>) -> String {
         Some(PushState::GivenUp) => "p.delivered_at IS NULL AND coalesce(j.state, '') NOT IN ('ready', 'running') AND",
     };
     format!(
-        "{PUSHES} WHERE {state} (?1 IS NULL OR p.channel = ?1) AND (?2 IS NULL OR p.reason = ?2) AND (?3 IS NULL OR p.subject_id = ?3)
+        "{PUSHES} WHERE {state} (?1 IS NULL OR p.channel = ?1) AND (?2 IS NULL OR p.reason = ?2) AND {subject}
             AND (?4 IS NULL OR p.id < ?4) ORDER BY p.id DESC LIMIT ?5"
     )
 }

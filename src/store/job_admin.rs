@@ -80,7 +80,7 @@ impl Store {
     /// Jobs, the latest first.
     pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
         self.scan(move |db| {
-            let sql = list(filter.state.as_deref());
+            let sql = list(filter.state.as_deref(), filter.subject_id.is_some());
             let after = filter.after.as_deref();
             rows::all(db, &sql, params![filter.state, filter.kind, filter.subject_id, after, filter.limit], job)
         })
@@ -188,8 +188,17 @@ impl Store {
 
 const COLUMNS: &str = "id, kind, subject_id, state, priority, attempt, run_at, lease_until, boot_id, last_error, created_at, finished_at";
 
+/// Kinds of jobs: with them, the index by kind and subject is found.
+const KINDS: &str = "'registration', 'outgoing_event', 'notice_ack', 'escalation', 'push', 'feedback'";
+
 /// Ids sort by time. Of the states in which few jobs are, each has an index of its own; the others are most of the table.
-fn list(state: Option<&str>) -> String {
+fn list(state: Option<&str>, of_subject: bool) -> String {
+    if of_subject {
+        return format!(
+            "SELECT {COLUMNS} FROM jobs WHERE kind IN ({KINDS}) AND subject_id = ?3 AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2)
+                AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5"
+        );
+    }
     let (index, state) = match state {
         Some("dead") => ("INDEXED BY jobs_dead", "state = 'dead' AND"),
         Some("running") => ("INDEXED BY jobs_held", "state = 'running' AND"),
@@ -199,7 +208,7 @@ fn list(state: Option<&str>) -> String {
     };
     format!(
         "SELECT {COLUMNS} FROM jobs {index} WHERE {state} (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2)
-            AND (?3 IS NULL OR subject_id = ?3) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5"
+            AND ?3 IS NULL AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5"
     )
 }
 

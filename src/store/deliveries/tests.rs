@@ -80,3 +80,25 @@ async fn notices_are_listed_by_state_with_whom_they_are_for() {
     let of = NoticeFilter { recipient_id: Some("gone".into()), registration_id: Some(run), limit: 10, ..NoticeFilter::default() };
     assert_eq!(bench.store.notices(of).await.unwrap().len(), 1);
 }
+
+/// Lists stay fast when there are millions of rows: each walks an index in the list's order, or looks one run up.
+#[test]
+fn every_list_has_its_index() {
+    let db = rusqlite::Connection::open_in_memory().unwrap();
+    db.execute_batch(crate::store::migrate::SCHEMA).unwrap();
+    let plan = |sql: &str| {
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let lines: Vec<String> = statement.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap();
+        lines.join("; ")
+    };
+    for (state, index) in [(None, "autoindex_notifications_1"), (Some(NoticeState::Waiting), "notifications_open"), (Some(NoticeState::Sent), "notifications_open")] {
+        let plan = plan(&notices(state, false));
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{state:?}: {plan}");
+    }
+    assert!(plan(&notices(Some(NoticeState::Waiting), true)).contains("(registration_id=?"));
+    for (state, index) in [(None, "autoindex_pushes_1"), (Some(PushState::Waiting), "pushes_waiting"), (Some(PushState::GivenUp), "pushes_waiting")] {
+        let plan = plan(&pushes(state, false));
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{state:?}: {plan}");
+    }
+    assert!(plan(&pushes(None, true)).contains("(reason=? AND subject_id=?"));
+}

@@ -53,7 +53,8 @@ impl Store {
     pub async fn events(&self, filter: EventFilter) -> Result<Vec<ListedEvent>, StoreError> {
         self.scan(move |db| {
             let (at, id) = filter.after.unwrap_or((i64::MAX, String::new()));
-            rows::all(db, &list(filter.state), params![filter.kind, filter.registration_id, at, id, filter.limit], listed)
+            let sql = list(filter.state, filter.registration_id.is_some());
+            rows::all(db, &sql, params![filter.kind, filter.registration_id, at, id, filter.limit], listed)
         })
         .await
     }
@@ -101,8 +102,9 @@ impl Store {
     }
 }
 
-/// One state, one text: so each finds its index.
-fn list(state: Option<EventState>) -> String {
+/// One text for each state, and for one run: so each finds its index.
+fn list(state: Option<EventState>, of_run: bool) -> String {
+    let run = if of_run { "e.registration_id = ?2" } else { "?2 IS NULL" };
     let state = match state {
         None => "",
         Some(EventState::Waiting) => "e.delivered_at IS NULL AND e.given_up_at IS NULL AND",
@@ -115,7 +117,7 @@ fn list(state: Option<EventState>) -> String {
             (SELECT status FROM event_attempts WHERE event_id = e.id ORDER BY attempt DESC LIMIT 1),
             (SELECT error FROM event_attempts WHERE event_id = e.id ORDER BY attempt DESC LIMIT 1)
         FROM outgoing_events e
-        WHERE {state} (?1 IS NULL OR e.kind = ?1) AND (?2 IS NULL OR e.registration_id = ?2) AND (e.created_at, e.id) < (?3, ?4)
+        WHERE {state} (?1 IS NULL OR e.kind = ?1) AND {run} AND (e.created_at, e.id) < (?3, ?4)
         ORDER BY e.created_at DESC, e.id DESC LIMIT ?5"
     )
 }

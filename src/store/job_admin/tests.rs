@@ -114,5 +114,7 @@ async fn jobs_are_listed_by_state_and_kind() {
     assert_eq!(ids(all.clone()).await, ["job-2", "job-1"]);
     assert_eq!(ids(JobFilter { limit: 1, ..all.clone() }).await, ["job-2"]);
     assert_eq!(ids(JobFilter { state: Some("done".into()), ..all.clone() }).await, ["job-1"]);
+    assert_eq!(ids(JobFilter { subject_id: Some(DEAD.into()), ..all.clone() }).await, ["job-2"]);
+    assert_eq!(ids(JobFilter { after: Some("job-2".into()), ..all.clone() }).await, ["job-1"]);
     assert!(ids(JobFilter { kind: Some("push".into()), ..all }).await.is_empty());
 }

@@ -17,6 +17,7 @@ SELECT id, 1, updated_at, 'setup', 'agent.found', json_object(
     'timeout_seconds', timeout_seconds, 'first_byte_ms', first_byte_ms, 'stall_ms', stall_ms, 'max_concurrent', max_concurrent,
     'enabled', json(iif(enabled, 'true', 'false')))
 FROM dify_configs;
+CREATE INDEX notifications_open ON notifications (id) WHERE acked_at IS NULL;
 CREATE INDEX pushes_waiting ON pushes (id) WHERE delivered_at IS NULL;
 CREATE INDEX outgoing_events_waiting ON outgoing_events (created_at) WHERE delivered_at IS NULL;
 CREATE INDEX jobs_cancelled ON jobs (id) WHERE state = 'cancelled';

@@ -59,6 +59,9 @@ async fn events_are_listed_page_by_page_and_by_state() {
     }
     let unknown = bench.calls.events(EventsWanted { state: Some("lost".into()), ..wanted(9) }).await.unwrap_err();
     assert!(matches!(&unknown, CallError::Invalid(fields) if fields[0].pointer == "/state"), "{unknown:?}");
+    let run = bench.text("SELECT registration_id FROM outgoing_events LIMIT 1");
+    let of_run = bench.calls.events(EventsWanted { registration_id: Some(run), ..wanted(9) }).await.unwrap().items;
+    assert_eq!(of_run.len(), 3);
     assert!(bench.calls.events(EventsWanted { kind: Some("other".into()), ..wanted(9) }).await.unwrap().items.is_empty());
 }
 
