@@ -214,7 +214,7 @@ mod tests {
     fn a_key_has_its_form_and_no_character_is_favoured() {
         let mut counts = [0_u32; 128];
         for _ in 0..4_000 {
-            let text = fresh().unwrap();
+            let text = fresh(PREFIX).unwrap();
             assert_eq!(check(&text), Ok(()), "{text}");
             assert_eq!(text.len(), PREFIX.len() + RANDOM + 1 + CHECK);
             text.bytes().skip(PREFIX.len()).take(RANDOM).for_each(|byte| counts[usize::from(byte)] += 1);
