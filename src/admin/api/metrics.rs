@@ -10,10 +10,7 @@ use super::{
     frame::{ApiError, Asked},
 };
 use crate::admin::{
-    calls::{
-        condition::HealthView,
-        figures::{IndicatorsView, OverviewView, Range, SeriesView},
-    },
+    calls::figures::{HealthView, IndicatorsView, OverviewView, Range, SeriesView},
     entry::Reader,
     state::AdminState,
 };
@@ -57,5 +54,5 @@ async fn indicators(reader: Reader, Asked(wanted): Asked<Wanted>) -> Result<Json
 #[utoipa::path(get, path = "/api/v1/health", tag = "metrics",
     responses((status = 200, body = HealthView, description = "What was found, whether it is good or not"), Denied))]
 async fn health(reader: Reader) -> Result<Json<HealthView>, ApiError> {
-    Ok(Json(reader.calls.condition().await?))
+    Ok(Json(reader.calls.whole_health()?))
 }

@@ -3,6 +3,7 @@
 //! Everything comes from rows that are kept as things happen (`store/figures`): no range reads the call log.
 
 mod gather;
+mod health;
 mod indicators;
 mod machine;
 mod overview;
@@ -12,6 +13,7 @@ mod series;
 
 pub use self::{
     gather::Memory,
+    health::HealthView,
     indicators::{IndicatorView, Unit},
     machine::MachineView,
     overview::{

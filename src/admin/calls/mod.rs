@@ -12,7 +12,6 @@ mod because;
 pub mod call_export;
 pub mod call_log;
 pub mod channels;
-pub mod condition;
 pub mod consultants;
 pub mod conversations;
 mod cursor;
