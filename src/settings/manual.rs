@@ -12,7 +12,8 @@ const DESCRIPTION: [&str; 4] = [
     "`anmei-mcp settings reset NAME` returns a setting to its default, `anmei-mcp settings list --changed` shows what differs from the \
      defaults and who changed it, and `anmei-mcp settings explain NAME` shows what stands here.",
     "Lists of channels hold secrets. They are stored sealed under the master key and shown with *** in the place of each secret; a list \
-     that is given back with *** keeps the secrets that are stored.",
+     that is given back with *** keeps the secrets that are stored. Every change, and every look at secrets with --reveal, is a row of \
+     the audit log; --reason says why.",
 ];
 
 /// The text of anmei-mcp-settings(5).
