@@ -8,6 +8,7 @@ mod abuse;
 mod accounts;
 mod admin_calls;
 mod admin_kit;
+mod admin_routes;
 mod bad_input;
 mod call_log;
 mod claims;
