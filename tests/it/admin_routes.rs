@@ -27,7 +27,6 @@ const EXCEPTIONS: &[&str] = &[
     "GET /panel",
     "GET /panel/assets/none",
     "GET /api/v1/docs",
-    "POST /panel/preferences",
     "GET /panel/sign-in",
     "POST /panel/sign-in",
     "GET /panel/setup",
@@ -62,6 +61,10 @@ fn routes() -> Vec<String> {
     for (_, text) in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin")) {
         for rest in text.split(".route(").skip(1) {
             let Some(path) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next()) else { continue };
+            // Tests have servers of their own.
+            if path != "/" && !["/panel", "/api/v1/"].iter().any(|ours| path.starts_with(ours)) {
+                continue;
+            }
             let call = balanced(rest);
             for (word, method) in [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("patch(", "PATCH"), ("delete(", "DELETE")] {
                 let called = call.match_indices(word).any(|(at, _)| !call[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
