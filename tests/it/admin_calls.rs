@@ -139,13 +139,7 @@ async fn the_log_is_exported_in_every_form_defused_cut_where_it_says_so_and_audi
     let cut = export("format=jsonl&max_rows=1").await;
     let last: Value = serde_json::from_str(cut.body.trim_end().lines().last().unwrap()).unwrap();
     assert_eq!((cut.body.lines().count(), &last["truncated"]["rows"]), (2, &json!(1)));
-    let xlsx = app.send(
-        "GET",
-        &format!("{}/api/v1/calls/export?format=xlsx", app.admin_root()),
-        &[("authorization", &format!("Bearer {}", tokens.auditor))],
-        "",
-    );
-    let xlsx = xlsx.await;
+    let xlsx = get(&app, &tokens.auditor, "/api/v1/calls/export?format=xlsx").await;
     assert!(xlsx.status == 200 && xlsx.body.starts_with("PK"), "{:?}", xlsx.headers);
     for wrong in ["", "format=pdf", "format=csv&max_rows=0", "format=csv&since=x"] {
         assert_eq!(ask(&app, &tokens.operator, Method::GET, &format!("/api/v1/calls/export?{wrong}"), None).await.status, 422, "{wrong}");

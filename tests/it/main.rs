@@ -14,6 +14,7 @@ mod admin_entry;
 mod admin_events;
 mod admin_groups;
 mod admin_kit;
+mod admin_routes;
 mod admin_server;
 mod admin_settings;
 mod admin_tools;

@@ -91,12 +91,18 @@ fn every_list_has_its_index() {
         let lines: Vec<String> = statement.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap();
         lines.join("; ")
     };
-    for (state, index) in [(None, "autoindex_notifications_1"), (Some(NoticeState::Waiting), "notifications_open"), (Some(NoticeState::Sent), "notifications_open")] {
+    for (state, index) in [
+        (None, "autoindex_notifications_1"),
+        (Some(NoticeState::Waiting), "notifications_open"),
+        (Some(NoticeState::Sent), "notifications_open"),
+    ] {
         let plan = plan(&notices(state, false));
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{state:?}: {plan}");
     }
     assert!(plan(&notices(Some(NoticeState::Waiting), true)).contains("(registration_id=?"));
-    for (state, index) in [(None, "autoindex_pushes_1"), (Some(PushState::Waiting), "pushes_waiting"), (Some(PushState::GivenUp), "pushes_waiting")] {
+    for (state, index) in
+        [(None, "autoindex_pushes_1"), (Some(PushState::Waiting), "pushes_waiting"), (Some(PushState::GivenUp), "pushes_waiting")]
+    {
         let plan = plan(&pushes(state, false));
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{state:?}: {plan}");
     }
