@@ -44,7 +44,7 @@ fn asked() -> Vec<(String, PathBuf)> {
                 walk(&path, found);
             } else if path.extension().is_some_and(|ext| ext == "rs" || ext == "html") {
                 let text = fs::read_to_string(&path).unwrap();
-                for call in ["say(\"", "with(\"", "with2(\"", "fill(\""] {
+                for call in [".say(\"", ".with(\"", ".with2(\"", ".fill(\""] {
                     let rest = text.split(call).skip(1);
                     found.extend(rest.map(|rest| (rest.split('"').next().unwrap().to_owned(), path.clone())));
                 }
