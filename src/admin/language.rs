@@ -13,8 +13,8 @@ pub fn of(headers: &HeaderMap) -> Language {
         return chosen;
     }
     let accepted = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
-    let wishes = accepted.flat_map(|line| line.split(','));
-    wishes.filter_map(|wish| parse(wish.split(';').next().unwrap_or_default())).next().unwrap_or_default()
+    let mut wishes = accepted.flat_map(|line| line.split(','));
+    wishes.find_map(|wish| parse(wish.split(';').next().unwrap_or_default())).unwrap_or_default()
 }
 
 /// The language of a tag such as `zh-CN` or `en-US`, if it is one of ours.

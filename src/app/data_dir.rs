@@ -132,7 +132,7 @@ impl DataDir {
     pub fn put_secret(&self, name: &str, secret: &SecretText) -> Result<PathBuf, DataDirError> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
-            Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(unusable("replace", &path, why)),
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(unusable("replace", &path, why)),
             _ => write_new(&path, secret.expose()).map(|()| path),
         }
     }

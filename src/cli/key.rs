@@ -145,7 +145,9 @@ pub(super) fn line(key: &KeyView) -> Vec<String> {
 pub(super) fn facts(key: &KeyView) -> Value {
     let mut facts = serde_json::to_value(key).unwrap_or_default();
     if let Some(object) = facts.as_object_mut() {
-        ["state", "valid_until", "ended_at", "can_be_shown"].iter().for_each(|name| drop(object.remove(*name)));
+        for name in ["state", "valid_until", "ended_at", "can_be_shown"] {
+            object.remove(name);
+        }
     }
     facts
 }

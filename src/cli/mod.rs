@@ -198,7 +198,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::Config(command) => config::run(&command, cli.common.sources()),
         Command::Generate(args) => generate::run(&args, command()),
-        command => runtime()?.block_on(work(command, cli.common)),
+        command => runtime()?.block_on(Box::pin(work(command, cli.common))),
     }
 }
 
@@ -206,7 +206,7 @@ async fn work(command: Command, common: Common) -> anyhow::Result<u8> {
     match command {
         Command::Serve(args) => serve::serve(args, common.load(Logs::Full)?).await,
         Command::Demo(args) => demo::demo(&args, common).await,
-        Command::Stdio(args) => stdio::stdio(&args, common.load(Logs::Full)?).await,
+        Command::Stdio(args) => Box::pin(stdio::stdio(&args, common.load(Logs::Full)?)).await,
         Command::Settings(settings::SettingsCommand::Explain { name, json }) => {
             settings::explain(name.as_deref(), json, common.load(Logs::Warnings)?.config.language)
         }

@@ -56,7 +56,7 @@ fn line(indicator: &IndicatorView) -> Vec<String> {
     let value = |value: f64| match indicator.unit {
         Unit::Share => format!("{} %", (value * 1_000.0).round() / 10.0),
         Unit::Milliseconds => output::length(Some(value.round() as i64)),
-        Unit::Stars => format!("{:.2}", value),
+        Unit::Stars => format!("{value:.2}"),
     };
     let measured = indicator.value.map_or_else(|| "-".into(), |measured| format!("{} ({})", value(measured), indicator.of));
     let target = format!("{} {}", if indicator.at_least { "≥" } else { "≤" }, value(indicator.target));

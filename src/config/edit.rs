@@ -287,6 +287,7 @@ key = \"sixteen-letters-long\"
     }
 
     impl Desk {
+        #[expect(clippy::needless_pass_by_value, reason = "made where it is given")]
         fn draft(&self, key: &str, value: Value) -> Result<Draft, EditError> {
             self.loaded.draft_in(key, Some(&value), None, &self.environment)
         }

@@ -48,6 +48,7 @@ impl Known {
 
 /// What a tool does to the world, as MCP's annotations tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the four hints of the specification")]
 pub struct Hints {
     /// It changes nothing.
     pub read_only: bool,

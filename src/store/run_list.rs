@@ -121,7 +121,8 @@ impl Conditions {
         let mut text = String::with_capacity(sql.len() + 8);
         for (n, part) in sql.split('?').enumerate() {
             if n > 0 {
-                text.push_str(&format!("?{}", self.first + self.values.len() + n - 1));
+                text.push('?');
+                text.push_str(&(self.first + self.values.len() + n - 1).to_string());
             }
             text.push_str(part);
         }

@@ -29,7 +29,9 @@ pub fn begin() {
     let recorder = KEPT.get_or_init(|| {
         first = true;
         let recorder = builder().unwrap_or_default().build_recorder();
-        names::all().iter().for_each(|figure| describe(&recorder, figure.name));
+        for figure in names::all() {
+            describe(&recorder, figure.name);
+        }
         recorder
     });
     if first {

@@ -41,7 +41,7 @@ use crate::{
 /// How often the tail looks.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a tail lasts, if whoever reads it is not signed out before.
-const LASTS: Duration = Duration::from_secs(60);
+const LASTS: Duration = Duration::from_mins(1);
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()

@@ -101,6 +101,7 @@ pub struct AccountEdit {
 }
 
 /// Tells null from nothing.
+#[expect(clippy::option_option, reason = "not given, taken away, or given")]
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Role>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

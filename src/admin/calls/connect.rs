@@ -116,9 +116,8 @@ impl Calls {
         let listeners = self.running.iter().flat_map(|running| running.process.listeners.iter());
         let address = listeners.filter(|one| one.sections.contains(&"mcp")).map(|one| one.address).next();
         // Every address of this machine is one under which it can be asked, but none to be told to others.
-        let bound = address.map(|address| match address.ip().is_unspecified() {
-            true => format!("http://localhost:{}", address.port()),
-            false => format!("http://{address}"),
+        let bound = address.map(|address| {
+            if address.ip().is_unspecified() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
         });
         self.config.mcp.client_base(bound.as_deref())
     }

@@ -185,7 +185,9 @@ fn sort(kind: ErrorKind, failures: Vec<Failure>) -> Vec<ErrorType> {
             None => types.push(first(kind, failure, message)),
         }
     }
-    types.iter_mut().for_each(|known| known.share = known.count as f64 / of);
+    for known in &mut types {
+        known.share = known.count as f64 / of;
+    }
     types
 }
 

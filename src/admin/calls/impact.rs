@@ -101,7 +101,7 @@ impl Calls {
         let found = self.store.logged_calls(of, since, MOST).await?;
         let tools = self.offered(&group).into_iter().filter(|offered| offered == name).collect();
         let grants = self.grants_of(&group, |_| true)?;
-        Ok(Impact { tools, grants, ..impact(self.keys(code)?, &found, since) })
+        Ok(Impact { tools, grants, ..impact(&self.keys(code)?, &found, since) })
     }
 
     /// Who would break when a group were changed so.
@@ -123,16 +123,16 @@ impl Calls {
         let accounts = self.accounts_shut_out(&before.group, after.as_ref())?;
         let shut: Vec<_> = accounts.iter().map(|(id, _)| id.as_str()).collect();
         let grants = self.grants_of(&before, |account| closes || account.is_some_and(|id| shut.contains(&id)))?;
-        let tools = self.hidden_by(&before, after.filter(|_| !closes));
+        let tools = self.hidden_by(&before, after.as_ref().filter(|_| !closes));
         let accounts = accounts.into_iter().map(|(_, login)| login).collect();
-        Ok(Impact { tools, accounts, grants, ..impact(keys, &found, since) })
+        Ok(Impact { tools, accounts, grants, ..impact(&keys, &found, since) })
     }
 
     /// The tools that a group offers now and would not as `after`.
-    fn hidden_by(&self, before: &GroupPolicy, after: Option<Group>) -> Vec<String> {
+    fn hidden_by(&self, before: &GroupPolicy, after: Option<&Group>) -> Vec<String> {
         let fits = |name: &str| {
             let known = self.dispatch.catalogue().definition(name);
-            after.as_ref().is_some_and(|after| known.is_none_or(|known| known.fits(after)))
+            after.is_some_and(|after| known.is_none_or(|known| known.fits(after)))
         };
         self.offered(before).into_iter().filter(|name| !fits(name)).collect()
     }
@@ -163,7 +163,7 @@ fn edited(group: &Group, edit: GroupEdit) -> Group {
     after
 }
 
-fn impact(keys: Vec<KeyView>, found: &LoggedCalls, since: i64) -> Impact {
+fn impact(keys: &[KeyView], found: &LoggedCalls, since: i64) -> Impact {
     let names: BTreeMap<&str, &str> = keys.iter().map(|key| (key.id.as_str(), key.name.as_str())).collect();
     let clients = clients(&found.calls, &names);
     let in_force = keys.iter().filter(|key| key.in_force());
@@ -202,10 +202,7 @@ fn clients(calls: &[LoggedCall], names: &BTreeMap<&str, &str>) -> Vec<ClientImpa
     }
     let mut found: Vec<_> = by.into_iter().collect();
     found.sort_by_key(|(_, (.., last))| std::cmp::Reverse(*last));
-    let view = |((key, client, app_id, channel), (calls, failed, last)): (
-        (&Option<String>, &Option<String>, &Option<String>, &String),
-        (usize, usize, i64),
-    )| {
+    let views = found.into_iter().take(MOST_CLIENTS).map(|((key, client, app_id, channel), (calls, failed, last))| {
         let key = key.as_deref().map(|id| names.get(id).map_or_else(|| id.to_owned(), |name| (*name).to_owned()));
         ClientImpact {
             key,
@@ -216,8 +213,8 @@ fn clients(calls: &[LoggedCall], names: &BTreeMap<&str, &str>) -> Vec<ClientImpa
             failed,
             last_at: rfc3339(last),
         }
-    };
-    found.into_iter().take(MOST_CLIENTS).map(view).collect()
+    });
+    views.collect()
 }
 
 #[cfg(test)]

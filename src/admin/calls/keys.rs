@@ -89,6 +89,7 @@ impl Calls {
 }
 
 /// Why a key cannot be shown.
+#[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
 fn hidden(why: Hidden) -> CallError {
     let zh = match why {
         Hidden::NotKept => "没有保存该密钥的副本（keys.reveal = \"never\"，或密钥已吊销），无法再次查看；请轮换出一个新密钥",

@@ -326,7 +326,7 @@ mod tests {
         let load = |address: SocketAddr| {
             std::fs::write(&path, format!("[hook]\nlisten = \"{address}\"\n[mcp]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
             let sources = Sources { config_path: Some(path.clone()), overrides: Vec::new() };
-            Config::load_from(sources, &Default::default()).unwrap()
+            Config::load_from(sources, &crate::config::Environment::default()).unwrap()
         };
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();

@@ -152,7 +152,7 @@ fn forged() -> Stop {
 
 async fn collected(body: Body) -> Result<Bytes, Stop> {
     body.collect().await.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
+        let too_large = std::error::Error::source(&error).is_some_and(<dyn std::error::Error + 'static>::is::<LengthLimitError>);
         if too_large {
             let text = said("提交的内容过大，最大 1 MiB。", "Too much was sent; 1 MiB is the most.");
             return Stop::Refused(StatusCode::PAYLOAD_TOO_LARGE, "too-large", CallError::Conflict(text));

@@ -40,6 +40,7 @@ struct ErrorsPage {
 }
 
 impl ErrorsPage {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "a template hands a reference")]
     fn kind(&self, kind: &ErrorKind) -> String {
         self.frame.t.say(match kind {
             ErrorKind::Call => "errors-call",

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// How often a part is made again.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a stream lasts.
-const LASTS: Duration = Duration::from_secs(60);
+const LASTS: Duration = Duration::from_mins(1);
 
 /// A stream of a part as `make` makes it; nothing is sent while it stays the same, or cannot be made. `stop` ends it.
 pub(in crate::admin) fn live<F, Made>(stop: CancellationToken, make: F) -> Response

@@ -62,6 +62,7 @@ impl MePage {
         roles.map(|role| (role.as_str(), self.role_name(&role))).collect()
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "a template hands a reference")]
     fn role_name(&self, role: &Role) -> String {
         self.frame.t.say(role_key(*role))
     }

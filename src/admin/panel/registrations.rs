@@ -209,17 +209,17 @@ async fn renewed(frame: Frame, reader: Reader, Path(id): Path<String>) -> Result
 
 async fn retry(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
     let by = by(&operator, &form)?;
-    Ok(changed(&id, operator.calls.retry_run(&id, &by).await?, "run-retried"))
+    Ok(changed(&id, &operator.calls.retry_run(&id, &by).await?, "run-retried"))
 }
 
 async fn cancel(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
     let by = by(&operator, &form)?;
-    Ok(changed(&id, operator.calls.cancel_run(&id, &by).await?, "run-cancelled"))
+    Ok(changed(&id, &operator.calls.cancel_run(&id, &by).await?, "run-cancelled"))
 }
 
 async fn resume(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
     let by = by(&operator, &form)?;
-    Ok(changed(&id, operator.calls.resume_run(&id, &by).await?, "run-resumed"))
+    Ok(changed(&id, &operator.calls.resume_run(&id, &by).await?, "run-resumed"))
 }
 
 /// Whoever changes something, with the reason in the form.
@@ -227,7 +227,7 @@ pub(super) fn by(operator: &Operator, form: &Fields) -> Result<By, CallError> {
     because(operator.who.by(operator.calls.clock.as_ref()), form.given("reason"))
 }
 
-fn changed(id: &str, job: JobView, said: &str) -> Response {
+fn changed(id: &str, job: &JobView, said: &str) -> Response {
     tracing::debug!(registration.id = id, job.id = job.id, job.state = job.state, "a page changed a run");
     back(&path(id), said)
 }

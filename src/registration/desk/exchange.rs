@@ -186,7 +186,9 @@ mod tests {
     fn words_are_dropped_where_they_are_not_kept_and_nothing_grows_without_bound() {
         let many: Vec<_> = (0..500).map(|position| thought(position, &"美".repeat(5_000), 1)).collect();
         let mut heard = Thoughts::default();
-        many.iter().for_each(|one| heard.hear(one, 1));
+        for one in &many {
+            heard.hear(one, 1);
+        }
         let rows = heard.or(Thoughts::found(&many)).rows(true);
         assert_eq!((rows.len(), rows[0].characters, rows[0].text.as_ref().unwrap().chars().count()), (100, 5_000, LONGEST_THOUGHT));
         assert!(Thoughts::found(&many).rows(false).iter().all(|one| one.text.is_none() && one.characters == 5_000));

@@ -63,15 +63,18 @@ impl Desk {
             return Err(NoAnswer { reason: format!("the question could not be recorded: {error}"), again_at: Some(Instant::now()) });
         }
         let asked = Instant::now();
-        let mut span = Span::begin(format!("invoke_agent {}", agent.app_name), trace::Kind::Client, job.place);
-        span.set("gen_ai.operation.name", "invoke_agent");
-        span.set("gen_ai.provider.name", "dify");
-        span.set("gen_ai.agent.name", agent.app_name.clone());
-        let exchanged = follow(job, &client, &question, Told { call_id: &call_id, place: span.place() }).await;
-        if let Err(error) = &exchanged.result {
-            span.failed(error.kind().to_owned());
-        }
-        drop(span);
+        let exchanged = {
+            // Its end is the end of the exchange.
+            let mut span = Span::begin(format!("invoke_agent {}", agent.app_name), trace::Kind::Client, job.place);
+            span.set("gen_ai.operation.name", "invoke_agent");
+            span.set("gen_ai.provider.name", "dify");
+            span.set("gen_ai.agent.name", agent.app_name.clone());
+            let exchanged = follow(job, &client, &question, Told { call_id: &call_id, place: span.place() }).await;
+            if let Err(error) = &exchanged.result {
+                span.failed(error.kind().to_owned());
+            }
+            exchanged
+        };
         drill::point("compose_welcome.after_ask");
         self.report(breaker, agent, token, outcome(&exchanged.result, exchanged.slow_start));
         self.close(job, &question, Closing { call_id, client: &client, asked, exchanged }).await

@@ -57,8 +57,11 @@ impl Dice {
     }
 }
 
+/// Figures by tool.
+type Tools = BTreeMap<String, (i64, i64, i64)>;
+
 /// Calls and failed calls by tool, and by step, counted over the log itself.
-fn counted(db: &Connection, grid: &Grid) -> (BTreeMap<String, (i64, i64, i64)>, Vec<(i64, i64)>) {
+fn counted(db: &Connection, grid: &Grid) -> (Tools, Vec<(i64, i64)>) {
     let mut tools = BTreeMap::<String, (i64, i64, i64)>::new();
     let mut steps = vec![(0, 0); grid.steps()];
     let sql =

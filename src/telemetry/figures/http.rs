@@ -19,7 +19,10 @@ const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OP
 /// By method and status. There are few of a route.
 type Seen = Vec<((usize, u16), Histogram)>;
 
-static ROUTES: LazyLock<ArcSwap<HashMap<Box<str>, Arc<ArcSwap<Seen>>>>> = LazyLock::new(ArcSwap::default);
+/// By route.
+type Routes = HashMap<Box<str>, Arc<ArcSwap<Seen>>>;
+
+static ROUTES: LazyLock<ArcSwap<Routes>> = LazyLock::new(ArcSwap::default);
 
 /// A request was answered. `route` is the template it matched, such as `/server/{server_code}/mcp`; nothing when it
 /// matched none.

@@ -108,7 +108,7 @@ async fn those_who_ask_together_get_what_was_read_once() {
     let before = bench.calls.overview(Range::Week).await.unwrap().calls.calls;
     bench.calls.store.append_calls(vec![call(200, "ok", 3)].into()).await.unwrap();
     assert_eq!(bench.calls.overview(Range::Week).await.unwrap().calls.calls, before);
-    tokio::time::sleep(std::time::Duration::from_millis(1_000)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(bench.calls.overview(Range::Week).await.unwrap().calls.calls, before + 1);
 }
 

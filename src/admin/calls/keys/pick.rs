@@ -22,6 +22,7 @@ impl<'a> Wanted<'a> {
 
 /// Among the keys of the group `code`.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "the keys, of a group, at a time")]
 pub(super) struct Keys<'a> {
     pub(super) code: &'a str,
     pub(super) keys: &'a [Key],

@@ -188,8 +188,8 @@ fn every_row_has_its_entry_in_the_order_things_began() {
         "a call after all questions is nobody's part"
     );
     let hows: Vec<_> = timeline.entries.iter().take(9).map(|entry| entry.how).collect();
-    use How::{Bad, Good, Open, Plain};
-    assert_eq!(hows, [Good, Good, Good, Bad, Bad, Plain, Bad, Open, Bad]);
+    let (good, bad) = (How::Good, How::Bad);
+    assert_eq!(hows, [good, good, good, bad, bad, How::Plain, bad, How::Open, bad]);
     let composed = &timeline.entries[3];
     assert_eq!((composed.offset_ms, composed.duration_ms, composed.error.as_deref()), (20, Some(10), Some("why")));
     assert!(!composed.detail.contains_key("nothing"), "what is absent says nothing");

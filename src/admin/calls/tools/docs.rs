@@ -55,6 +55,7 @@ pub struct ToolDocs {
 
 /// What a tool does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the four hints of the specification")]
 pub struct Annotations {
     /// It changes nothing.
     pub read_only: bool,

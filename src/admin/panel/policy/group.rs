@@ -115,10 +115,8 @@ async fn change(admin: Administrator, frame: Frame, Path(code): Path<String>, Po
         let page = EditPage { frame, group, form, version: version.unwrap_or_default(), impact: Some(impact), is_stale: false };
         return Ok(Page::ok(page).into_response());
     }
-    let error = match admin.calls.change_group(&code, edit, version, &admin.who.by(admin.calls.clock.as_ref())).await {
-        Ok(_) => return Ok(back(&format!("/panel/groups/{code}"), "group-changed")),
-        Err(error) => error,
-    };
+    let changed = admin.calls.change_group(&code, edit, version, &admin.who.by(admin.calls.clock.as_ref())).await;
+    let Err(error) = changed else { return Ok(back(&format!("/panel/groups/{code}"), "group-changed")) };
     let group = admin.calls.group(&code)?.group;
     if let CallError::Stale { version, .. } = error {
         let page = EditPage { frame, group, form: FormState::new(typed), version, impact: None, is_stale: true };

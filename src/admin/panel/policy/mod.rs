@@ -63,6 +63,7 @@ fn side(text: &str, language: Language) -> &str {
 }
 
 /// The version a form was made on.
+#[expect(clippy::unnecessary_wraps, reason = "what the calls take")]
 fn seen(text: &str) -> Option<i64> {
     // A form without one was not made by a page of ours: it changes nothing that was changed since 1970.
     Some(text.parse().unwrap_or_default())

@@ -83,14 +83,17 @@ impl ToolPage {
         self.docs.as_ref().map(|docs| try_form::typed(&docs.arguments).collect()).unwrap_or_default()
     }
 
+    #[expect(clippy::unused_self, reason = "a template asks its page")]
     fn input(&self, argument: &Argument) -> Input {
         try_form::input(argument)
     }
 
+    #[expect(clippy::unused_self, reason = "a template asks its page")]
     fn field(&self, argument: &Argument) -> String {
         try_form::name(argument)
     }
 
+    #[expect(clippy::unused_self, reason = "a template asks its page")]
     fn choices(&self, argument: &Argument) -> Vec<String> {
         argument.values.iter().map(|value| try_form::shown(argument, value)).collect()
     }

@@ -37,6 +37,7 @@ impl ToolsPage {
         side(&tool.title, self.frame.language()).to_owned()
     }
 
+    #[expect(clippy::unused_self, reason = "a template asks its page")]
     fn cell<'a>(&self, tool: &'a ToolSummary, group: &GroupView) -> Option<&'a ToolPolicyView> {
         tool.groups.iter().find(|cell| cell.server_code == group.server_code)
     }

@@ -262,6 +262,7 @@ fn object_row(at: usize, row: &Map<String, Value>, kinds: &[ObjectKind], wrong: 
 
 impl Item {
     /// The name of a field of a row.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "a template hands a reference")]
     pub(super) fn field(&self, at: &usize, part: &str) -> String {
         format!("{}{JOINT}{at}{JOINT}{part}", self.name)
     }
@@ -274,6 +275,7 @@ mod tests {
     use super::*;
     use crate::{admin::calls::said, settings::definition};
 
+    #[expect(clippy::needless_pass_by_value, reason = "made where it is given")]
     fn item(name: &str, value: Value, wrong: &[(&str, &str)]) -> Item {
         let info = definition(name).unwrap();
         let wrong: Vec<Field> = wrong.iter().map(|(pointer, text)| Field { pointer: (*pointer).into(), text: said("错", *text) }).collect();
