@@ -154,7 +154,7 @@ async fn show(reader: Reader, Path(call_id): Path<String>) -> Result<Json<CallDe
 /// Why somebody looks at what was sent.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Why {
+struct LookReason {
     /// The reason, in words. It becomes a row of the audit log before anything is shown.
     #[schema(min_length = 3, max_length = 500)]
     reason: String,
@@ -164,10 +164,10 @@ struct Why {
 ///
 /// For auditors. How much there is, `call_log.bodies` decided when the call was made: with `redacted` (the default) it is
 /// what everybody sees, and `kept` says so.
-#[utoipa::path(post, path = "/api/v1/calls/{call_id}/bodies", tag = "calls", request_body = Why,
+#[utoipa::path(post, path = "/api/v1/calls/{call_id}/bodies", tag = "calls", request_body = LookReason,
     params(("call_id" = String, Path, description = "UUID v7 of the call")),
     responses((status = 200, body = CallBodies, description = "Arguments and result"), Denied, Absent, UnfitBody))]
-async fn bodies(reader: BodyReader, Path(call_id): Path<String>, Body(why): Body<Why>) -> Result<Json<CallBodies>, ApiError> {
+async fn bodies(reader: BodyReader, Path(call_id): Path<String>, Body(why): Body<LookReason>) -> Result<Json<CallBodies>, ApiError> {
     let by = By { reason: Some(why.reason), ..reader.who.by(reader.calls.clock.as_ref()) };
     Ok(Json(reader.calls.call_bodies(&call_id, by).await?))
 }

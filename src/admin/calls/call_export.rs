@@ -79,6 +79,7 @@ impl ExportFormat {
 #[into_params(parameter_in = Query)]
 pub struct ExportAs {
     /// How the file is written.
+    #[param(inline)]
     pub format: ExportFormat,
     /// Calls in the file at most. When there are more, its last row says so.
     #[param(minimum = 1, maximum = 1_000_000, default = 100_000)]

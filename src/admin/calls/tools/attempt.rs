@@ -18,7 +18,6 @@ pub struct Attempt {
     /// How it ended: ok, failed, unknown_tool or limited.
     pub outcome: String,
     /// The result, when there is one.
-    #[schema(value_type = Object)]
     pub result: Option<Value>,
     /// What the caller is told instead of a result.
     pub error: Option<String>,

@@ -103,13 +103,10 @@ pub struct Argument {
     /// What it means, Chinese then English.
     pub description: String,
     /// The values there are, where they are listed.
-    #[schema(value_type = Vec<Object>)]
     pub values: Vec<Value>,
     /// What it is when it is not given.
-    #[schema(value_type = Object)]
     pub default: Option<Value>,
     /// Its value in the example.
-    #[schema(value_type = Object)]
     pub example: Option<Value>,
     /// Bounds, in words of JSON Schema such as `minimum 1`.
     pub bounds: Vec<String>,
