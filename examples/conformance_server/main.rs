@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config { data_dir: directory.path().join("data"), ..Config::default() };
     let core = Core::open(config, Arc::new(SystemClock)).await?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    lifecycle::stop_on_signals(stop.clone())?;
+    lifecycle::stop_on_signals(stop.clone(), lifecycle::Again::default())?;
     let key = core.set_up().await?.keys.into_iter().next().context("a new database made no key")?;
     let settings = EndpointSettings { fast_lane, sessions: Some(sessions(&stop, &tasks)), ..EndpointSettings::default() };
     let world = world::World::new(Arc::clone(&core.clock), stop.clone(), tasks.clone())?;
