@@ -53,7 +53,8 @@ async fn the_queue_shows_who_waits_and_a_claim_by_the_panel_wins_once() {
     assert_eq!(app.count("SELECT count(*) FROM audit_log WHERE action = 'claim.take' AND reason = '电话沟通'"), 1);
     assert_eq!(app.count("SELECT count(*) FROM registrations WHERE claimed_at IS NOT NULL"), 1);
     assert_eq!(api(&app, &token, "/api/v1/consultants/queue").await["items"].as_array().unwrap().len(), 1);
-    assert_eq!(app.count("SELECT ai_controlled FROM conversations ORDER BY created_at, rowid LIMIT 1 OFFSET (SELECT count(*) FROM conversations WHERE registration_id IS NULL)"), 0);
+    let taken_over = format!("SELECT ai_controlled FROM conversations WHERE id = '{}'", first["conversation_id"].as_str().unwrap());
+    assert_eq!(app.count(&taken_over), 0, "the AI no longer answers");
 
     let claims = api(&app, &token, "/api/v1/claims").await;
     assert_eq!((&claims["items"][0]["via"], &claims["items"][0]["claimed_by"]), (&json!("panel"), &won[0]));
