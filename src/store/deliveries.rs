@@ -269,7 +269,7 @@ fn pushes(state: Option<PushState>, of_subject: bool) -> String {
     let subject = if of_subject { format!("{reasons} AND p.subject_id = ?3") } else { "?3 IS NULL".to_owned() };
     let state = match state {
         None => "",
-        Some(PushState::Waiting) => "p.delivered_at IS NULL AND j.state IN ('ready', 'running') AND",
+        Some(PushState::Waiting) => "p.delivered_at IS NULL AND coalesce(j.state, '') IN ('ready', 'running') AND",
         Some(PushState::Delivered) => "p.delivered_at IS NOT NULL AND",
         Some(PushState::GivenUp) => "p.delivered_at IS NULL AND coalesce(j.state, '') NOT IN ('ready', 'running') AND",
     };

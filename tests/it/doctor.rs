@@ -37,7 +37,7 @@ async fn a_sound_installation_is_called_sound_beside_its_daemon_and_without_it()
     for check in ["configuration", "directory", "hook secret", "migrations", "database", "wal", "clock", "master key", "disk"] {
         assert_eq!(states(&found, check), ["ok"], "{check}: {found}");
     }
-    assert_eq!(states(&found, "ports"), ["ok"; 3], "{found}");
+    assert_eq!(states(&found, "ports"), ["ok"; 4], "{found}");
     assert_eq!(states(&found, "stdio"), ["ok"; 5], "{found}");
     assert_eq!(states(&found, "http"), ["ok"; 5], "{found}");
     assert_eq!(states(&found, "agents"), ["warning"], "{found}");

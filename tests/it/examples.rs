@@ -19,9 +19,9 @@ use crate::harness::{App, Era, GROUPS, HOOK_KEY, HOOK_SECRET, binary};
 
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 /// Verbs that have verbs of their own.
-const NESTED: [&str; 16] = [
-    "account", "agent", "alert", "audit", "claim", "config", "drill", "event", "generate", "group", "job", "key", "limit", "live",
-    "settings", "tool",
+const NESTED: [&str; 18] = [
+    "admin", "log", "account", "agent", "alert", "audit", "claim", "config", "drill", "event", "generate", "group", "job", "key", "limit",
+    "live", "settings", "tool",
 ];
 /// The files of examples/import, in an order in which they can be imported.
 const IMPORTS: [(&str, &str); 9] = [

@@ -206,7 +206,9 @@ async fn every_change_and_every_look_is_a_row_of_the_audit_log() {
     app.ok(&["tool", "disable", "lab", "search_users"]);
     app.ok(&["tool", "enable", "lab", "get_user_profile"]);
     app.ok(&["group", "delete", "lab", "--yes"]);
-    let rows = app.ok_json(&["audit", "list"]);
+    let mut rows = app.ok_json(&["audit", "list"]);
+    // The daemon's own: a link for the first administrator.
+    rows.as_array_mut().unwrap().retain(|row| row["action"] != "setup.link");
     let actions: Vec<_> = rows.as_array().unwrap().iter().skip(5).map(|row| text(&row["action"])).collect();
     let expected = [
         "key.add",

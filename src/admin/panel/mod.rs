@@ -24,6 +24,7 @@ mod live;
 mod me;
 mod notifications;
 mod once;
+pub(in crate::admin) mod overview;
 mod policy;
 pub(in crate::admin) mod preferences;
 mod registrations;
@@ -52,6 +53,7 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .route("/", get(async || Redirect::temporary("/panel/")))
         .route("/panel", get(async || Redirect::permanent("/panel/")))
         .route("/panel/preferences", post(preferences::choose))
+        .merge(overview::routes())
         .merge(accounts::routes())
         .merge(audit::routes())
         .merge(me::routes())
