@@ -19,7 +19,7 @@ impl Person {
     pub(crate) fn new(app: &App, role: &str) -> Self {
         let token = fresh("anmei_admin_").unwrap();
         let cookie = URL_SAFE_NO_PAD.encode(Sha256::digest(role));
-        let hex = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |text: &str| Sha256::digest(text).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let end = i64::MAX / 2;
         app.change(&format!(
             "INSERT INTO accounts (id, login, display_name, password_hash, tier, panel_role, created_by, created_at, updated_at, password_changed_at)

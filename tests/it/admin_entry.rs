@@ -205,7 +205,9 @@ async fn a_session_ends_by_silence_by_age_by_hand_and_with_what_it_stands_on() {
         assert_eq!(state(&browser).await, StatusCode::UNAUTHORIZED, "{end}");
         let page = browser.get("/panel/audit?action=key.reveal").await;
         assert_eq!((page.status, page.location()), (StatusCode::SEE_OTHER, "/panel/sign-in?next=%2Fpanel%2Faudit%3Faction%3Dkey.reveal"));
-        again.into_iter().for_each(|sql| app.change(sql));
+        for sql in again {
+            app.change(sql);
+        }
     }
     let mut browser = Browser::signed_in(&app, "mei").await;
     let mut root = Browser::signed_in(&app, "root1").await;
@@ -246,6 +248,9 @@ async fn another_password_ends_every_session_but_the_one_that_set_it() {
     assert_eq!(app.audited("account.password"), 1);
 }
 
+/// A name, headers, and what is wrong.
+type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
+
 #[tokio::test]
 async fn what_no_page_of_ours_sent_changes_nothing() {
     let app = App::start(&[]).await;
@@ -255,7 +260,7 @@ async fn what_no_page_of_ours_sent_changes_nothing() {
     let (root, form) = (app.admin_root(), ("content-type", "application/x-www-form-urlencoded"));
     let ours = [("origin", root), ("sec-fetch-site", "same-origin")];
     let good = format!("_csrf={csrf}");
-    let cases: [(&str, Vec<(&str, &str)>, &str); 7] = [
+    let cases: [Case<'_>; 7] = [
         ("no token", [&[form][..], &ours].concat(), ""),
         ("wrong token", [&[form][..], &ours].concat(), "_csrf=AAAA"),
         ("token as json", [&[("content-type", "application/json")][..], &ours].concat(), &good),
@@ -309,7 +314,7 @@ async fn every_answer_carries_what_keeps_a_browser_safe() {
     ];
     let safe = |name: &str, answer: &Answer| {
         let is = |header: &str, value: &str| {
-            assert_eq!(answer.headers.get(header).map(|v| v.to_str().unwrap()), Some(value), "{name}: {header}")
+            assert_eq!(answer.headers.get(header).map(|v| v.to_str().unwrap()), Some(value), "{name}: {header}");
         };
         is("content-security-policy", POLICY);
         is("x-content-type-options", "nosniff");

@@ -147,7 +147,7 @@ pub(crate) struct Tokens {
 pub(crate) fn tokens(app: &App) -> Tokens {
     let token = |role: &str| {
         let token = fresh("anmei_admin_").unwrap();
-        let hash: String = hash(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hash(&token).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         app.change(&format!(
             "INSERT INTO accounts (id, login, display_name, password_hash, tier, panel_role, created_by, created_at, updated_at, password_changed_at)
              VALUES ('acc-{role}', '{role}', '{role}', 'none', 'internal', '{role}', 'tests', 1, 1, 1);

@@ -204,5 +204,5 @@ async fn the_pages_show_it_and_a_restart_is_confirmed() {
     let token = app.token_of_a("auditor");
     let transports = app.api(&token, "GET", "/api/v1/server", &[], None).await.json()["transports"].clone();
     assert_eq!(transports[2]["on"], false, "{transports}");
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_mins(1));
 }
