@@ -205,7 +205,7 @@ async fn a_session_ends_by_silence_by_age_by_hand_and_with_what_it_stands_on() {
         assert_eq!(state(&browser).await, StatusCode::UNAUTHORIZED, "{end}");
         let page = browser.get("/panel/audit?action=key.reveal").await;
         assert_eq!((page.status, page.location()), (StatusCode::SEE_OTHER, "/panel/sign-in?next=%2Fpanel%2Faudit%3Faction%3Dkey.reveal"));
-        for sql in again {
+        if let Some(sql) = again {
             app.change(sql);
         }
     }

@@ -288,11 +288,11 @@ async fn secrets_of_channels_are_sealed_in_the_file_and_masked_when_shown() {
     assert!(!shown.to_string().contains("topsecret") && shown.to_string().contains("***"), "{shown}");
     let listed = format!("{:?} {:?}", desk.book.list().unwrap(), desk.book.current().unwrap());
     assert!(!listed.contains("topsecret"));
-    let revealed = desk.book.reveal("notice.channels", &by("test")).await.unwrap().value;
-    assert_eq!(revealed[1]["url"], channels[1]["url"]);
 
     let store = Store::open(desk.store.path()).unwrap();
     let again = book(&store, &desk.master);
+    let revealed = again.reveal("notice.channels", &by("test")).await.unwrap().value;
+    assert_eq!(revealed[1]["url"], channels[1]["url"]);
     let mut edited = shown;
     edited[0]["name"] = json!("前台");
     let said = again.set(&[("notice.channels".into(), Given::Value(edited.clone()))], &by("panel")).await.unwrap_err().to_string();
