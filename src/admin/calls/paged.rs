@@ -1,14 +1,12 @@
 //! Pages of lists that are held in memory whole: groups, tools, grants. The cursor is the name of a page's last entry.
 
-use super::{CallError, Listed};
+use super::{CallError, Listed, cursor};
 
 /// The page after the entry called `cursor`.
 pub(super) fn page<T>(items: Vec<T>, limit: u32, cursor: Option<&str>, name: impl Fn(&T) -> &str) -> Result<Listed<T>, CallError> {
     let begin = match cursor.filter(|cursor| !cursor.is_empty()) {
         None => 0,
-        Some(cursor) => items.iter().position(|item| name(item) == cursor).map(|at| at + 1).ok_or_else(|| {
-            CallError::invalid("/cursor", "游标无效：请使用上一页返回的 next_cursor", "no such cursor: give next_cursor of the page before")
-        })?,
+        Some(last) => items.iter().position(|item| name(item) == last).map(|at| at + 1).ok_or_else(cursor::bad)?,
     };
     let limit = limit as usize;
     let mut items: Vec<_> = items.into_iter().skip(begin).take(limit + 1).collect();

@@ -1,15 +1,13 @@
 //! Cursors of lists that are sorted by a time and a row: opaque texts to whoever turns pages.
 
-use super::{CallError, Listed};
+use super::{CallError, Listed, cursor};
 use crate::store::run_list::{Page, Place};
 
 /// The place a cursor stands for.
 pub(super) fn read(cursor: Option<&str>) -> Result<Option<Place>, CallError> {
-    let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else { return Ok(None) };
-    let place = cursor.split_once('.').and_then(|(at, row)| Some(Place { at: at.parse().ok()?, row: row.parse().ok()? }));
-    place.map(Some).ok_or_else(|| {
-        CallError::invalid("/cursor", "游标无效：请使用上一页返回的 next_cursor", "no such cursor: give next_cursor of the page before")
-    })
+    let Some(text) = cursor.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let place = text.split_once('.').and_then(|(at, row)| Some(Place { at: at.parse().ok()?, row: row.parse().ok()? }));
+    place.map(Some).ok_or_else(cursor::bad)
 }
 
 /// A page with its cursor.
