@@ -273,7 +273,7 @@ def loses_the_session(person: Person) -> None:
     person.expect("/panel/sign-in")
     check(not person.findings(), f"sign-in: {person.findings()}")
     person.fill({"login": LOGIN, "password": PASSWORD, "code": "000000"})
-    person.is_refused("/panel/sign-in", 401)
+    person.is_refused("/panel/sign-in")
     check(person.text(".trouble"), "a wrong code is not told")
     signs_in(person, one_time_code(secret, 1))
     person.expect(here)
