@@ -41,11 +41,17 @@ pub const BELOW: &[&str] = &["/", "/panel", "/api/v1", "/mcp/admin", "/registrat
 /// `route_layer` and not `layer`: a listener that several sections share must not put the door in front of the others.
 pub fn router(state: AdminState) -> Router {
     let api = api::router().route_layer(from_fn_with_state(state.clone(), entry::once));
-    api.merge(compat::router())
-        .merge(panel::router())
+    skins(api)
         .route_layer(from_fn_with_state(state.clone(), entry::guard))
         .route_layer(from_fn(api::frame::localised))
         .route_layer(from_fn(compat::enveloped))
         .route_layer(from_fn_with_state(state.clone(), entry::carried))
         .with_state(state)
 }
+
+fn skins(api: Router<AdminState>) -> Router<AdminState> {
+    api.merge(compat::router()).merge(panel::router())
+}
+
+#[cfg(test)]
+mod routes_tests;

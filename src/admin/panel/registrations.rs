@@ -13,24 +13,21 @@ use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    form::{Fields, FormState, Posted, Queried},
+    form::{Fields, FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
     live::live,
     shown::{facts, label, length, maybe_length},
 };
-use crate::{
-    admin::{
-        calls::{
-            CallError, Calls, Listed, Words, because,
-            jobs::JobView,
-            registrations::{RUNGS, RunDetail, RunView, RunsWanted, SEGMENTS, STATES},
-            replay::ReplayView,
-            timeline::{Entry, How, Timeline},
-        },
-        entry::{Operator, Reader},
-        state::AdminState,
+use crate::admin::{
+    calls::{
+        CallError, Calls, Listed, Words,
+        jobs::JobView,
+        registrations::{RUNGS, RunDetail, RunView, RunsWanted, SEGMENTS, STATES},
+        replay::ReplayView,
+        timeline::{Entry, How, Timeline},
     },
-    store::audit::By,
+    entry::{Operator, Reader},
+    state::AdminState,
 };
 
 /// Registrations of a page.
@@ -226,11 +223,6 @@ async fn cancel(operator: Operator, Path(id): Path<String>, Posted(form): Posted
 async fn resume(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
     let by = by(&operator, &form)?;
     Ok(changed(&id, &operator.calls.resume_run(&id, &by).await?, "run-resumed"))
-}
-
-/// Whoever changes something, with the reason in the form.
-pub(super) fn by(operator: &Operator, form: &Fields) -> Result<By, CallError> {
-    because(operator.who.by(operator.calls.clock.as_ref()), form.given("reason"))
 }
 
 fn changed(id: &str, job: &JobView, said: &str) -> Response {
