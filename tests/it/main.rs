@@ -10,7 +10,6 @@ mod admin_agents;
 mod admin_calls;
 mod admin_compat;
 mod admin_consultants;
-mod admin_desk;
 mod admin_entry;
 mod admin_events;
 mod admin_figures;
