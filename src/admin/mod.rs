@@ -33,6 +33,9 @@ pub use self::{
     who::{Right, Role, Who},
 };
 
+/// Every route is at or below one of these.
+pub const BELOW: &[&str] = &["/", "/panel", "/api/v1", "/mcp/admin", "/registration-automation", "/admin/registration-automation"];
+
 /// Every route of the admin side, behind its door.
 ///
 /// `route_layer` and not `layer`: a listener that several sections share must not put the door in front of the others.

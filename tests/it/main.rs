@@ -12,6 +12,7 @@ mod admin_compat;
 mod admin_consultants;
 mod admin_entry;
 mod admin_events;
+mod admin_figures;
 mod admin_groups;
 mod admin_kit;
 mod admin_registrations;

@@ -223,11 +223,15 @@ async fn refresh(operator: Operator) -> Answer {
 }
 
 async fn status(reader: Reader) -> Answer {
-    let calls = &reader.calls;
+    Ok(Envelope::new("获取MCP服务器状态成功", &server_status(&reader.calls)?))
+}
+
+/// What the server is, since when, and with how much in it.
+pub(super) fn server_status(calls: &Calls) -> Result<Value, CallError> {
     let (groups, tools) = (calls.groups()?, calls.tools()?);
     let started = calls.running.as_ref().map(|running| running.started_at);
     let mcp = &calls.config.mcp;
-    let data = json!({
+    Ok(json!({
         "status": "running",
         "server_name": mcp.server_name,
         "version": env!("CARGO_PKG_VERSION"),
@@ -238,8 +242,7 @@ async fn status(reader: Reader) -> Answer {
         "enabled_groups": groups.iter().filter(|group| group.enabled).count(),
         "tools": tools.len(),
         "offered_tools": tools.iter().filter(|tool| tool.groups.iter().any(|group| group.offered)).count(),
-    });
-    Ok(Envelope::new("获取MCP服务器状态成功", &data))
+    }))
 }
 
 /// The server code of a group by its id. The code itself is understood, too.
