@@ -119,11 +119,11 @@ impl Calls {
             kind: wanted.kind,
             registration_id: wanted.registration_id,
             after: cursor::read(wanted.cursor.as_deref())?,
-            limit: wanted.limit.saturating_add(1),
+            limit: wanted.limit,
         };
         let found = self.store.events(filter).await?;
-        let (items, next_cursor) = cursor::page(found, wanted.limit, |event| cursor::of(event.created_at, &event.id));
-        Ok(Listed { items: items.into_iter().map(EventView::from).collect(), next_cursor })
+        let next_cursor = found.next.map(|(at, id)| cursor::of(at, &id));
+        Ok(Listed { items: found.items.into_iter().map(EventView::from).collect(), next_cursor })
     }
 
     /// One event with every attempt to deliver it.
