@@ -99,11 +99,20 @@ impl Browser {
         Ok(stream)
     }
 
+    /// Sends a request over the connection that is open. One that the server closed meanwhile, as it does with those that
+    /// are silent for long, answers nothing: then over a new one.
     fn send(&mut self, request: &str) -> Result<Answer> {
-        let mut stream = match self.line.take() {
-            Some(open) => open,
-            None => self.connect()?,
+        let answered = match self.line.take() {
+            Some(open) => self.exchange(open, request).ok(),
+            None => None,
         };
+        match answered {
+            Some(answer) => Ok(answer),
+            None => self.exchange(self.connect()?, request),
+        }
+    }
+
+    fn exchange(&mut self, mut stream: TcpStream, request: &str) -> Result<Answer> {
         let sent = Instant::now();
         stream.write_all(request.as_bytes())?;
         let mut received = Vec::with_capacity(64 * 1024);

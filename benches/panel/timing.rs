@@ -12,9 +12,9 @@ use crate::{
 
 /// Requests before those that count.
 const WARM_UP: usize = 3;
-/// What was read for the overview is shared for a while: at least a second, or a multiple of how long it took to read.
-const SHARED_AT_LEAST: Duration = Duration::from_millis(1_050);
-const SHARED_TIMES: u32 = 11;
+/// What was read for the overview is shared for a while: a multiple of how long it took to read, within these bounds.
+const SHARED_TIMES: u32 = 32;
+const SHARED: (Duration, Duration) = (Duration::from_millis(1_050), Duration::from_millis(30_500));
 
 /// The times of one page.
 #[derive(Debug, Clone, Serialize)]
@@ -72,7 +72,7 @@ pub(crate) fn overview(browser: &mut Browser, times: usize) -> Result<(Vec<Timin
             }
         }
         // Afterwards nothing that was read is good any more.
-        sleep(SHARED_AT_LEAST.max(slowest * SHARED_TIMES));
+        sleep((slowest * SHARED_TIMES).clamp(SHARED.0, SHARED.1));
     }
     Ok(taken.into_iter().map(|(path, afresh, again, bytes)| (Timing::of(&path, afresh, bytes), Timing::of(&path, again, bytes))).unzip())
 }
