@@ -145,6 +145,13 @@ class Chromium:
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
 
+    def press(self, key: str) -> None:
+        """A key of the keyboard: Tab, Enter, Space or Escape, wherever the focus is."""
+        code, text = {"Tab": (9, ""), "Enter": (13, "\r"), "Space": (32, " "), "Escape": (27, "")}[key]
+        named = {"key": " " if key == "Space" else key, "code": key, "windowsVirtualKeyCode": code}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **named)
+
     def type(self, selector: str, text: str) -> None:
         """Replaces what is in a field, as by hand."""
         self.evaluate(f"document.querySelector({json.dumps(selector)}).select()")

@@ -17,7 +17,8 @@ import sys
 sys.dont_write_bytecode = True
 
 import cases  # noqa: E402
+import consent  # noqa: E402
 import consultant  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(cases.main(__doc__, consultant.run))
+    sys.exit(cases.main(__doc__, consultant.run, consent.run))

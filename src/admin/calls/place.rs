@@ -1,7 +1,7 @@
 //! Cursors of lists that are sorted by a time and a row: opaque texts to whoever turns pages.
 
 use super::{CallError, Listed, cursor};
-use crate::store::run_list::{Page, Place};
+use crate::store::page::{Page, Place};
 
 /// The place a cursor stands for.
 pub(super) fn read(cursor: Option<&str>) -> Result<Option<Place>, CallError> {

@@ -113,7 +113,7 @@ pub struct RunDetail {
     pub can_retry: bool,
     /// Whether it can be taken back.
     pub can_cancel: bool,
-    /// Whether it has ended with steps that are not done, and no job that could be tried again.
+    /// Whether its steps that are not done can be done: nothing works on it, and there is no job that could be tried again.
     pub can_resume: bool,
 }
 
@@ -179,7 +179,7 @@ impl Calls {
             assigned_to: run.assigned_to.clone(),
             welcome: welcome(&run, words),
             job: job.map(JobView::from),
-            can_resume: !can_retry && matches!(run.state.as_str(), "dead_letter" | "cancelled" | "skipped"),
+            can_resume: !can_retry && !matches!(state, "ready" | "running"),
             run: listed.into(),
             can_retry,
             can_cancel,
