@@ -174,12 +174,13 @@ impl Calls {
         let job = self.store.job(id)?.filter(|job| job.kind == RUN_JOB);
         let state = job.as_ref().map_or("", |job| job.state.as_str());
         let (can_retry, can_cancel) = (matches!(state, "dead" | "cancelled"), state == "ready");
+        let can_resume = !can_retry && !matches!(state, "ready" | "running");
         Ok(RunDetail {
             deadline_at: rfc3339(run.deadline_at),
             assigned_to: run.assigned_to.clone(),
             welcome: welcome(&run, words),
             job: job.map(JobView::from),
-            can_resume: !can_retry && !matches!(state, "ready" | "running"),
+            can_resume,
             run: listed.into(),
             can_retry,
             can_cancel,
