@@ -50,7 +50,7 @@ class Site:
         self._log = (work / "daemon.log").open("wb")
         self._daemon = subprocess.Popen(self._command("serve", "--quiet"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log)
         self._run = self._started()
-        self.mcp = self._run["mcp"]
+        self.mcp, self.admin = self._run["mcp"], self._run["admin"]
         self.socket = self._run["live"].replace("http", "ws", 1) + "/live/ws"
 
     def __enter__(self) -> Site:

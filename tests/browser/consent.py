@@ -5,7 +5,8 @@
 
 A program on this machine registers itself and asks for access; a person lets it in with a key or an account, by mouse and
 by keyboard alone, or refuses; then the program exchanges its code and calls a tool. In Chinese and in English, light and
-dark, wide and narrow; with a hostile name, and with an address that nobody registered. run.py says what it needs.
+dark, wide and narrow; with a hostile name, and with an address that nobody registered. At last an administrator finds
+what was allowed in the panel, and ends it. run.py says what it needs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import json
 import secrets
 import sys
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -31,16 +33,17 @@ from clinic import ROOT, Site  # noqa: E402
 
 PASSWORD = "a quiet afternoon in May"
 HOSTILE = "<img src=x onerror=alert(1)><b>Claude</b>"
-# Width, height, colours, and what the file's name ends in: high enough to show all of the page.
-LOOKS = [(1280, 1180, "light", ""), (1280, 1180, "dark", "-dark"), (390, 1480, "light", "-narrow"), (390, 1480, "dark", "-narrow-dark")]
+# Width, height, colours, and what the file's name ends in.
+LOOKS = [(1280, 800, "light", ""), (1280, 800, "dark", "-dark"), (390, 844, "light", "-narrow"), (390, 844, "dark", "-narrow-dark")]
 LANGUAGES = {
     "zh": {
         "accept": "zh-CN", "title": "授权访问", "key": "密钥不正确。", "login": "登录名或密码不正确。", "which": "请填写其中一个编码", "refused": "无法授权",
-        "address": "redirect_uri 不是该客户端登记的地址",
+        "address": "redirect_uri 不是该客户端登记的地址", "by": "密钥 default …", "ended": "人工结束",
     },
     "en": {
         "accept": "en-GB", "title": "Grant access", "key": "The key is not right.", "login": "The login or the password is not right.",
         "which": "fill in the code of one", "refused": "Access cannot be granted", "address": "The redirect_uri is not one that this client registered",
+        "by": "key default …", "ended": "ended by hand",
     },
 }  # fmt: skip
 
@@ -119,7 +122,7 @@ class Program:
 
 @functools.cache
 def axe_source() -> str:
-    return axe.source(ROOT / "target" / "axe")
+    return axe.source(ROOT / "target" / "browser")
 
 
 def looks_well(browser: Chromium, name: str) -> None:
@@ -130,7 +133,7 @@ def looks_well(browser: Chromium, name: str) -> None:
         check(wide <= width, f"{name}: the page is {wide} wide in a window of {width}")
         found = axe.findings(browser, axe_source())
         check(not found, f"{name}{suffix}: axe-core finds {found}")
-        browser.screenshot(SCREENSHOTS / f"{name}{suffix}.png")
+        browser.screenshot(SCREENSHOTS / f"{name}{suffix}.png", whole=True)
     browser.look(*LOOKS[0][:3])
 
 
@@ -278,8 +281,44 @@ def an_address_nobody_registered(command: str, code: str, site: Site) -> None:
         nothing_else(browser, f"{site.mcp}/")
 
 
+def ended_in_the_panel(command: str, code: str, site: Site) -> None:
+    """What was allowed is on the panel, with the program's name as text, and ends there."""
+    words, group = LANGUAGES[code], "/server/system_tools/mcp"
+    site.cli("account", "add", "mei", "--roles", "admin", "--tier", "internal", "--panel-role", "administrator", password=PASSWORD)
+    with Program(site, HOSTILE) as program, Chromium(command) as browser:
+        browser.look(*LOOKS[0][:3])
+        browser.open(program.url(group), words["accept"])
+        browser.type("#key", json.loads(site.cli("key", "show", "system_tools", "--json"))["key"])
+        browser.click("#key ~ .allow")
+        token = program.token(program.answer(browser))
+        browser.open(f"{site.admin}/panel/sign-in?next=/panel/oauth", words["accept"])
+        browser.type("#f-login", "mei")
+        browser.type("#f-password", PASSWORD)
+        browser.follow("main form button")
+        check(browser.evaluate("location.pathname") == "/panel/oauth", f"signing in leads to {browser.evaluate('location.href')}")
+        looks_well(browser, f"oauth-clients-{code}")
+        browser.follow("main table a")
+        says = "document.querySelector('main').innerText.includes"
+        check(browser.evaluate(f"{says}({json.dumps(HOSTILE)}) && {says}({json.dumps(words['by'])})"), "who was let in, and by whom, is not said")
+        check(browser.evaluate("document.querySelectorAll('main img, main b').length") == 0, "the name became markup")
+        looks_well(browser, f"oauth-client-{code}")
+        browser.accepts = True
+        browser.follow("main table form button")
+        check(browser.evaluate(f"{says}({json.dumps(words['ended'])})"), "that it was ended is not said")
+        check(len(browser.questions) == 1 and HOSTILE in browser.questions[0], f"one was asked {browser.questions}")
+        try:
+            check(program.call(group, token, "tools/list") is None, "the token is still accepted")
+        except urllib.error.HTTPError as error:
+            check(error.code == 401, f"the token was answered {error.code}")
+        for path, name in [("oauth/grants?all=true", "oauth-grants"), ("oauth/clients/new", "oauth-new"), ("groups/system_tools/tools/search_users", "tool-aliases")]:
+            browser.open(f"{site.admin}/panel/{path}", words["accept"])
+            looks_well(browser, f"{name}-{code}")
+        nothing_else(browser, f"{site.mcp}/", f"{site.admin}/", f"{program.origin}/")
+
+
 def run(command: str, binary: Path) -> tuple[int, int]:
     everywhere = {"with a key": with_a_key, "with an account": with_an_account, "an address nobody registered": an_address_nobody_registered}
+    everywhere |= {"ended in the panel": ended_in_the_panel}
     once = {"by keyboard": by_keyboard, "refusing": refusing, "a hostile name": a_hostile_name}
     cases = {f"consent {name}, {code}": functools.partial(case, command, code) for name, case in everywhere.items() for code in LANGUAGES}
     return each(binary, cases | {f"consent {name}": functools.partial(case, command) for name, case in once.items()})
