@@ -172,7 +172,9 @@ class Chromium:
     def look(self, width: int, height: int, scheme: str, scale: int = 2) -> None:
         """The size of the window and the colours the reader prefers."""
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        # Without motion: colours that are on their way from one scheme to the other are those of neither.
+        wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        self.ask("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wishes.items()])
 
     def screenshot(self, path: Path, whole: bool = False) -> None:
         """What the window shows, or the whole page."""

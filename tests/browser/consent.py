@@ -148,7 +148,7 @@ def stays(browser: Chromium, field: str, said: str, status: int) -> None:
     """The page is there again, and says beside the field what is wrong; that is where one goes on."""
     wrong = f"document.getElementById('wrong-{field}')"
     browser.wait(f"document.readyState === 'complete' && {wrong}?.innerText.includes({json.dumps(said)})")
-    check(browser.evaluate(f"document.activeElement.id === '{field}' && document.activeElement.getAttribute('aria-describedby') === 'wrong-{field}'"), "the field is not where one goes on")
+    browser.wait(f"document.activeElement.id === '{field}' && document.activeElement.getAttribute('aria-describedby') === 'wrong-{field}'")
     below = browser.evaluate(f"{wrong}.getBoundingClientRect().top - document.getElementById('{field}').getBoundingClientRect().bottom")
     check(0 <= below < 40, f"it is said {below} pixels below the field")
     refused_with(browser, status)
