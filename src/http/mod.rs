@@ -3,6 +3,7 @@
 mod cookie;
 mod crowd;
 mod health;
+mod late;
 mod listener;
 mod measured;
 mod patience;
@@ -11,6 +12,7 @@ mod peer;
 pub use cookie::cookie;
 pub use crowd::Connections;
 pub use health::{Readiness, health_routes};
+pub use late::Late;
 pub use listener::{BindError, Bound, ConnectionLimits, bind};
 pub use measured::Measured;
 pub use peer::PeerAddress;

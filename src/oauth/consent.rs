@@ -197,7 +197,9 @@ pub(super) fn status(trouble: &Trouble) -> StatusCode {
         Trouble::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
         Trouble::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Trouble::BadForm | Trouble::Expired | Trouble::Answered | Trouble::WhichGroup(_) => StatusCode::BAD_REQUEST,
-        Trouble::OtherPage | Trouble::OtherBrowser | Trouble::WrongKey | Trouble::WrongLogin | Trouble::NoRight | Trouble::Disabled => StatusCode::FORBIDDEN,
+        Trouble::OtherPage | Trouble::OtherBrowser | Trouble::WrongKey | Trouble::WrongLogin | Trouble::NoRight | Trouble::Disabled => {
+            StatusCode::FORBIDDEN
+        }
     }
 }
 

@@ -220,7 +220,9 @@ pub(super) fn trouble(base: &str, language: Language, trouble: &Trouble) -> Resp
 
 fn html(status: StatusCode, page: &impl Template, scheme: &str) -> Response {
     let Ok(text) = page.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    let policy = format!("default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {scheme}:; frame-ancestors 'none'; base-uri 'none'");
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {scheme}:; frame-ancestors 'none'; base-uri 'none'"
+    );
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, policy.as_str()),

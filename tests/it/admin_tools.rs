@@ -214,7 +214,9 @@ async fn an_old_name_is_given_moved_and_given_up_on_the_tools_page_which_says_wh
         assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, format!("{page}?said=alias-set").as_str()), "{done:?}");
     }
     app.call(Era::Silent, "system_tools", "find_users", json!({"query": "张"})).await;
-    for (language, words) in [("en", ["Old names", "Who still calls it", "Move its end"]), ("zh-CN", ["旧名称", "仍在使用旧名称的调用方", "改期"])] {
+    for (language, words) in
+        [("en", ["Old names", "Who still calls it", "Move its end"]), ("zh-CN", ["旧名称", "仍在使用旧名称的调用方", "改期"])]
+    {
         let shown = browser.send("GET", page, &[("cookie", &format!("anmei_language={language}"))], "").await.body;
         for word in words.into_iter().chain(["2031-01-01T00:00:00.000Z", "<td><code>find_users</code></td><td>default …"]) {
             assert!(shown.contains(word), "{language} does not say {word}: {shown}");

@@ -17,7 +17,8 @@ use crate::admin::{
         impact::Impact,
         said,
         tools::{
-            AliasView, Attempt, ChangedTool, Refreshed, StaleCallerView, ToolDocs, ToolEdit, ToolFigures, ToolPolicyView, ToolSummary, until,
+            AliasView, Attempt, ChangedTool, Refreshed, StaleCallerView, ToolDocs, ToolEdit, ToolFigures, ToolPolicyView, ToolSummary,
+            until,
         },
     },
     entry::{Administrator, Operator, Reader},

@@ -5,7 +5,7 @@ use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, Words, cursor};
+use super::{CallError, Calls, Listed, Words, pages};
 use crate::{
     clock::rfc3339,
     outbound::http_client::host_of,
@@ -118,12 +118,11 @@ impl Calls {
             state: state.transpose()?,
             kind: wanted.kind,
             registration_id: wanted.registration_id,
-            after: cursor::read(wanted.cursor.as_deref())?,
+            after: pages::read(wanted.cursor.as_deref())?,
             limit: wanted.limit.saturating_add(1),
         };
         let found = self.store.events(filter).await?;
-        let (items, next_cursor) = cursor::page(found, wanted.limit, |event| cursor::of(event.created_at, &event.id));
-        Ok(Listed { items: items.into_iter().map(EventView::from).collect(), next_cursor })
+        Ok(pages::cut(found, wanted.limit, |event| pages::cursor(event.created_at, &event.id), EventView::from))
     }
 
     /// One event with every attempt to deliver it.

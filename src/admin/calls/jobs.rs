@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, cursor, events::unknown_state};
+use super::{CallError, Calls, Listed, events::unknown_state, pages};
 use crate::{
     clock::rfc3339,
     registration::RUN_JOB,
@@ -113,8 +113,7 @@ impl Calls {
             limit: wanted.limit.saturating_add(1),
         };
         let found = self.store.jobs(filter).await?;
-        let (items, next_cursor) = cursor::page(found, wanted.limit, |job| job.id.clone());
-        Ok(Listed { items: items.into_iter().map(JobView::from).collect(), next_cursor })
+        Ok(pages::cut(found, wanted.limit, |job| job.id.clone(), JobView::from))
     }
 
     /// How many jobs wait, and how.

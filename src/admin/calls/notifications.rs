@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, Words, cursor, events::unknown_state};
+use super::{CallError, Calls, Listed, Words, events::unknown_state, pages};
 use crate::{
     clock::rfc3339,
     store::{
@@ -125,8 +125,7 @@ impl Calls {
             limit: wanted.limit.saturating_add(1),
         };
         let found = self.store.notices(filter).await?;
-        let (items, next_cursor) = cursor::page(found, wanted.limit, |notice| notice.id.clone());
-        Ok(Listed { items: items.into_iter().map(|notice| notice_view(notice, words)).collect(), next_cursor })
+        Ok(pages::cut(found, wanted.limit, |notice| notice.id.clone(), |notice| notice_view(notice, words)))
     }
 
     /// Pushes, the latest first.
@@ -142,8 +141,7 @@ impl Calls {
             limit: wanted.limit.saturating_add(1),
         };
         let found = self.store.pushes(filter).await?;
-        let (items, next_cursor) = cursor::page(found, wanted.limit, |push| push.id.clone());
-        Ok(Listed { items: items.into_iter().map(PushView::from).collect(), next_cursor })
+        Ok(pages::cut(found, wanted.limit, |push| push.id.clone(), PushView::from))
     }
 
     /// One push.

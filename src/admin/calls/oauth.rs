@@ -18,7 +18,7 @@ pub use self::{
     grants::{GrantsWanted, OauthGrantView},
     make::{MadeClient, NewClient},
 };
-use super::{CallError, Calls, Listed, paged};
+use super::{CallError, Calls, Listed, pages};
 use crate::{
     clock::rfc3339,
     store::{
@@ -72,15 +72,15 @@ impl Calls {
 
     /// One page of the clients. `cursor` is the id of the last one of the page before.
     pub fn oauth_client_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthClientView>, CallError> {
-        paged::page(self.oauth_clients()?, limit, cursor, |client| &client.client_id)
+        pages::behind(self.oauth_clients()?, limit, cursor, |client| &client.client_id)
     }
 
     /// One client.
     pub fn oauth_client(&self, client_id: &str) -> Result<OauthClientView, CallError> {
         let client = self.store.oauth_client(client_id)?.map(|client| self.client_views(&[client])).transpose()?;
-        client.and_then(|mut views| views.pop()).ok_or_else(|| {
-            CallError::not_found(format!("没有 OAuth 客户端 {client_id}"), format!("there is no OAuth client {client_id}"))
-        })
+        client
+            .and_then(|mut views| views.pop())
+            .ok_or_else(|| CallError::not_found(format!("没有 OAuth 客户端 {client_id}"), format!("there is no OAuth client {client_id}")))
     }
 
     /// Shuts a client out, with everything it was granted, from the next request on. Says how many grants ended.

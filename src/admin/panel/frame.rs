@@ -12,11 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Par
 
 use super::{form::Fields, preferences::local, texts::Texts};
 use crate::{
-    admin::{
-        Right, Role, Who,
-        calls::CallError,
-        language,
-    },
+    admin::{Right, Role, Who, calls::CallError, language},
     config::Language,
     http::cookie,
 };

@@ -49,7 +49,10 @@ mod tests {
         let found = Looked::of(Ok(Listed { items: vec![1], next_cursor: None }), asked(), Language::En).unwrap();
         assert_eq!((found.status, found.query.as_str(), found.listed.items.len()), (StatusCode::OK, "state=x", 1));
         let wrong = Looked::<i32>::of(Err(CallError::invalid("/state", "无", "no such state")), asked(), Language::En).unwrap();
-        assert_eq!((wrong.status, wrong.form.error("state"), wrong.form.value("state")), (StatusCode::UNPROCESSABLE_ENTITY, Some("no such state"), "x"));
+        assert_eq!(
+            (wrong.status, wrong.form.error("state"), wrong.form.value("state")),
+            (StatusCode::UNPROCESSABLE_ENTITY, Some("no such state"), "x")
+        );
         assert!(Looked::<i32>::of(Err(CallError::conflict("不", "no")), asked(), Language::En).is_err());
     }
 }

@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn a_form_names_one_address_a_line() {
-        let typed = Fields::of([("name", " Dify "), ("redirect_uris", "https://a.example/\r\n\r\n http://localhost/cb \n"), ("groups", "g")]);
+        let typed =
+            Fields::of([("name", " Dify "), ("redirect_uris", "https://a.example/\r\n\r\n http://localhost/cb \n"), ("groups", "g")]);
         let new = read(&typed);
         assert_eq!((new.name.as_str(), new.groups, new.confidential), ("Dify", vec!["g".to_owned()], false));
         assert_eq!(new.redirect_uris, ["https://a.example/", "http://localhost/cb"]);
@@ -215,8 +216,14 @@ mod tests {
 
     #[test]
     fn every_end_of_a_grant_is_said_in_words() {
-        let whys =
-            ["key revoked", "client revoked", "revoked by the client", "revoked by an operator", "code used twice", "refresh token used twice"];
+        let whys = [
+            "key revoked",
+            "client revoked",
+            "revoked by the client",
+            "revoked by an operator",
+            "code used twice",
+            "refresh token used twice",
+        ];
         for language in [crate::config::Language::ZhCn, crate::config::Language::En] {
             for one in whys {
                 assert!(Texts(language).find(&format!("label-oauth-why-{}", one.replace(' ', "-"))).is_some(), "{one}");

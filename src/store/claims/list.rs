@@ -4,8 +4,9 @@ use rusqlite::{Row, params};
 
 use super::{Claim, WaitingCustomer, read, waiting};
 use crate::store::{
-    Store, StoreError, rows,
+    Store, StoreError,
     page::{Page, Place},
+    rows,
 };
 
 /// A customer who waits, with what people want to know about it.

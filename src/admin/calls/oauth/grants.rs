@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    admin::calls::{CallError, Calls, Listed, paged},
+    admin::calls::{CallError, Calls, Listed, pages},
     clock::rfc3339,
     store::{audit::By, oauth_grants::Grant},
 };
@@ -74,7 +74,7 @@ impl Calls {
 
     /// One page of them. `cursor` is the id of the last grant of the page before.
     pub fn oauth_grant_page(&self, wanted: &GrantsWanted, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthGrantView>, CallError> {
-        paged::page(self.oauth_grants(wanted)?, limit, cursor, |grant| &grant.id)
+        pages::behind(self.oauth_grants(wanted)?, limit, cursor, |grant| &grant.id)
     }
 
     /// Ends a grant with all of its tokens, from the next request on. False when it had ended before.

@@ -38,7 +38,8 @@ pub(in crate::admin) fn until(text: &str, now: i64) -> Result<i64, CallError> {
 impl Calls {
     /// Who still calls a tool of a group by one of these names, the latest first.
     pub fn callers_by_name(&self, code: &str, names: &[&str]) -> Result<Vec<StaleCallerView>, CallError> {
-        let by_name = |caller: &StaleCallerView| matches!(caller.reason.as_str(), "renamed" | "sunset") && names.contains(&caller.called.as_str());
+        let by_name =
+            |caller: &StaleCallerView| matches!(caller.reason.as_str(), "renamed" | "sunset") && names.contains(&caller.called.as_str());
         Ok(self.stale_callers(Some(code))?.into_iter().filter(by_name).collect())
     }
 
