@@ -385,7 +385,7 @@ def looks_at(person: Person, language: str, path: str, route: str) -> None:
     check(browser.evaluate("document.querySelectorAll('h1').length") == 1, f"{path}: not one heading")
     troubles = []
     for width, height, scheme, suffix in LOOKS:
-        browser.look(width, height, scheme)
+        browser.look(width, height, scheme, scale=1)
         wide = browser.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             troubles.append(f"{path}{suffix}: {wide} wide in a window of {width}")
