@@ -138,10 +138,10 @@ class Chromium:
         self.wait("!window.stays && document.readyState === 'complete'", 15)
 
     def click(self, selector: str) -> None:
-        """A press of the mouse in the middle of an element, wherever that is."""
+        """A press of the mouse in the middle of an element, or of its first line, wherever that is."""
         place = self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e || e.disabled) return null;"
-            " e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+            " e.scrollIntoView({block: 'center'}); const r = e.getClientRects()[0]; return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         if place is None:
             raise Failed(f"{selector} cannot be clicked")
