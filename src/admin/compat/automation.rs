@@ -49,7 +49,7 @@ impl Wanted {
 
 /// What `/registration-automation/metrics` answers.
 #[derive(Debug, Serialize)]
-struct Metrics {
+struct Figures {
     mcp_metrics: McpMetrics,
     dify_agent_status: Vec<AgentStatus>,
     automation_success_rate: f64,
@@ -59,9 +59,9 @@ struct Metrics {
     period: Period,
 }
 
-async fn metrics(reader: Reader, Asked(wanted): Asked<Wanted>) -> Result<Json<Metrics>, ApiError> {
+async fn metrics(reader: Reader, Asked(wanted): Asked<Wanted>) -> Result<Json<Figures>, ApiError> {
     let view = reader.calls.overview(wanted.range()).await?;
-    Ok(Json(Metrics {
+    Ok(Json(Figures {
         mcp_metrics: McpMetrics::of(&view.calls),
         dify_agent_status: view.agents.iter().map(AgentStatus::of).collect(),
         automation_success_rate: view.registrations.success.share.unwrap_or_default(),
