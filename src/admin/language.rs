@@ -2,14 +2,14 @@
 
 use http::{HeaderMap, header};
 
-use crate::config::Language;
+use crate::{config::Language, http::cookie};
 
 /// Cookie that holds the language somebody chose on a page.
 pub const COOKIE: &str = "anmei_language";
 
 /// The language for a request with these headers.
 pub fn of(headers: &HeaderMap) -> Language {
-    if let Some(chosen) = cookie(headers, COOKIE).and_then(|value| parse(&value)) {
+    if let Some(chosen) = cookie(headers, COOKIE).and_then(parse) {
         return chosen;
     }
     let accepted = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
@@ -36,13 +36,6 @@ pub fn tag(language: Language) -> &'static str {
         Language::ZhCn => "zh-CN",
         Language::En => "en",
     }
-}
-
-/// The value of a cookie.
-pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
 }
 
 #[cfg(test)]

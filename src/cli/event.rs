@@ -9,7 +9,7 @@ use crate::{
     clock::rfc3339,
     store::{
         events::{EventFilter, EventState},
-        run_list::Page,
+        page::Page,
     },
 };
 

@@ -12,7 +12,7 @@ use crate::{
     app::Core,
     clock::rfc3339,
     registration::RUN_JOB,
-    store::{job_admin::JobFilter, run_list::Page},
+    store::{job_admin::JobFilter, page::Page},
 };
 
 #[derive(Debug, Subcommand)]

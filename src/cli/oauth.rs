@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{exit, fault, output};
 use crate::{
-    admin::calls::oauth::{NewClient, OauthGrantView},
+    admin::calls::oauth::{GrantsWanted, MadeClient, NewClient, OauthGrantView},
     app::Core,
 };
 
@@ -116,25 +116,22 @@ async fn add(core: &Core, args: &AddArgs) -> anyhow::Result<()> {
         groups: args.groups.clone(),
         may_write: args.write,
         may_introspect: args.introspect,
-        redirects: args.redirects.clone(),
+        redirect_uris: args.redirects.clone(),
     };
-    let (client, secret) = core.calls(None).add_oauth_client(&new, &super::by(core, None)).await.map_err(fault)?;
+    let made = core.calls(None).add_oauth_client(&new, &super::by(core, None)).await.map_err(fault)?;
     if args.json {
-        let mut facts = serde_json::to_value(&client)?;
-        if let (Some(object), Some(secret)) = (facts.as_object_mut(), &secret) {
-            object.insert("client_secret".into(), secret.expose().into());
-        }
-        return output::json(&facts);
+        return output::json(&made);
     }
+    let MadeClient { client, client_secret } = made;
     output::say(format_args!("client_id      {}", client.client_id))?;
-    match secret {
+    match client_secret {
         Some(secret) => output::say(format_args!("client_secret  {}   (shown only now)", secret.expose())),
         None => Ok(()),
     }
 }
 
 fn grants(core: &Core, all: bool, as_json: bool) -> anyhow::Result<()> {
-    let grants = core.calls(None).oauth_grants(all).map_err(fault)?;
+    let grants = core.calls(None).oauth_grants(&GrantsWanted { all, ..GrantsWanted::default() }).map_err(fault)?;
     if as_json {
         return output::json(&grants);
     }
@@ -152,9 +149,9 @@ fn grants(core: &Core, all: bool, as_json: bool) -> anyhow::Result<()> {
 }
 
 fn proved_by(grant: &OauthGrantView) -> String {
-    match (&grant.key_id, &grant.account_id) {
-        (Some(key), _) => format!("key {key}"),
-        (None, Some(account)) => format!("account {account}"),
-        (None, None) => "the client itself".into(),
+    match (&grant.key_id, &grant.account_id, &grant.given_by) {
+        (Some(_), _, Some(name)) => format!("key {name}"),
+        (None, Some(_), Some(name)) => format!("account {name}"),
+        _ => "the client itself".into(),
     }
 }

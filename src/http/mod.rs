@@ -1,5 +1,6 @@
 //! Listeners and what every one of them answers, whoever else is behind it: health, readiness, version.
 
+mod cookie;
 mod crowd;
 mod health;
 mod late;
@@ -8,6 +9,7 @@ mod measured;
 mod patience;
 mod peer;
 
+pub use cookie::cookie;
 pub use crowd::Connections;
 pub use health::{Readiness, health_routes};
 pub use late::Late;

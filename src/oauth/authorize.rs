@@ -83,8 +83,9 @@ fn ask(
     let Ok(sealed) = transaction.seal(&state.parts.master) else {
         return back(&target, base, &OauthError::new("server_error", "the server has no random numbers at the moment"));
     };
-    let mut response =
-        page::consent(&Shown { transaction: &transaction, client, sealed: &sealed, language, trouble: None, write: asked.write });
+    let write = asked.write;
+    let shown = Shown { transaction: &transaction, client, sealed: &sealed, language, trouble: None, write, typed: ("", "") };
+    let mut response = page::consent(&shown);
     if let Ok(value) = HeaderValue::from_str(&page::set_cookie(base, &cookie)) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }

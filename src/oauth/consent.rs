@@ -80,7 +80,16 @@ impl Answer<'_> {
         let sealed = self.params.get("transaction").unwrap_or_default();
         let shown = trouble.is_none() || self.params.get("write").is_some();
         let write = if trouble.is_none() { self.transaction.write } else { shown };
-        page::consent(&Shown { transaction: &self.transaction, client: &self.client, sealed, language: self.language, trouble, write })
+        let typed = |name: &str| self.params.get(name).unwrap_or_default();
+        page::consent(&Shown {
+            transaction: &self.transaction,
+            client: &self.client,
+            sealed,
+            language: self.language,
+            trouble,
+            write,
+            typed: (typed("login"), typed("group")),
+        })
     }
 }
 
@@ -128,8 +137,8 @@ fn kind(proof: &Proof) -> &'static str {
 /// The key of the group proves the right to it. A key of another group is as wrong as no key at all.
 async fn by_key(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>, Proof), Trouble> {
     let text =
-        answer.params.get("key").map(str::trim).filter(|text| text.starts_with(crate::gate::keys::PREFIX)).ok_or(Trouble::WrongProof)?;
-    let mut bearer = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| Trouble::WrongProof)?;
+        answer.params.get("key").map(str::trim).filter(|text| text.starts_with(crate::gate::keys::PREFIX)).ok_or(Trouble::WrongKey)?;
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| Trouble::WrongKey)?;
     bearer.set_sensitive(true);
     let presented = Presented {
         authorization: Some(&bearer),
@@ -141,20 +150,20 @@ async fn by_key(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>
     let caller = state.parts.gate.admit(presented).await.map_err(|refusal| match &refusal {
         Refusal::Unavailable(_) => Trouble::Unavailable,
         Refusal::Disabled { .. } => Trouble::Disabled,
-        refusal => refusal.problem().retry_after.map_or(Trouble::WrongProof, Trouble::Wait),
+        refusal => refusal.problem().retry_after.map_or(Trouble::WrongKey, Trouble::Wait),
     })?;
-    let id = caller.key_id().ok_or(Trouble::WrongProof)?.to_owned();
+    let id = caller.key_id().ok_or(Trouble::WrongKey)?.to_owned();
     Ok((caller.group, Proof::Key(id)))
 }
 
 /// An account whose role and tier open the group.
 async fn by_account(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>, Proof), Trouble> {
     let (Some(login), Some(password)) = (answer.params.get("login"), answer.params.get("password")) else {
-        return Err(Trouble::WrongProof);
+        return Err(Trouble::WrongLogin);
     };
     let signed_in = state.parts.accounts.sign_in(login, &SecretText::new(password), address(answer.parts)).await;
     let account = signed_in.map_err(|error| match error {
-        SignInError::Wrong => Trouble::WrongProof,
+        SignInError::Wrong => Trouble::WrongLogin,
         SignInError::Throttled { retry_after } | SignInError::Busy { retry_after } => Trouble::Wait(retry_after.as_secs().max(1)),
         SignInError::Unavailable(_) => Trouble::Unavailable,
     })?;
@@ -188,7 +197,9 @@ pub(super) fn status(trouble: &Trouble) -> StatusCode {
         Trouble::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
         Trouble::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Trouble::BadForm | Trouble::Expired | Trouble::Answered | Trouble::WhichGroup(_) => StatusCode::BAD_REQUEST,
-        Trouble::OtherPage | Trouble::OtherBrowser | Trouble::WrongProof | Trouble::NoRight | Trouble::Disabled => StatusCode::FORBIDDEN,
+        Trouble::OtherPage | Trouble::OtherBrowser | Trouble::WrongKey | Trouble::WrongLogin | Trouble::NoRight | Trouble::Disabled => {
+            StatusCode::FORBIDDEN
+        }
     }
 }
 

@@ -145,7 +145,8 @@ pub fn router(state: OauthState) -> Router {
         .route("/oauth/revoke", post(revoke::revoke).options(reply::preflight))
         .route("/oauth/introspect", post(introspect::introspect))
         .route("/oauth/jwks", get(metadata::jwks).options(reply::preflight))
-        .route("/oauth/style.css", get(page::style));
+        .route("/oauth/style.css", get(page::style))
+        .route("/oauth/icon.svg", get(page::icon));
     let prefix = state.settings.bases.path().to_owned();
     let with_prefix = if prefix.is_empty() { routes } else { Router::new().nest(&prefix, routes.clone()).merge(routes) };
     with_prefix.with_state(state)

@@ -62,8 +62,10 @@ pub(super) enum Trouble {
     OtherBrowser,
     /// It was answered before.
     Answered,
-    /// The key or the password does not prove anything.
-    WrongProof,
+    /// The key does not prove anything.
+    WrongKey,
+    /// Login and password do not prove anything.
+    WrongLogin,
     /// The account has no right to the group.
     NoRight,
     /// The account has several groups.
@@ -76,6 +78,29 @@ pub(super) enum Trouble {
     Unavailable,
 }
 
+/// Beside which field it is said what is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// None of them: above the form.
+    Form,
+    Key,
+    Login,
+    Group,
+}
+
+impl Trouble {
+    fn place(&self) -> Place {
+        match self {
+            Self::WrongKey | Self::Disabled => Place::Key,
+            Self::WrongLogin | Self::NoRight => Place::Login,
+            Self::WhichGroup(_) => Place::Group,
+            Self::OtherPage | Self::BadForm | Self::Expired | Self::OtherBrowser | Self::Answered | Self::Wait(_) | Self::Unavailable => {
+                Place::Form
+            }
+        }
+    }
+}
+
 /// What the consent page shows.
 pub(super) struct Shown<'a> {
     pub(super) transaction: &'a Transaction,
@@ -84,6 +109,8 @@ pub(super) struct Shown<'a> {
     pub(super) language: Language,
     pub(super) trouble: Option<Trouble>,
     pub(super) write: bool,
+    /// What was typed and is no secret: the login, and the code of a group.
+    pub(super) typed: (&'a str, &'a str),
 }
 
 #[derive(Template)]
@@ -101,9 +128,17 @@ struct ConsentPage<'a> {
     group: Option<&'a str>,
     write: bool,
     sealed: &'a str,
-    trouble: Option<String>,
+    trouble: Option<(Place, String)>,
+    login: &'a str,
+    code: &'a str,
     minutes: i64,
     other: &'static str,
+}
+
+impl ConsentPage<'_> {
+    fn wrong(&self, place: Place) -> Option<&str> {
+        self.trouble.as_ref().filter(|(at, _)| *at == place).map(|(_, text)| text.as_str())
+    }
 }
 
 #[derive(Template)]
@@ -115,15 +150,22 @@ struct RefusalPage<'a> {
 }
 
 const STYLE: &str = include_str!("templates/style.css");
+const ICON: &str = include_str!("../admin/panel/assets/icon.svg");
 
 /// The style of the pages.
 pub(super) async fn style() -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
-        (header::CACHE_CONTROL, "public, max-age=3600"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, STYLE).into_response()
+    asset("text/css; charset=utf-8", STYLE)
+}
+
+/// Their icon: without one, browsers ask for `/favicon.ico`, and their consoles say that the policy forbids it.
+pub(super) async fn icon() -> Response {
+    asset("image/svg+xml", ICON)
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (headers, text).into_response()
 }
 
 /// The consent page.
@@ -145,7 +187,9 @@ pub(super) fn consent(shown: &Shown<'_>) -> Response {
         group: transaction.group.as_deref(),
         write: shown.write,
         sealed: shown.sealed,
-        trouble: shown.trouble.as_ref().map(|trouble| t.trouble(trouble)),
+        trouble: shown.trouble.as_ref().map(|trouble| (trouble.place(), t.trouble(trouble))),
+        login: shown.typed.0,
+        code: shown.typed.1,
         minutes: LIFETIME / 60_000,
         other: if shown.language == Language::Zh { "en" } else { "zh-CN" },
     };
@@ -176,7 +220,9 @@ pub(super) fn trouble(base: &str, language: Language, trouble: &Trouble) -> Resp
 
 fn html(status: StatusCode, page: &impl Template, scheme: &str) -> Response {
     let Ok(text) = page.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    let policy = format!("default-src 'none'; style-src 'self'; form-action 'self' {scheme}:; frame-ancestors 'none'; base-uri 'none'");
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {scheme}:; frame-ancestors 'none'; base-uri 'none'"
+    );
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, policy.as_str()),
@@ -204,11 +250,8 @@ fn cookie_name(base: &str) -> &'static str {
 
 /// The browser's cookie, if it has one of ours.
 pub(super) fn cookie(base: &str, headers: &HeaderMap) -> Option<String> {
-    let name = cookie_name(base);
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    let mut own = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(found, _)| *found == name).map(|(_, value)| value);
-    let value = own.next().filter(|value| value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric()))?;
-    Some(value.to_owned())
+    let value = crate::http::cookie(headers, cookie_name(base))?;
+    (value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| value.to_owned())
 }
 
 /// Gives the browser its cookie. Lax: the request itself comes from the client's site, and must find it.

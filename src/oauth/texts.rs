@@ -124,7 +124,8 @@ impl Texts {
                 "The page belongs to another browser session, or the browser refuses cookies.",
             ),
             Trouble::Answered => self.choose("该请求已经处理过。", "This request has been answered already."),
-            Trouble::WrongProof => self.choose("密钥、登录名或密码不正确。", "The key, the login or the password is not right."),
+            Trouble::WrongKey => self.choose("密钥不正确。", "The key is not right."),
+            Trouble::WrongLogin => self.choose("登录名或密码不正确。", "The login or the password is not right."),
             Trouble::NoRight => self.choose(
                 "该账号无权使用所请求的工具组（角色与等级须在该组允许的范围内）。",
                 "This account has no right to the group asked for: its role and tier must be among those of the group.",

@@ -3,8 +3,10 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    Store, StoreError, rows,
-    run_list::{Page, Place, cut, namesakes},
+    Store, StoreError,
+    page::{Page, Place},
+    rows,
+    run_list::namesakes,
 };
 
 /// A conversation in a list.
@@ -83,8 +85,6 @@ const MESSAGES: &str = "
     SELECT m.created_at, m.rowid, m.id, m.sender_type, m.sender_id, u.username, m.type, m.content
       FROM messages m LEFT JOIN users u ON u.id = m.sender_id
      WHERE m.conversation_id = ?1 AND (m.created_at, m.rowid) < (?2, ?3) ORDER BY m.created_at DESC, m.rowid DESC LIMIT ?4";
-/// Before everything there is.
-const TOP: Place = Place { at: i64::MAX, row: i64::MAX };
 
 impl Store {
     /// Conversations behind `after`, the latest change first: all, or those of the user with this id or a name like it.
@@ -94,17 +94,16 @@ impl Store {
         after: Option<Place>,
         limit: u32,
     ) -> Result<Page<ListedConversation>, StoreError> {
-        let (after, limit) = (after.unwrap_or(TOP), i64::from(limit));
+        let (after, limit) = (after.unwrap_or(Place::LATEST), i64::from(limit));
         self.scan(move |db| {
-            let mut items = match &user {
+            let items = match &user {
                 None => rows::all(db, LATEST, params![after.at, after.row, limit + 1], conversation)?,
                 Some(user) => {
                     let users = serde_json::json!(namesakes(db, user)?).to_string();
                     rows::all(db, OF_USERS, params![after.at, after.row, limit + 1, users], conversation)?
                 }
             };
-            let next = if cut(&mut items, limit) { items.last().map(|last| last.place) } else { None };
-            Ok(Page { items, next })
+            Ok(Page::of(items, limit, |one| one.place))
         })
         .await
     }
@@ -116,15 +115,13 @@ impl Store {
 
     /// Messages of a conversation behind `after`, the latest first.
     pub async fn message_list(&self, conversation_id: &str, after: Option<Place>, limit: u32) -> Result<Page<ListedMessage>, StoreError> {
-        let (id, after, limit) = (conversation_id.to_owned(), after.unwrap_or(TOP), i64::from(limit));
+        let (id, after, limit) = (conversation_id.to_owned(), after.unwrap_or(Place::LATEST), i64::from(limit));
         self.scan(move |db| messages(db, &id, after, limit)).await
     }
 }
 
 fn messages(db: &Connection, id: &str, after: Place, limit: i64) -> rusqlite::Result<Page<ListedMessage>> {
-    let mut items = rows::all(db, MESSAGES, params![id, after.at, after.row, limit + 1], message)?;
-    let next = if cut(&mut items, limit) { items.last().map(|last| last.place) } else { None };
-    Ok(Page { items, next })
+    Ok(Page::of(rows::all(db, MESSAGES, params![id, after.at, after.row, limit + 1], message)?, limit, |one| one.place))
 }
 
 fn conversation(row: &Row<'_>) -> rusqlite::Result<ListedConversation> {

@@ -12,7 +12,7 @@ use super::{
     pushes::PUSH_JOB,
     reach::{self, TOP},
     rows,
-    run_list::Page,
+    page::Page,
 };
 
 /// How a notice stands.

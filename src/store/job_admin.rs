@@ -14,7 +14,7 @@ use super::{
     jobs::{self, NewJob, Priority},
     reach::{self, TOP},
     rows,
-    run_list::Page,
+    page::Page,
 };
 use crate::{ids::new_id_at, telemetry::figures};
 

@@ -50,6 +50,7 @@ pub mod notifications;
 pub mod oauth_clients;
 pub mod oauth_grants;
 pub mod outcomes;
+pub mod page;
 pub mod plans;
 pub mod policy;
 pub mod prune;

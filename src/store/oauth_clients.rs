@@ -1,7 +1,7 @@
 //! OAuth clients: those that registered themselves, those an operator added, and those known by their document's URL.
 
 use rusqlite::{Connection, Row, params};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Store, StoreError,
@@ -84,6 +84,9 @@ impl Client {
     }
 }
 
+/// A client that got something and then nothing for so long is forgotten, unless an operator added it.
+pub const IDLE_CLIENT_MS: i64 = 90 * 24 * 3_600_000;
+
 /// What became of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registered {
@@ -128,11 +131,7 @@ impl Store {
     pub async fn add_client(&self, new: Client, by: By) -> Result<(), StoreError> {
         self.write(move |db| {
             insert(db, &new)?;
-            let facts = json!({
-                "name": new.name, "redirect_uris": new.redirect_uris, "grant_types": new.grant_types, "group_ids": new.groups,
-                "confidential": new.is_confidential(), "may_write": new.may_write, "may_introspect": new.may_introspect,
-            });
-            audit::append(db, &by, &Change::new("oauth.client.add", format!("oauth/client/{}", new.id)).after(facts))
+            audit::append(db, &by, &Change::new("oauth.client.add", object(&new.id)).after(facts(&new)))
         })
         .await
     }
@@ -143,9 +142,9 @@ impl Store {
         self.write(move |db| {
             let changed = db.execute("UPDATE oauth_clients SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1", params![id, now])?;
             if changed == 0 {
-                return Err(StoreError::NotFound(format!("there is no OAuth client {id}; `anmei-mcp oauth clients list` shows them")));
+                return Err(unknown(&id));
             }
-            audit::append(db, &by, &Change::new("oauth.client.revoke", format!("oauth/client/{id}")))?;
+            audit::append(db, &by, &Change::new("oauth.client.revoke", object(&id)))?;
             Ok(db.execute(
                 "UPDATE oauth_grants SET revoked_at = ?2, revoked_why = 'client revoked' WHERE client_id = ?1 AND revoked_at IS NULL",
                 params![id, now],
@@ -153,6 +152,49 @@ impl Store {
         })
         .await
     }
+
+    /// Lets a client in again that was shut out; what it was given stays ended.
+    pub async fn restore_client(&self, id: &str, by: By) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.write(move |db| {
+            let known = rows::one(db, "SELECT revoked_at FROM oauth_clients WHERE id = ?1", [&id], |row| row.get::<_, Option<i64>>(0))?;
+            match known {
+                None => return Err(unknown(&id)),
+                Some(None) => return Err(StoreError::Conflict(format!("the OAuth client {id} is not shut out"))),
+                Some(Some(_)) => db.execute("UPDATE oauth_clients SET revoked_at = NULL WHERE id = ?1", [&id])?,
+            };
+            audit::append(db, &by, &Change::new("oauth.client.restore", object(&id)))
+        })
+        .await
+    }
+
+    /// Removes a client with everything it was given.
+    pub async fn remove_client(&self, id: &str, by: By) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.write(move |db| {
+            let before = rows::one(db, &format!("SELECT {COLUMNS} FROM oauth_clients WHERE id = ?1"), [&id], client)?;
+            let before = facts(&before.ok_or_else(|| unknown(&id))?);
+            db.execute("DELETE FROM oauth_clients WHERE id = ?1", [&id])?;
+            audit::append(db, &by, &Change::new("oauth.client.remove", object(&id)).before(before))
+        })
+        .await
+    }
+}
+
+fn unknown(id: &str) -> StoreError {
+    StoreError::NotFound(format!("there is no OAuth client {id}; `anmei-mcp oauth clients list` shows them"))
+}
+
+fn object(id: &str) -> String {
+    format!("oauth/client/{id}")
+}
+
+/// What the audit log keeps of a client.
+fn facts(client: &Client) -> Value {
+    json!({
+        "name": client.name, "redirect_uris": client.redirect_uris, "grant_types": client.grant_types, "group_ids": client.groups,
+        "confidential": client.is_confidential(), "may_write": client.may_write, "may_introspect": client.may_introspect,
+    })
 }
 
 /// Removes self-registered clients that were made before `before` and never got anything.

@@ -210,7 +210,7 @@ impl Store {
             let idle = db.execute(
                 "DELETE FROM oauth_clients WHERE kind <> 'operator' AND revoked_at IS NULL AND used_at < ?1
                     AND NOT EXISTS (SELECT 1 FROM oauth_grants g WHERE g.client_id = oauth_clients.id)",
-                [now - 90 * DAY],
+                [now - oauth_clients::IDLE_CLIENT_MS],
             )?;
             Ok(tokens + grants + unused + idle)
         })

@@ -6,8 +6,8 @@
 use rusqlite::{Connection, Params, types::FromSql};
 
 use super::{
+    page::{Page, cut},
     rows,
-    run_list::{Page, cut},
 };
 
 /// Most rows that are looked at for one page.

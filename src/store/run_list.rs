@@ -7,7 +7,11 @@
 
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
-use super::{Store, StoreError, rows, search};
+use super::{
+    Store, StoreError,
+    page::{Page, Place},
+    rows, search,
+};
 
 /// Most rows that are looked at for one page.
 const REACH: i64 = 20_000;
@@ -35,15 +39,6 @@ pub struct RunFilter {
     pub failed: bool,
     /// Only those whose customer nobody has claimed.
     pub unclaimed: bool,
-}
-
-/// A place in the list: a time and a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The time by which the list is sorted.
-    pub at: i64,
-    /// The row among those of the same time.
-    pub row: i64,
 }
 
 /// A run in a list.
@@ -85,32 +80,6 @@ pub struct ListedRun {
     pub claimed_by: Option<String>,
     /// The last level of the escalation; 0 before the first.
     pub escalation_level: i64,
-}
-
-/// One page, and where the next one begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T, K = Place> {
-    /// The rows.
-    pub items: Vec<T>,
-    /// The last row that was looked at, unless there is nothing behind it.
-    pub next: Option<K>,
-}
-
-impl<T, K> Page<T, K> {
-    /// The first rows of a list, `limit` at most, from as many pages as it takes. `page` is told where its page begins,
-    /// and how many rows are wanted still.
-    pub async fn gather<E>(limit: u32, mut page: impl AsyncFnMut(Option<K>, u32) -> Result<Self, E>) -> Result<Vec<T>, E> {
-        let (mut gathered, mut after) = (Vec::new(), None);
-        loop {
-            let left = limit.saturating_sub(u32::try_from(gathered.len()).unwrap_or(u32::MAX));
-            let one = page(after, left).await?;
-            gathered.extend(one.items);
-            after = one.next.filter(|_| gathered.len() < limit as usize);
-            if after.is_none() {
-                return Ok(gathered);
-            }
-        }
-    }
 }
 
 const COLUMNS: &str =
@@ -258,9 +227,8 @@ fn walked(db: &Connection, mut walk: Walk, limit: i64) -> rusqlite::Result<Page<
         limit + 1
     );
     let values: Vec<&dyn ToSql> = walk.along.values.iter().chain(&walk.rest.values).map(AsRef::as_ref).collect();
-    let mut items = rows::all(db, &sql, params_from_iter(values), listed)?;
-    let next = if cut(&mut items, limit) { items.last().map(|last| last.place) } else { end };
-    Ok(Page { items, next })
+    let page = Page::of(rows::all(db, &sql, params_from_iter(values), listed)?, limit, |run| run.place);
+    Ok(Page { next: page.next.or(end), ..page })
 }
 
 /// The times a list is limited to, and the place behind which its page begins.
@@ -303,17 +271,7 @@ fn of_users(
     let sql =
         format!("SELECT {COLUMNS} FROM registrations r WHERE {} ORDER BY r.accepted_at DESC, r.rowid DESC LIMIT {}", all.text(), limit + 1);
     let values: Vec<&dyn ToSql> = all.values.iter().map(AsRef::as_ref).collect();
-    let mut items = rows::all(db, &sql, params_from_iter(values), listed)?;
-    let next = if cut(&mut items, limit) { items.last().map(|last| last.place) } else { None };
-    Ok(Page { items, next })
-}
-
-/// Takes the row off that only showed that there are more.
-pub(super) fn cut<T>(items: &mut Vec<T>, limit: i64) -> bool {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    more
+    Ok(Page::of(rows::all(db, &sql, params_from_iter(values), listed)?, limit, |run| run.place))
 }
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<ListedRun> {

@@ -138,15 +138,22 @@ class Chromium:
         self.wait("!window.stays && document.readyState === 'complete'", 15)
 
     def click(self, selector: str) -> None:
-        """A press of the mouse in the middle of an element, wherever that is."""
+        """A press of the mouse in the middle of an element, or of its first line, wherever that is."""
         place = self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e || e.disabled) return null;"
-            " e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+            " e.scrollIntoView({block: 'center'}); const r = e.getClientRects()[0]; return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         if place is None:
             raise Failed(f"{selector} cannot be clicked")
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+
+    def press(self, key: str) -> None:
+        """A key of the keyboard: Tab, Enter, Space or Escape, wherever the focus is."""
+        code, text = {"Tab": (9, ""), "Enter": (13, "\r"), "Space": (32, " "), "Escape": (27, "")}[key]
+        named = {"key": " " if key == "Space" else key, "code": key, "windowsVirtualKeyCode": code}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def type(self, selector: str, text: str) -> None:
         """Replaces what is in a field, as by hand."""
@@ -168,14 +175,9 @@ class Chromium:
     def look(self, width: int, height: int, scheme: str, scale: int = 2) -> None:
         """The size of the window and the colours the reader prefers."""
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-
-    def press(self, key: str) -> None:
-        """One key, such as Tab."""
-        code = {"Tab": 9, "Enter": 13, "Escape": 27}[key]
-        text = {"text": "\r"} if key == "Enter" else {}
-        self.ask("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, **text)
-        self.ask("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
+        # Without motion: colours that are on their way from one scheme to the other are those of neither.
+        wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        self.ask("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wishes.items()])
 
     def screenshot(self, path: Path, whole: bool = False) -> None:
         """What the window shows, or the whole page as far as a picture of it can be looked at."""

@@ -52,6 +52,7 @@ class Site:
         self._log = (work / "daemon.log").open("wb")
         self._daemon = subprocess.Popen(self._command("serve", "--quiet"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log)
         self._run = self._started()
+        self.mcp, self.admin = self._run["mcp"], self._run["admin"]
         self.socket = self._run["live"].replace("http", "ws", 1) + "/live/ws"
 
     def __enter__(self) -> Site:
@@ -80,9 +81,9 @@ class Site:
             time.sleep(0.02)
         raise RuntimeError(f"the daemon did not start: {(self._work / 'daemon.log').read_text()}")
 
-    def cli(self, *arguments: str) -> str:
-        """A verb of the program that must work."""
-        done = subprocess.run(self._command(*arguments), capture_output=True, text=True, check=False, timeout=60)
+    def cli(self, *arguments: str, password: str = "") -> str:
+        """A verb of the program that must work; `password` is the one it asks for."""
+        done = subprocess.run(self._command(*arguments), input=f"{password}\n", capture_output=True, text=True, check=False, timeout=60)
         if done.returncode != 0:
             raise RuntimeError(f"anmei-mcp {' '.join(arguments)}: {done.stderr}")
         return done.stdout

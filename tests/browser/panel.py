@@ -302,7 +302,8 @@ def goes_by_keyboard(person: Person) -> None:
 
 
 def has_data(person: Person) -> None:
-    """An agent with versions, a channel and an event, so that every page has something to show."""
+    """An agent with versions, a channel, an event and an OAuth client, so that every page has something to show."""
+    person.demo.cli("oauth", "clients", "add", HOSTILE, "--redirect", "https://client.example/callback")
     person.open("/panel/agents/new")
     person.fill({"name": HOSTILE, "key": "app-0123456789abcdef", "base_url": "http://127.0.0.1:9", "weight": "0"})
     person.send("/panel/agents/new")

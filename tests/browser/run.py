@@ -17,8 +17,9 @@ import sys
 sys.dont_write_bytecode = True
 
 import cases  # noqa: E402
+import consent  # noqa: E402
 import consultant  # noqa: E402
 import panel  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(cases.main(__doc__, consultant.run, panel.run))
+    sys.exit(cases.main(__doc__, consultant.run, consent.run, panel.run))

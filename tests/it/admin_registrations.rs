@@ -183,6 +183,36 @@ async fn a_dead_letter_is_tried_again_and_a_run_that_waits_is_taken_back_each_wi
     assert_eq!(unknown.status, 404);
 }
 
+#[tokio::test]
+async fn a_run_that_has_ended_is_resumed_from_its_page_and_nothing_is_done_twice() {
+    let app = App::start(&[]).await;
+    app.account("operator", "operator");
+    app.account("auditor", "auditor");
+    let mut browser = Browser::signed_in(&app, "operator").await;
+    let done = id(&app.finished(&app.register(None, &new_user(1)).await.json()).await);
+    let page = format!("/panel/registrations/{done}");
+    let resumable = async |browser: &Browser<'_>| browser.get(&page).await.body.contains(&format!("{page}/resume\""));
+    // The job outlives the run's end by a moment.
+    let until = Instant::now() + Duration::from_secs(10);
+    while !resumable(&browser).await {
+        assert!(Instant::now() < until, "the page offers no way");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!resumable(&Browser::signed_in(&app, "auditor").await).await, "who may not is not offered");
+    let resumed = browser.post(&format!("{page}/resume"), &[("reason", "再看一遍")]).await;
+    assert_eq!((resumed.status.as_u16(), resumed.location()), (303, format!("{page}?said=run-resumed").as_str()), "{resumed:?}");
+    while app.count("SELECT count(*) FROM jobs WHERE kind = 'registration' AND state IN ('ready', 'running')") > 0 {
+        assert!(Instant::now() < until, "it does not end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(app.count("SELECT count(*) FROM registrations WHERE state = 'done_with_fallback'"), 1);
+    assert_eq!(app.count("SELECT count(*) FROM messages"), 1, "nothing is sent twice");
+    assert_eq!(app.audited("registration.replay"), 1);
+    app.change("UPDATE jobs SET state = 'ready', finished_at = NULL, run_at = 9000000000000 WHERE kind = 'registration'");
+    assert!(!resumable(&browser).await, "it is worked on");
+    assert_eq!(browser.post(&format!("{page}/resume"), &[]).await.status, 409);
+}
+
 /// Asks, and waits for the answer.
 async fn rehearsed(app: &App, token: &str, run: &str, body: Value) -> Value {
     let asked = app.api(token, "POST", &format!("/api/v1/registrations/{run}/replays"), &[], Some(body)).await;

@@ -190,3 +190,43 @@ async fn the_pages_do_the_same() {
     assert_eq!(browser.post(&format!("{page}/switch"), &[("seen", &seen), ("enabled", "false")]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(listed(&app).await, ["get_user_profile"]);
 }
+
+#[tokio::test]
+async fn an_old_name_is_given_moved_and_given_up_on_the_tools_page_which_says_who_calls_it() {
+    let app = App::with_records(&[("call_log.durable", "true")]).await;
+    app.account("operator", "operator");
+    app.account("auditor", "auditor");
+    let mut browser = Browser::signed_in(&app, "operator").await;
+    let page = "/panel/groups/system_tools/tools/search_users";
+    let set = format!("{page}/aliases");
+    for (fields, field) in [
+        ([("alias", "Find Users"), ("until", "90d")], "alias"),
+        ([("alias", "get_user_profile"), ("until", "90d")], "alias"),
+        ([("alias", "find_users"), ("until", "2020-01-01")], "until"),
+        ([("alias", "find_users"), ("until", "some day")], "until"),
+    ] {
+        let refused = browser.post(&set, &fields).await;
+        assert!(refused.status == 422 && refused.body.contains(&format!("id=\"wrong-{field}\"")), "{fields:?}: {refused:?}");
+        assert!(refused.body.contains(&format!("value=\"{}\"", fields[0].1)), "what was typed is gone: {fields:?}");
+    }
+    for until in ["2030-01-01", "2031-01-01T00:00:00Z"] {
+        let done = browser.post(&set, &[("alias", "find_users"), ("until", until)]).await;
+        assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, format!("{page}?said=alias-set").as_str()), "{done:?}");
+    }
+    app.call(Era::Silent, "system_tools", "find_users", json!({"query": "张"})).await;
+    for (language, words) in
+        [("en", ["Old names", "Who still calls it", "Move its end"]), ("zh-CN", ["旧名称", "仍在使用旧名称的调用方", "改期"])]
+    {
+        let shown = browser.send("GET", page, &[("cookie", &format!("anmei_language={language}"))], "").await.body;
+        for word in words.into_iter().chain(["2031-01-01T00:00:00.000Z", "<td><code>find_users</code></td><td>default …"]) {
+            assert!(shown.contains(word), "{language} does not say {word}: {shown}");
+        }
+    }
+    let auditor = Browser::signed_in(&app, "auditor").await;
+    let read = auditor.get(page).await.body;
+    assert!(read.contains("find_users") && !read.contains("/aliases"), "who may not is not offered");
+    let gone = browser.post(&format!("{set}/remove"), &[("alias", "find_users")]).await;
+    assert_eq!(gone.location(), format!("{page}?said=alias-removed"));
+    assert_eq!(browser.post(&format!("{set}/remove"), &[("alias", "find_users")]).await.status, StatusCode::NOT_FOUND);
+    assert!(browser.get(page).await.body.contains("has no old name"));
+}

@@ -15,6 +15,7 @@ mod admin_events;
 mod admin_figures;
 mod admin_groups;
 mod admin_kit;
+mod admin_oauth;
 mod admin_registrations;
 mod admin_routes;
 mod admin_server;

@@ -1,25 +1,32 @@
 //! `/api/v1/oauth`: clients of the authorization server, and what they were granted.
 
 use axum::{Json, extract::Path};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answers::{Absent, Denied, Unfit},
-    frame::{ApiError, Asked, PageQuery},
+    answers::{Absent, Clash, Denied, Unfit, UnfitBody},
+    frame::{ApiError, Asked, Body, Created, PageQuery},
 };
 use crate::admin::{
     calls::{
         Listed,
-        oauth::{OauthClientView, OauthGrantView},
+        oauth::{GrantsWanted, MadeClient, NewClient, OauthClientView, OauthGrantView},
     },
     entry::{Administrator, Reader},
     state::AdminState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::new().routes(routes!(clients)).routes(routes!(revoke_client)).routes(routes!(grants)).routes(routes!(revoke_grant))
+    OpenApiRouter::new()
+        .routes(routes!(clients, add_client))
+        .routes(routes!(client, remove_client))
+        .routes(routes!(revoke_client))
+        .routes(routes!(restore_client))
+        .routes(routes!(grants))
+        .routes(routes!(revoke_grant))
 }
 
 /// Clients, oldest first.
@@ -27,6 +34,39 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
     responses((status = 200, body = Listed<OauthClientView>, description = "The clients"), Denied, Unfit))]
 async fn clients(reader: Reader, Asked(page): Asked<PageQuery>) -> Result<Json<Listed<OauthClientView>>, ApiError> {
     Ok(Json(reader.calls.oauth_client_page(page.limit()?, page.cursor.as_deref())?))
+}
+
+/// Adds a client on an operator's word. One that can keep a secret gets one, which is in this answer and nowhere else.
+#[utoipa::path(post, path = "/api/v1/oauth/clients", tag = "oauth", request_body = NewClient,
+    responses((status = 201, body = MadeClient, description = "The client"), Denied, Absent, UnfitBody))]
+async fn add_client(admin: Administrator, Body(new): Body<NewClient>) -> Result<Created<MadeClient>, ApiError> {
+    let view = admin.calls.add_oauth_client(&new, &admin.who.by(admin.calls.clock.as_ref())).await?;
+    Ok(Created { location: format!("/api/v1/oauth/clients/{}", view.client.client_id), view, version: None })
+}
+
+/// One client.
+#[utoipa::path(get, path = "/api/v1/oauth/clients/{client_id}", tag = "oauth",
+    params(("client_id" = String, Path, description = "Its client_id, percent-encoded when it is a URL")),
+    responses((status = 200, body = OauthClientView, description = "The client"), Denied, Absent))]
+async fn client(reader: Reader, Path(id): Path<String>) -> Result<Json<OauthClientView>, ApiError> {
+    Ok(Json(reader.calls.oauth_client(&id)?))
+}
+
+/// Removes a client with every grant and token of it. It may come again; shutting it out keeps it out.
+#[utoipa::path(delete, path = "/api/v1/oauth/clients/{client_id}", tag = "oauth",
+    params(("client_id" = String, Path, description = "Its client_id, percent-encoded when it is a URL")),
+    responses((status = 204, description = "It is gone"), Denied, Absent))]
+async fn remove_client(admin: Administrator, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    admin.calls.remove_oauth_client(&id, &admin.who.by(admin.calls.clock.as_ref())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets a client that was shut out ask again. What it had been granted stays ended.
+#[utoipa::path(post, path = "/api/v1/oauth/clients/{client_id}/restore", tag = "oauth",
+    params(("client_id" = String, Path, description = "Its client_id, percent-encoded when it is a URL")),
+    responses((status = 200, body = OauthClientView, description = "The client"), Denied, Absent, Clash))]
+async fn restore_client(admin: Administrator, Path(id): Path<String>) -> Result<Json<OauthClientView>, ApiError> {
+    Ok(Json(admin.calls.restore_oauth_client(&id, &admin.who.by(admin.calls.clock.as_ref())).await?))
 }
 
 /// What ended.
@@ -54,17 +94,22 @@ async fn revoke_client(admin: Administrator, Path(id): Path<String>) -> Result<J
 struct GrantQuery {
     /// Those that have ended, too.
     all: bool,
+    /// Only of this client.
+    client_id: Option<String>,
+    /// Only for this group.
+    server_code: Option<String>,
 }
 
 /// Grants in force, newest first.
 #[utoipa::path(get, path = "/api/v1/oauth/grants", tag = "oauth", params(GrantQuery, PageQuery),
-    responses((status = 200, body = Listed<OauthGrantView>, description = "The grants"), Denied, Unfit))]
+    responses((status = 200, body = Listed<OauthGrantView>, description = "The grants"), Denied, Absent, Unfit))]
 async fn grants(
     reader: Reader,
     Asked(query): Asked<GrantQuery>,
     Asked(page): Asked<PageQuery>,
 ) -> Result<Json<Listed<OauthGrantView>>, ApiError> {
-    Ok(Json(reader.calls.oauth_grant_page(query.all, page.limit()?, page.cursor.as_deref())?))
+    let wanted = GrantsWanted { all: query.all, client_id: query.client_id, server_code: query.server_code };
+    Ok(Json(reader.calls.oauth_grant_page(&wanted, page.limit()?, page.cursor.as_deref())?))
 }
 
 /// Ends a grant with all of its tokens, from the next request on.

@@ -11,21 +11,18 @@ use super::{
     answers::{Absent, Clash, Denied, Guarded, Unfit, UnfitBody},
     frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Versioned},
 };
-use crate::{
-    admin::{
-        calls::{
-            CallError, Listed,
-            impact::Impact,
-            keys::End,
-            said,
-            tools::{
-                AliasView, Attempt, ChangedTool, Refreshed, StaleCallerView, ToolDocs, ToolEdit, ToolFigures, ToolPolicyView, ToolSummary,
-            },
+use crate::admin::{
+    calls::{
+        CallError, Listed,
+        impact::Impact,
+        said,
+        tools::{
+            AliasView, Attempt, ChangedTool, Refreshed, StaleCallerView, ToolDocs, ToolEdit, ToolFigures, ToolPolicyView, ToolSummary,
+            until,
         },
-        entry::{Administrator, Operator, Reader},
-        state::AdminState,
     },
-    clock::Clock,
+    entry::{Administrator, Operator, Reader},
+    state::AdminState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
@@ -203,17 +200,9 @@ async fn set_alias(
     Body(asked): Body<AliasBody>,
 ) -> Result<Json<Vec<AliasView>>, ApiError> {
     let by = operator.who.by(operator.calls.clock.as_ref());
-    let until = moment(&asked.until, operator.calls.clock.as_ref())?;
+    let until = until(&asked.until, operator.calls.clock.now_ms())?;
     operator.calls.set_alias(&code, (&alias, &asked.tool_name), until, &by).await?;
     Ok(Json(operator.calls.aliases(&code)?))
-}
-
-fn moment(text: &str, clock: &dyn Clock) -> Result<i64, CallError> {
-    match End::read(Some(text), "/until")? {
-        Some(End::At(at)) => Ok(at),
-        Some(End::In(length)) => Ok(clock.now_ms().saturating_add(length)),
-        None => Err(CallError::invalid("/until", "请填写截止时间", "say until when")),
-    }
 }
 
 /// Forgets an old name at once.

@@ -153,7 +153,7 @@ fn message_view(message: ListedMessage, words: Words) -> MessageView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::run_list::Place;
+    use crate::store::page::Place;
 
     fn message(content: &str) -> MessageView {
         let message = ListedMessage {

@@ -6,7 +6,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use super::{CallError, Listed};
-use crate::store::run_list::{Page, Place};
+use crate::store::page::{Page, Place};
 
 /// A cursor of a list that is sorted by a time, and by `what` among those of the same time.
 pub(super) fn cursor(at: i64, what: impl Display) -> String {

@@ -113,7 +113,7 @@ pub struct RunDetail {
     pub can_retry: bool,
     /// Whether it can be taken back.
     pub can_cancel: bool,
-    /// Whether it has ended with steps that are not done, and no job that could be tried again.
+    /// Whether its steps that are not done can be done: nothing works on it, and there is no job that could be tried again.
     pub can_resume: bool,
 }
 
@@ -174,12 +174,13 @@ impl Calls {
         let job = self.store.job(id)?.filter(|job| job.kind == RUN_JOB);
         let state = job.as_ref().map_or("", |job| job.state.as_str());
         let (can_retry, can_cancel) = (matches!(state, "dead" | "cancelled"), state == "ready");
+        let can_resume = !can_retry && !matches!(state, "ready" | "running");
         Ok(RunDetail {
             deadline_at: rfc3339(run.deadline_at),
             assigned_to: run.assigned_to.clone(),
             welcome: welcome(&run, words),
             job: job.map(JobView::from),
-            can_resume: !can_retry && matches!(run.state.as_str(), "dead_letter" | "cancelled" | "skipped"),
+            can_resume,
             run: listed.into(),
             can_retry,
             can_cancel,

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub(in crate::admin) use self::aliases::until;
 pub use self::{
     aliases::{AliasView, is_tool_name},
     attempt::{Attempt, AttemptError},

@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::admin::language::cookie;
+use crate::http::cookie;
 
 const PLAIN: &str = "anmei_admin";
 /// Browsers take it over encryption only, and from this very host.
@@ -18,7 +18,7 @@ fn name(encrypted: bool) -> &'static str {
 /// What the browser shows, if it can be one of ours.
 pub(in crate::admin) fn shown(headers: &HeaderMap, encrypted: bool) -> Option<String> {
     let base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    cookie(headers, name(encrypted)).filter(|value| value.len() == 43 && value.bytes().all(base64url))
+    cookie(headers, name(encrypted)).filter(|value| value.len() == 43 && value.bytes().all(base64url)).map(str::to_owned)
 }
 
 /// Gives the browser its half. It ends with the browser, or with the session.

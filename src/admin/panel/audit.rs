@@ -10,9 +10,10 @@ use axum::{
 use super::{
     form::{FormState, Queried},
     frame::{Frame, Page, PageError},
+    looked::Looked,
 };
 use crate::admin::{
-    calls::{AuditEntry, AuditProof, AuditQuery, CallError, Listed},
+    calls::{AuditEntry, AuditProof, AuditQuery, Listed},
     entry::Reader,
     state::AdminState,
 };
@@ -65,16 +66,8 @@ async fn list(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<
         until: fields.given("until"),
     };
     let found = reader.calls.audit_log(query, PAGE, fields.given("cursor")).await;
-    let rest = fields.query_but(&["cursor", "said"]);
-    match found {
-        Ok(list) => Ok(Page::ok(AuditPage { frame, form: FormState::new(fields), query: rest, list }).into_response()),
-        Err(CallError::Invalid(wrong)) => {
-            let form = FormState::refused(fields, &wrong, frame.language());
-            let list = Listed { items: Vec::new(), next_cursor: None };
-            Ok(Page::refused(AuditPage { frame, form, query: rest, list }).into_response())
-        }
-        Err(error) => Err(error.into()),
-    }
+    let Looked { status, form, listed, query } = Looked::of(found, fields, frame.language())?;
+    Ok(Page(status, AuditPage { frame, form, query, list: listed }).into_response())
 }
 
 async fn verify(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<Response, PageError> {

@@ -11,6 +11,7 @@ use super::{
     form::{Fields, FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
     live::live,
+    looked::Looked,
     registrations::{path, stop},
     shown::{label, length, maybe_length, minutes},
     texts::Texts,
@@ -114,9 +115,9 @@ impl ClaimsPage {
 async fn claims(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<Response, PageError> {
     let staff = reader.calls.staff_names().await?;
     let consultant = fields.given("consultant").map(str::to_owned);
-    let claims = reader.calls.claims(consultant, None, fields.given("cursor"), PAGE).await?;
-    let query = fields.query_but(&["cursor", "said"]);
-    Ok(Page::ok(ClaimsPage { frame, form: FormState::new(fields), staff, claims, query }).into_response())
+    let found = reader.calls.claims(consultant, None, fields.given("cursor"), PAGE).await;
+    let Looked { status, form, listed, query } = Looked::of(found, fields, frame.language())?;
+    Ok(Page(status, ClaimsPage { frame, form, staff, claims: listed, query }).into_response())
 }
 
 #[derive(Template)]

@@ -11,6 +11,7 @@ use axum::{
 use super::{
     form::{Fields, FormState, Posted, Queried},
     frame::{Frame, Page, PageError},
+    looked::Looked,
     registrations::path,
     shown::label,
 };
@@ -75,9 +76,9 @@ impl ConversationPage {
 
 async fn list(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<Response, PageError> {
     let user = fields.given("user").map(str::to_owned);
-    let found = reader.calls.conversations(user, fields.given("cursor"), PAGE).await?;
-    let query = fields.query_but(&["cursor", "said"]);
-    Ok(Page::ok(ConversationsPage { frame, form: FormState::new(fields), found, query }).into_response())
+    let found = reader.calls.conversations(user, fields.given("cursor"), PAGE).await;
+    let Looked { status, form, listed, query } = Looked::of(found, fields, frame.language())?;
+    Ok(Page(status, ConversationsPage { frame, form, found: listed, query }).into_response())
 }
 
 async fn show(frame: Frame, reader: Reader, Path(id): Path<String>, Queried(fields): Queried) -> Result<Response, PageError> {

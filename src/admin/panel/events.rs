@@ -11,11 +11,12 @@ use axum::{
 use super::{
     form::{FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
-    notifications::{delivery_key, nothing},
+    looked::Looked,
+    notifications::delivery_key,
 };
 use crate::admin::{
     calls::{
-        CallError, Listed, Words,
+        Listed, Words,
         events::{EndpointView, EventDetail, EventView, EventsWanted},
     },
     entry::{Operator, Reader},
@@ -76,15 +77,8 @@ async fn list(frame: Frame, reader: Reader, Queried(query): Queried) -> Result<R
         limit: PAGE,
     };
     let (found, endpoint) = (reader.calls.events(wanted).await, reader.calls.event_endpoint().await?);
-    let rest = query.query_but(&["cursor", "said"]);
-    Ok(match found {
-        Ok(listed) => Page::ok(EventsPage { form: FormState::new(query), endpoint, listed, query: rest, frame }).into_response(),
-        Err(CallError::Invalid(wrong)) => {
-            let form = FormState::refused(query, &wrong, frame.language());
-            Page::refused(EventsPage { form, endpoint, listed: nothing(), query: rest, frame }).into_response()
-        }
-        Err(other) => return Err(other.into()),
-    })
+    let Looked { status, form, listed, query } = Looked::of(found, query, frame.language())?;
+    Ok(Page(status, EventsPage { frame, form, endpoint, listed, query }).into_response())
 }
 
 async fn show(frame: Frame, reader: Reader, Path(id): Path<String>) -> Result<Response, PageError> {

@@ -12,25 +12,23 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Par
 
 use super::{form::Fields, preferences::local, texts::Texts};
 use crate::{
-    admin::{
-        Right, Role, Who,
-        calls::CallError,
-        language::{self, cookie},
-    },
+    admin::{Right, Role, Who, calls::CallError, language},
     config::Language,
+    http::cookie,
 };
 
 /// Cookie that holds the colours somebody chose.
 pub(in crate::admin) const SCHEME_COOKIE: &str = "anmei_scheme";
 
 /// The pages of the menu: their paths below `/panel`, and the keys of their names.
-const MENU: [(&str, &str); 16] = [
+const MENU: [(&str, &str); 17] = [
     ("/panel/", "nav-overview"),
     ("/panel/registrations", "nav-registrations"),
     ("/panel/conversations", "nav-conversations"),
     ("/panel/consultants", "nav-consultants"),
     ("/panel/agents", "nav-agents"),
     ("/panel/groups", "nav-groups"),
+    ("/panel/oauth", "nav-oauth"),
     ("/panel/tools", "nav-tools"),
     ("/panel/calls", "nav-calls"),
     ("/panel/errors", "nav-errors"),
@@ -73,8 +71,8 @@ impl Frame {
         let said = query.given("said").and_then(|key| t.find(&format!("said-{key}")));
         let rest = query.query_but(&["said"]);
         let here = if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{rest}", uri.path()) };
-        let scheme = cookie(headers, SCHEME_COOKIE).filter(|scheme| matches!(scheme.as_str(), "light" | "dark"));
-        Self { t, who, here, said, scheme }
+        let scheme = cookie(headers, SCHEME_COOKIE).filter(|scheme| matches!(*scheme, "light" | "dark"));
+        Self { t, who, here, said, scheme: scheme.map(str::to_owned) }
     }
 
     /// The language.

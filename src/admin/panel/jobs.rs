@@ -12,12 +12,12 @@ use super::{
     amounts,
     form::{FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
-    notifications::nothing,
+    looked::Looked,
     preferences::local,
 };
 use crate::admin::{
     calls::{
-        CallError, Listed,
+        Listed,
         jobs::{JobCountsView, JobDetail, JobView, JobsWanted},
         verify::ProofView,
     },
@@ -126,15 +126,8 @@ async fn list(frame: Frame, reader: Reader, Queried(query): Queried) -> Result<R
     let wanted =
         JobsWanted { state: given("state"), kind: given("kind"), subject_id: given("subject_id"), cursor: given("cursor"), limit: PAGE };
     let (found, counts) = (reader.calls.jobs(wanted).await, reader.calls.job_counts().await?);
-    let rest = query.query_but(&["cursor", "said"]);
-    Ok(match found {
-        Ok(listed) => Page::ok(JobsPage { form: FormState::new(query), counts, listed, query: rest, frame }).into_response(),
-        Err(CallError::Invalid(wrong)) => {
-            let form = FormState::refused(query, &wrong, frame.language());
-            Page::refused(JobsPage { form, counts, listed: nothing(), query: rest, frame }).into_response()
-        }
-        Err(other) => return Err(other.into()),
-    })
+    let Looked { status, form, listed, query } = Looked::of(found, query, frame.language())?;
+    Ok(Page(status, JobsPage { frame, form, counts, listed, query }).into_response())
 }
 
 async fn show(frame: Frame, reader: Reader, Path(id): Path<String>) -> Result<Response, PageError> {

@@ -21,8 +21,10 @@ mod form;
 pub(in crate::admin) mod frame;
 mod jobs;
 mod live;
+mod looked;
 mod me;
 mod notifications;
+mod oauth;
 mod once;
 pub(in crate::admin) mod overview;
 mod policy;
@@ -68,6 +70,7 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .merge(calls::routes())
         .merge(errors::routes())
         .merge(policy::routes())
+        .merge(oauth::routes())
         .merge(registrations::routes())
         .merge(replays::routes())
         .merge(conversations::routes())

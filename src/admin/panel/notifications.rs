@@ -11,11 +11,12 @@ use axum::{
 use super::{
     form::{FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
+    looked::Looked,
     preferences::local,
 };
 use crate::admin::{
     calls::{
-        CallError, Listed, Words,
+        Listed, Words,
         channels::ChannelView,
         notifications::{NoticeView, NoticesWanted, PushView, PushesWanted},
     },
@@ -116,15 +117,8 @@ async fn notices(frame: Frame, reader: Reader, Queried(query): Queried) -> Resul
         limit: PAGE,
     };
     let found = reader.calls.notices(wanted, Words::of(reader.who.role)).await;
-    let rest = query.query_but(&["cursor", "said"]);
-    Ok(match found {
-        Ok(listed) => Page::ok(NoticesPage { form: FormState::new(query), listed, query: rest, frame }).into_response(),
-        Err(CallError::Invalid(wrong)) => {
-            let form = FormState::refused(query, &wrong, frame.language());
-            Page::refused(NoticesPage { form, listed: nothing(), query: rest, frame }).into_response()
-        }
-        Err(other) => return Err(other.into()),
-    })
+    let Looked { status, form, listed, query } = Looked::of(found, query, frame.language())?;
+    Ok(Page(status, NoticesPage { frame, form, listed, query }).into_response())
 }
 
 async fn pushes(frame: Frame, reader: Reader, Queried(query): Queried) -> Result<Response, PageError> {
@@ -138,20 +132,8 @@ async fn pushes(frame: Frame, reader: Reader, Queried(query): Queried) -> Result
         limit: PAGE,
     };
     let (found, channels) = (reader.calls.pushes(wanted).await, reader.calls.channels()?);
-    let rest = query.query_but(&["cursor", "said"]);
-    Ok(match found {
-        Ok(listed) => Page::ok(PushesPage { form: FormState::new(query), listed, channels, query: rest, frame }).into_response(),
-        Err(CallError::Invalid(wrong)) => {
-            let form = FormState::refused(query, &wrong, frame.language());
-            Page::refused(PushesPage { form, listed: nothing(), channels, query: rest, frame }).into_response()
-        }
-        Err(other) => return Err(other.into()),
-    })
-}
-
-/// A list of which nothing is shown.
-pub(super) fn nothing<T>() -> Listed<T> {
-    Listed { items: Vec::new(), next_cursor: None }
+    let Looked { status, form, listed, query } = Looked::of(found, query, frame.language())?;
+    Ok(Page(status, PushesPage { frame, form, listed, channels, query }).into_response())
 }
 
 async fn resend(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {

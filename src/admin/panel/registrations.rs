@@ -16,6 +16,7 @@ use super::{
     form::{Fields, FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
     live::live,
+    looked::Looked,
     shown::{facts, label, length, maybe_length},
 };
 use crate::admin::{
@@ -106,17 +107,9 @@ fn asked(fields: &Fields) -> RunsWanted {
 
 async fn list(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<Response, PageError> {
     let agents = reader.calls.run_agents()?;
-    let query = fields.query_but(&["cursor", "said"]);
-    let (runs, form, refused) = match reader.calls.runs(asked(&fields)).await {
-        Ok(runs) => (runs, FormState::new(fields), false),
-        Err(CallError::Invalid(wrong)) => {
-            let form = FormState::refused(fields, &wrong, frame.language());
-            (Listed { items: Vec::new(), next_cursor: None }, form, true)
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let page = RunsPage { frame, form, agents, runs, query };
-    Ok(if refused { Page::refused(page) } else { Page::ok(page) }.into_response())
+    let found = reader.calls.runs(asked(&fields)).await;
+    let Looked { status, form, listed, query } = Looked::of(found, fields, frame.language())?;
+    Ok(Page(status, RunsPage { frame, form, agents, runs: listed, query }).into_response())
 }
 
 #[derive(Template)]

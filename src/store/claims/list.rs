@@ -4,8 +4,9 @@ use rusqlite::{Row, params};
 
 use super::{Claim, WaitingCustomer, read, waiting};
 use crate::store::{
-    Store, StoreError, rows,
-    run_list::{Page, Place, cut},
+    Store, StoreError,
+    page::{Page, Place},
+    rows,
 };
 
 /// A customer who waits, with what people want to know about it.
@@ -69,11 +70,10 @@ const CLAIMED: &str = concat!(
 impl Store {
     /// Customers nobody has claimed, of registrations since `since`, behind `after`; who waits longest comes first.
     pub async fn claim_queue(&self, since: i64, after: Option<Place>, limit: u32) -> Result<Page<Queued>, StoreError> {
-        let after = after.unwrap_or(Place { at: i64::MIN, row: 0 });
+        let after = after.unwrap_or(Place::OLDEST);
         self.scan(move |db| {
-            let mut items = rows::all(db, QUEUE, params![since, after.at, after.row, i64::from(limit) + 1], queued)?;
-            let next = if cut(&mut items, limit.into()) { items.last().map(|last| last.place) } else { None };
-            Ok(Page { items, next })
+            let items = rows::all(db, QUEUE, params![since, after.at, after.row, i64::from(limit) + 1], queued)?;
+            Ok(Page::of(items, limit.into(), |one| one.place))
         })
         .await
     }
@@ -91,16 +91,15 @@ impl Store {
         after: Option<Place>,
         limit: u32,
     ) -> Result<Page<Claimed>, StoreError> {
-        let after = after.unwrap_or(Place { at: i64::MAX, row: i64::MAX });
+        let after = after.unwrap_or(Place::LATEST);
         self.scan(move |db| {
             let (index, mine) = match consultant_id {
                 Some(_) => ("claims_by_consultant", "k.consultant_id = ?1"),
                 None => ("claims_by_time", "?1 IS NULL"),
             };
             let sql = CLAIMED.replace("{index}", index).replace("{mine}", mine);
-            let mut items = rows::all(db, &sql, params![consultant_id, since, after.at, after.row, i64::from(limit) + 1], claimed)?;
-            let next = if cut(&mut items, limit.into()) { items.last().map(|last| last.place) } else { None };
-            Ok(Page { items, next })
+            let items = rows::all(db, &sql, params![consultant_id, since, after.at, after.row, i64::from(limit) + 1], claimed)?;
+            Ok(Page::of(items, limit.into(), |one| one.place))
         })
         .await
     }

@@ -11,7 +11,7 @@ use crate::store::{
     job_admin::send_again,
     reach::{self, TOP},
     rows,
-    run_list::Page,
+    page::Page,
 };
 
 /// An event in a list.

@@ -38,6 +38,13 @@ pub struct Grant {
     pub revoked_why: Option<String>,
 }
 
+impl Grant {
+    /// Whether a token of it would be accepted at `now`, as far as the grant goes.
+    pub fn is_in_force(&self, now: i64) -> bool {
+        self.revoked_at.is_none() && self.expires_at > now
+    }
+}
+
 /// A code that stands for a grant until it is exchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code {

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::StaleCallerView;
 use crate::{
-    admin::calls::{CallError, Calls},
+    admin::calls::{CallError, Calls, keys::End},
     clock::rfc3339,
     store::{audit::By, stale::ToolAlias},
 };
@@ -25,7 +26,23 @@ pub struct AliasView {
     pub in_force: bool,
 }
 
+/// From when on an old name is refused, as it is written: a date, a moment, or a length of time from now on.
+pub(in crate::admin) fn until(text: &str, now: i64) -> Result<i64, CallError> {
+    match End::read(Some(text), "/until")? {
+        Some(End::At(at)) => Ok(at),
+        Some(End::In(length)) => Ok(now.saturating_add(length)),
+        None => Err(CallError::invalid("/until", "请填写截止时间", "say until when")),
+    }
+}
+
 impl Calls {
+    /// Who still calls a tool of a group by one of these names, the latest first.
+    pub fn callers_by_name(&self, code: &str, names: &[&str]) -> Result<Vec<StaleCallerView>, CallError> {
+        let by_name =
+            |caller: &StaleCallerView| matches!(caller.reason.as_str(), "renamed" | "sunset") && names.contains(&caller.called.as_str());
+        Ok(self.stale_callers(Some(code))?.into_iter().filter(by_name).collect())
+    }
+
     /// The old names that a group understands.
     pub fn aliases(&self, code: &str) -> Result<Vec<AliasView>, CallError> {
         let group = self.group_policy(code)?;
@@ -95,6 +112,14 @@ pub fn is_tool_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_is_a_date_a_moment_or_a_length() {
+        assert_eq!((until("2027-06-30T00:00:00Z", 7).unwrap(), until("1h", 7).unwrap()), (1_814_313_600_000, 3_600_007));
+        for bad in ["", " ", "soon"] {
+            assert!(matches!(until(bad, 7), Err(CallError::Invalid(fields)) if fields[0].pointer == "/until"), "{bad}");
+        }
+    }
 
     #[test]
     fn a_name_is_one_that_a_tool_could_have() {

@@ -17,6 +17,7 @@ use crate::{
             connect::ServerUrl,
             groups::{GroupDetail, GroupEdit, GroupView},
             impact::{Impact, Narrowing},
+            oauth::GrantsWanted,
             tools::{ListSize, ToolPolicyView, ToolSummary},
         },
         entry::{Administrator, Reader},
@@ -56,7 +57,7 @@ impl GroupPage {
         let detail = calls.group(code)?;
         let has = |name: &str| detail.tool_policies.iter().any(|tool| tool.tool_name == name);
         let others = calls.tools()?.into_iter().filter(|tool| !has(&tool.name)).collect();
-        let grants = calls.oauth_grants(false)?.iter().filter(|grant| grant.server_code == code).count();
+        let grants = calls.oauth_grants(&GrantsWanted { server_code: Some(code.to_owned()), ..GrantsWanted::default() })?.len();
         Ok(Self { url: calls.server_url(code)?, size: calls.list_size(code)?, others, grants, detail, frame })
     }
 

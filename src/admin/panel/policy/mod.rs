@@ -8,9 +8,11 @@
 //! limits    how much may be asked of a group
 //! tools     every tool and every group, and what a tool is
 //! tool      a tool in a group: how it is offered, how it does, trying it out
+//! aliases   old names of a tool in a group
 //! try_form  a form made of a tool's arguments, and arguments made of a form
 //! ```
 
+mod aliases;
 mod connect;
 mod group;
 mod groups;
@@ -40,6 +42,7 @@ pub(super) fn routes() -> Router<AdminState> {
         .merge(limits::routes())
         .merge(tools::routes())
         .merge(tool::routes())
+        .merge(aliases::routes())
 }
 
 /// What is wrong with a form, if that is what an error says; else the page is another one.

@@ -19,7 +19,7 @@ use crate::admin::{
         CallError, Calls, Field,
         impact::Impact,
         said,
-        tools::{AliasView, Argument, Attempt, ToolDocs, ToolEdit, ToolFigures, ToolPolicyView},
+        tools::{AliasView, Argument, Attempt, StaleCallerView, ToolDocs, ToolEdit, ToolFigures, ToolPolicyView},
     },
     entry::{Administrator, Operator, Reader},
     panel::{
@@ -40,13 +40,16 @@ pub(super) fn routes() -> Router<AdminState> {
 
 #[derive(Template)]
 #[template(path = "group_tool.html")]
-struct ToolPage {
+pub(super) struct ToolPage {
     frame: Frame,
     tool: ToolPolicyView,
     /// None for a tool that this version does not have.
     docs: Option<ToolDocs>,
     figures: ToolFigures,
     aliases: Vec<AliasView>,
+    /// Who still calls it by one of them.
+    old_callers: Vec<StaleCallerView>,
+    pub(super) alias_form: FormState,
     form: FormState,
     version: i64,
     is_stale: bool,
@@ -55,14 +58,17 @@ struct ToolPage {
 }
 
 impl ToolPage {
-    async fn of(frame: Frame, calls: &Calls, (code, name): (&str, &str)) -> Result<Self, CallError> {
+    pub(super) async fn of(frame: Frame, calls: &Calls, (code, name): (&str, &str)) -> Result<Self, CallError> {
         let tool = calls.tool_in_group(code, name)?;
         let docs = if tool.known { Some(calls.tool(name)?) } else { None };
-        let aliases = calls.aliases(code)?.into_iter().filter(|alias| alias.tool_name == name).collect();
+        let aliases: Vec<_> = calls.aliases(code)?.into_iter().filter(|alias| alias.tool_name == name).collect();
+        let names: Vec<_> = aliases.iter().map(|alias| alias.alias.as_str()).collect();
         let try_form = docs.as_ref().map(|docs| FormState::new(try_form::filled(&docs.arguments))).unwrap_or_default();
         Ok(Self {
             figures: calls.tool_figures(code, name).await?,
+            old_callers: calls.callers_by_name(code, &names)?,
             aliases,
+            alias_form: FormState::default(),
             form: FormState::new(fields(&tool)),
             version: tool.version,
             is_stale: false,
@@ -106,6 +112,11 @@ impl ToolPage {
         self.frame.t.find(&format!("label-switch-{}-{name}", self.tool.tool_name)).unwrap_or_else(|| meaning.to_owned())
     }
 
+    /// How often a name of it is still called.
+    fn calls_by(&self, alias: &AliasView) -> i64 {
+        self.old_callers.iter().filter(|caller| caller.called == alias.alias).map(|caller| caller.calls).sum()
+    }
+
     fn outcome(&self, attempt: &Attempt) -> String {
         self.frame.t.say(&format!("outcome-try-{}", attempt.outcome))
     }
@@ -131,7 +142,7 @@ struct ImpactPage {
     impact: Impact,
 }
 
-type Place = Path<(String, String)>;
+pub(super) type Place = Path<(String, String)>;
 
 async fn show(reader: Reader, frame: Frame, Path((code, name)): Place) -> Result<Page<ToolPage>, PageError> {
     Ok(Page::ok(ToolPage::of(frame, &reader.calls, (&code, &name)).await?))

@@ -12,6 +12,7 @@ nav-conversations = Conversations
 nav-consultants = Consultants
 nav-agents = Agents
 nav-groups = Groups and keys
+nav-oauth = OAuth clients
 nav-tools = Tools
 nav-calls = Call log
 nav-errors = Errors

@@ -23,6 +23,7 @@ registrations-none-yet = None fits among those looked at so far; the next page g
 registrations-reason = Reason (optional, kept in the audit log)
 registrations-reset = Clear
 registrations-resume = Do the steps that are not done
+registrations-resume-sure = It is opened again: steps that are not done are done, and those that are done are not repeated. Go on?
 registrations-retry = Try again
 registrations-rung = Welcome by
 registrations-segment = Kind of customer

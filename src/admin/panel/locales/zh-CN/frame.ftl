@@ -12,6 +12,7 @@ nav-conversations = 会话
 nav-consultants = 顾问
 nav-agents = 智能体
 nav-groups = 分组与密钥
+nav-oauth = OAuth 客户端
 nav-tools = 工具
 nav-calls = 调用日志
 nav-errors = 错误

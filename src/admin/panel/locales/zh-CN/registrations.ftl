@@ -23,6 +23,7 @@ registrations-none-yet = 在已查找的范围内没有符合条件的注册；�
 registrations-reason = 原因（可不填，记入审计日志）
 registrations-reset = 清除条件
 registrations-resume = 继续未完成的步骤
+registrations-resume-sure = 将重新打开该注册：只执行未完成的步骤，已完成的不会重复。要继续吗？
 registrations-retry = 重试
 registrations-rung = 欢迎消息来源
 registrations-segment = 客户类型
