@@ -13,6 +13,9 @@ from pathlib import Path
 
 FLAGS = ["--headless=new", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--disable-background-networking"]
 
+# Of a longer page there is a picture of its beginning.
+TALLEST = 4000
+
 
 class Failed(Exception):
     """Something on the page is not as it should be."""
@@ -175,10 +178,10 @@ class Chromium:
         self.ask("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
 
     def screenshot(self, path: Path, whole: bool = False) -> None:
-        """What the window shows, or the whole page."""
+        """What the window shows, or the whole page as far as a picture of it can be looked at."""
         path.parent.mkdir(parents=True, exist_ok=True)
         clip = {}
         if whole:
             width, height = self.evaluate("[document.documentElement.clientWidth, document.documentElement.scrollHeight]")
-            clip = {"captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}}
+            clip = {"captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": width, "height": min(height, TALLEST), "scale": 1}}
         path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", format="png", **clip)["data"]))

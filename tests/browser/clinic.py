@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import http.server
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOK_KEY = "hook-key-of-the-browser-0123456789"
+EVENT_SECRET = "whsec_" + base64.b64encode(b"events of the browser, 32 bytes!").decode()
 RECORDS = [("users", "users.csv"), ("customers", "customers.csv"), ("consultants", "consultants.csv")]
 
 
@@ -98,7 +100,8 @@ class Demo:
 
     def __init__(self, binary: Path, work: Path) -> None:
         self._binary = binary
-        options = ["--set", f"hook.key={HOOK_KEY}"]
+        # Nobody takes its events: they wait, and can be seen.
+        options = ["--set", f"hook.key={HOOK_KEY}", "--set", "outbound.webhook_url=http://127.0.0.1:9/", "--set", f"outbound.webhook_secret={EVENT_SECRET}"]
         for listener in ("mcp", "hook", "admin", "live"):
             options += ["--set", f"{listener}.listen=127.0.0.1:0"]
         # Its directory is below this one, which is how the verbs find it.

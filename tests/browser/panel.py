@@ -38,12 +38,12 @@ GROUP = "browser_group"
 # Width, height, colours, and what the file's name ends in.
 LOOKS = [(1280, 800, "light", ""), (1280, 800, "dark", "-dark"), (390, 844, "light", "-narrow"), (390, 844, "dark", "-narrow-dark")]
 ZH, EN = "zh-CN", "en"
-# Routes of the table that are no pages to look at: streams, files, and what redirects.
-NO_PAGES = re.compile(r"/live$|^/panel/(assets/|calls/export|settings$)|^/panel$")
+# Routes of the table that are no pages to look at: streams, files, parts of pages, and what redirects.
+NO_PAGES = re.compile(r"/live$|^/panel/(assets/|calls/export|overview/charts|settings$)|^/panel$")
 # Of these every instance is looked at, not only the first that is found.
 ALL_OF = {"/panel/settings/{page}"}
-# Pages that are seen before anybody is signed in; the work goes through them.
-OUTSIDE = {"/panel/setup/{secret}", "/panel/sign-in"}
+# Pages to which no link leads; the work goes through them.
+OUTSIDE = {"/panel/setup/{secret}", "/panel/sign-in", "/panel/confirm"}
 
 
 def one_time_code(secret: str, steps_ahead: int = 0) -> str:
@@ -59,6 +59,8 @@ class Person:
 
     def __init__(self, browser: Chromium, demo: Demo, rules: str) -> None:
         self.browser, self.demo, self._rules = browser, demo, rules
+        #: Where the work left something to see.
+        self.places: list[str] = []
 
     def open(self, path: str) -> None:
         self.browser.open(path if path.startswith("http") else self.demo.admin + path, ZH)
@@ -193,6 +195,7 @@ def watches_a_registration(person: Person) -> str:
     person.browser.wait("document.querySelectorAll('.timeline li').length >= 6 && document.querySelector('.timeline').innerText.includes('get_user_profile')", 20)
     check(person.browser.evaluate("window.stays"), "the page was loaded anew")
     check(HOSTILE in person.text("h1"), f"the name is not shown as it is: {person.text('h1')}")
+    person.places.append(person.path())
     person.calm()
     return registration
 
@@ -262,6 +265,7 @@ def loses_the_session(person: Person) -> None:
     here = "/panel/registrations?state=done"
     person.open("/panel/me/second-factor")
     if person.path().startswith("/panel/confirm"):
+        check(not person.findings(), f"confirm: {person.findings()}")
         person.fill({"password": PASSWORD})
         person.send("/panel/confirm")
     secret = str(person.browser.evaluate("document.querySelector('dl.facts code').textContent"))
@@ -347,7 +351,7 @@ class Walk:
         self._person, self._language, self._visit = person, language, visit
         # The plainest route first: what is written out is not an id.
         self._routes = [(pattern(route), route) for route in sorted(page_routes(), key=lambda route: (route.count("{"), route))]
-        self._waiting, self._seen = ["/panel/", "/panel/me"], {}
+        self._waiting, self._seen = [*person.places, "/panel/", "/panel/me"], {}
 
     def route(self, path: str) -> str | None:
         bare = path.split("?")[0]
@@ -384,7 +388,7 @@ def looks_at(person: Person, language: str, path: str, route: str) -> None:
     check(browser.evaluate("document.querySelectorAll('h1').length") == 1, f"{path}: not one heading")
     troubles = []
     for width, height, scheme, suffix in LOOKS:
-        browser.look(width, height, scheme)
+        browser.look(width, height, scheme, scale=1)
         wide = browser.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             troubles.append(f"{path}{suffix}: {wide} wide in a window of {width}")

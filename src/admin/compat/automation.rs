@@ -8,17 +8,19 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use axum::{Json, Router, routing::get};
-use chrono::{DateTime, FixedOffset, TimeDelta};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::mcp_admin::server_status;
+use super::{
+    days::{Day, days},
+    mcp_admin::server_status,
+};
 use crate::admin::{
     api::frame::{ApiError, Asked},
     calls::{
         CallError, Calls,
         errors::{ErrorKind, ErrorQuery, ErrorType},
-        figures::{AgentSummaryView, AutomationView, CallSummaryView, OverviewView, Range, SeriesPoint},
+        figures::{AgentSummaryView, AutomationView, CallSummaryView, OverviewView, Range},
         health::Health,
     },
     entry::Reader,
@@ -27,7 +29,6 @@ use crate::admin::{
 
 /// Types of errors that are told.
 const ERRORS: usize = 20;
-const HALF_A_DAY_MS: i64 = 43_200_000;
 
 pub(super) fn routes() -> Router<AdminState> {
     Router::new().route("/registration-automation/metrics", get(metrics)).route("/admin/registration-automation/dashboard", get(dashboard))
@@ -48,7 +49,7 @@ impl Wanted {
 
 /// What `/registration-automation/metrics` answers.
 #[derive(Debug, Serialize)]
-struct Metrics {
+struct Figures {
     mcp_metrics: McpMetrics,
     dify_agent_status: Vec<AgentStatus>,
     automation_success_rate: f64,
@@ -58,9 +59,9 @@ struct Metrics {
     period: Period,
 }
 
-async fn metrics(reader: Reader, Asked(wanted): Asked<Wanted>) -> Result<Json<Metrics>, ApiError> {
+async fn metrics(reader: Reader, Asked(wanted): Asked<Wanted>) -> Result<Json<Figures>, ApiError> {
     let view = reader.calls.overview(wanted.range()).await?;
-    Ok(Json(Metrics {
+    Ok(Json(Figures {
         mcp_metrics: McpMetrics::of(&view.calls),
         dify_agent_status: view.agents.iter().map(AgentStatus::of).collect(),
         automation_success_rate: view.registrations.success.share.unwrap_or_default(),
@@ -158,45 +159,6 @@ impl AgentStatus {
             average_response_time: agent.latency.mean_ms,
         }
     }
-}
-
-/// One day of the clinic's calendar.
-#[derive(Debug, Serialize)]
-struct Day {
-    date: String,
-    registrations: i64,
-    successful_automations: i64,
-    failed_automations: i64,
-    mcp_calls: i64,
-    mcp_errors: i64,
-    dify_agent_calls: i64,
-}
-
-impl Day {
-    fn of(point: &SeriesPoint, offset_ms: i64) -> Self {
-        Self {
-            date: date(&point.at, offset_ms),
-            registrations: point.registrations,
-            successful_automations: point.welcomes_by_agent + point.welcomes_by_template,
-            failed_automations: point.registrations_failed,
-            mcp_calls: point.calls,
-            mcp_errors: point.calls_failed,
-            dify_agent_calls: point.agent_questions,
-        }
-    }
-}
-
-/// The days of a range, and of thirty days at least: a trend of an hour by days is none.
-async fn days(calls: &Calls, range: Range) -> Result<Vec<Day>, CallError> {
-    let range = if range == Range::Quarter { range } else { Range::Month };
-    let offset_ms = calls.clinic_offset()?;
-    Ok(calls.series(range).await?.points.iter().map(|point| Day::of(point, offset_ms)).collect())
-}
-
-/// The clinic's date at noon of a day: with half an hour in the offset, days begin that half hour early.
-fn date(begins: &str, offset_ms: i64) -> String {
-    let noon = |begins: DateTime<FixedOffset>| begins.to_utc() + TimeDelta::milliseconds(offset_ms + HALF_A_DAY_MS);
-    DateTime::parse_from_rfc3339(begins).map_or_else(|_| begins.to_owned(), |begins| noon(begins).format("%Y-%m-%d").to_string())
 }
 
 /// Who wrote the welcomes, and how long they took.
@@ -311,8 +273,6 @@ mod tests {
     use super::*;
     use crate::admin::calls::agents::{ShareView, SpreadView};
 
-    const HOUR_MS: i64 = 3_600_000;
-
     fn agent(latency: (usize, Option<f64>)) -> AgentSummaryView {
         AgentSummaryView {
             agent_id: "a".into(),
@@ -324,13 +284,6 @@ mod tests {
             costs: Vec::new(),
             standing: None,
         }
-    }
-
-    #[test]
-    fn a_day_has_the_clinics_date() {
-        assert_eq!(date("2026-11-25T16:00:00.000Z", 8 * HOUR_MS), "2026-11-26", "midnight in China");
-        assert_eq!(date("2026-11-25T18:00:00.000Z", 5 * HOUR_MS + HOUR_MS / 2), "2026-11-26", "half an hour before midnight in India");
-        assert_eq!(date("2026-11-26T05:00:00.000Z", -5 * HOUR_MS), "2026-11-26");
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! ```text
 //! mcp_admin   /mcp/admin/…: groups, keys and tools, in the envelope {success, message, data}
 //! automation  /registration-automation/metrics and /admin/registration-automation/dashboard, plain as the PRD has them
+//! days        figures day by day, for these
 //! envelope    that envelope, for answers and refusals
 //! ```
 
 mod automation;
+mod days;
 mod envelope;
 mod mcp_admin;
 

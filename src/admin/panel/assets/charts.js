@@ -14,6 +14,8 @@ const STEPS = Array.from({ length: 24 }, (_, n) => [1, 2, 5][n % 3] * 10 ** Math
 
 const written = (options) => new Intl.NumberFormat(document.documentElement.lang, options).format;
 const counted = written({ notation: "compact" });
+const exact = written({ maximumFractionDigits: 2 });
+const took = (ms) => (ms < 1000 ? `${exact(ms)} ms` : `${exact(ms / 1000)} s`);
 const clock = (options) => {
   const format = new Intl.DateTimeFormat(document.documentElement.lang, options);
   return (seconds) => format.format(new Date(seconds * 1000));
@@ -34,12 +36,15 @@ const read = (table) => {
 const options = (figure, table, width) => {
   const style = getComputedStyle(figure);
   const colour = (name) => style.getPropertyValue(name).trim();
-  const value = figure.dataset.measure === "ms" ? (ms) => `${counted(ms)} ms` : counted;
+  const times = figure.dataset.measure === "ms";
+  const value = times ? took : counted;
   const lines = [...table.tHead.rows[0].cells].slice(1).map((head, n) => ({
     label: head.textContent,
     stroke: colour(head.dataset.colour),
     dash: DASHES[n % DASHES.length],
     width: 2,
+    // Between steps without a time there is no line to be seen.
+    points: { show: times, size: 4 },
     value: (_, number) => (number === null ? "—" : value(number)),
   }));
   const axis = { stroke: colour("--pico-color"), font: `12px ${style.fontFamily}`, grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
@@ -51,13 +56,16 @@ const options = (figure, table, width) => {
     height: HEIGHT,
     scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.05] } },
     series: [{ label: table.tHead.rows[0].cells[0].textContent, value: (_, at) => (at === null ? "—" : moment(at)) }, ...lines],
-    axes: [{ ...axis, space: 60, values: moments }, { ...axis, size: 62, values: amounts, incrs: STEPS }],
+    axes: [{ ...axis, space: 60, size: 34, values: moments }, { ...axis, size: 62, values: amounts, incrs: STEPS }],
     cursor: { drag: { x: false, y: false } },
   };
 };
 
+// A legend is a table too: the numbers are in the one below the chart.
+const parts = (figure) => [figure.querySelector(".chart"), figure.querySelector("details table")];
+
 const draw = (figure) => {
-  const [room, table] = [figure.querySelector(".chart"), figure.querySelector("table")];
+  const [room, table] = parts(figure);
   drawn.get(figure)?.destroy();
   drawn.delete(figure);
   if (room && table) drawn.set(figure, new uPlot(options(figure, table, figure.clientWidth), read(table), room));
@@ -65,14 +73,14 @@ const draw = (figure) => {
 
 // Puts the numbers of a newer figure into one that is shown: what is open stays open, and the line moves on.
 const renew = (figure, newer) => {
-  const [room, table, newRoom] = [figure.querySelector(".chart"), figure.querySelector("table"), newer.querySelector(".chart")];
+  const [[room, table], [newRoom, newTable]] = [parts(figure), parts(newer)];
   if (!room || !newRoom) {
     figure.replaceChildren(...newer.childNodes);
     draw(figure);
     return;
   }
   room.setAttribute("aria-label", newRoom.getAttribute("aria-label"));
-  table.tBodies[0].replaceWith(newer.querySelector("tbody"));
+  table.tBodies[0].replaceWith(newTable.tBodies[0]);
   drawn.get(figure)?.setData(read(table));
 };
 

@@ -133,18 +133,18 @@ pub(super) struct Charts<'a> {
     frame: &'a Frame,
     range: Range,
     mark: String,
-    charts: Vec<Chart>,
+    all: Vec<Chart>,
 }
 
 impl<'a> Charts<'a> {
     /// What a series says.
     pub(super) fn of(frame: &'a Frame, series: &SeriesView) -> Self {
-        let charts = PLANS.iter().map(|plan| Chart::of(plan, series, frame.t)).collect();
-        Self { frame, range: series.range, mark: mark(series), charts }
+        let all = PLANS.iter().map(|plan| Chart::of(plan, series, frame.t)).collect();
+        Self { frame, range: series.range, mark: mark(series), all }
     }
 
-    fn number(number: &Option<i64>) -> String {
-        number.map_or_else(|| "—".to_owned(), |number| number.to_string())
+    fn number(number: Option<&i64>) -> String {
+        number.map_or_else(|| "—".to_owned(), ToString::to_string)
     }
 }
 
