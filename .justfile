@@ -41,6 +41,10 @@ bench *ARGS:
 bench-registrations *ARGS:
     cargo bench --bench registrations -- {{ ARGS }}
 
+# The panel and its API over a million calls and 100 000 registrations, and what panel traffic costs callers; figures in target/bench/panel.json
+bench-panel *ARGS:
+    cargo bench --bench panel -- {{ ARGS }}
+
 # Real, unmodified clients against this build, such as: just clients --only inspector
 clients *ARGS:
     cargo build --bin anmei-mcp --example conformance_server

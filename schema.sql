@@ -931,20 +931,26 @@ CREATE TABLE run_figures (
     closed          INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1)), -- whether the conversation is closed: then nobody waits there
     replied_at      INTEGER,                                             -- first words of the customer in that conversation after the welcome
     wrote_at        INTEGER,                                             -- first words of the customer after the registration, wherever
+    agent_id        TEXT,                                                -- the agent chosen first
+    claimed_by      TEXT,                                                -- the consultant who took the customer over
+    rating          INTEGER,                                             -- what the customer thinks of the welcome
     PRIMARY KEY (accepted_at, registration_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_figures_by_welcome ON run_figures (welcome_at, replied_at) WHERE welcome_at IS NOT NULL;
+CREATE INDEX run_figures_by_claim ON run_figures (claimed_at, claimed_by, noticed_at, opened_at, closed) WHERE claimed_at IS NOT NULL;
 CREATE INDEX feedback_by_time ON feedback (created_at, rating);
 
 CREATE TRIGGER figures_of_run_begin AFTER INSERT ON registrations BEGIN
-    INSERT INTO run_figures (accepted_at, registration_id, state, deadline_at, welcome_rung, welcome_at, opened_at, closed)
+    INSERT INTO run_figures (accepted_at, registration_id, state, deadline_at, welcome_rung, welcome_at, opened_at, closed, agent_id)
     VALUES (new.accepted_at, new.id, new.state, new.deadline_at, new.welcome_rung, new.welcome_at,
         (SELECT created_at FROM conversations WHERE registration_id = new.id),
-        coalesce((SELECT status = 'closed' FROM conversations WHERE registration_id = new.id), 0));
+        coalesce((SELECT status = 'closed' FROM conversations WHERE registration_id = new.id), 0), new.agent_id);
 END;
-CREATE TRIGGER figures_of_run_follow AFTER UPDATE OF state, deadline_at, welcome_rung, welcome_at ON registrations
-WHEN (new.state, new.deadline_at, new.welcome_rung, new.welcome_at) IS NOT (old.state, old.deadline_at, old.welcome_rung, old.welcome_at) BEGIN
-    UPDATE run_figures SET state = new.state, deadline_at = new.deadline_at, welcome_rung = new.welcome_rung, welcome_at = new.welcome_at
+CREATE TRIGGER figures_of_run_follow AFTER UPDATE OF state, deadline_at, welcome_rung, welcome_at, agent_id ON registrations
+WHEN (new.state, new.deadline_at, new.welcome_rung, new.welcome_at, new.agent_id)
+    IS NOT (old.state, old.deadline_at, old.welcome_rung, old.welcome_at, old.agent_id) BEGIN
+    UPDATE run_figures SET state = new.state, deadline_at = new.deadline_at, welcome_rung = new.welcome_rung, welcome_at = new.welcome_at,
+        agent_id = new.agent_id
     WHERE accepted_at = new.accepted_at AND registration_id = new.id;
 END;
 CREATE TRIGGER figures_of_run_end AFTER DELETE ON registrations BEGIN
@@ -983,7 +989,15 @@ WHEN new.reason = 'new_customer' AND new.delivered_at IS NOT NULL AND old.delive
     WHERE accepted_at = (SELECT accepted_at FROM registrations WHERE id = new.subject_id) AND registration_id = new.subject_id;
 END;
 CREATE TRIGGER figures_of_claim AFTER INSERT ON claims BEGIN
-    UPDATE run_figures SET claimed_at = new.claimed_at
+    UPDATE run_figures SET claimed_at = new.claimed_at, claimed_by = new.consultant_id
+    WHERE accepted_at = (SELECT accepted_at FROM registrations WHERE id = new.registration_id) AND registration_id = new.registration_id;
+END;
+CREATE TRIGGER figures_of_rating AFTER INSERT ON feedback BEGIN
+    UPDATE run_figures SET rating = new.rating
+    WHERE accepted_at = (SELECT accepted_at FROM registrations WHERE id = new.registration_id) AND registration_id = new.registration_id;
+END;
+CREATE TRIGGER figures_of_other_rating AFTER UPDATE OF rating ON feedback WHEN new.rating <> old.rating BEGIN
+    UPDATE run_figures SET rating = new.rating
     WHERE accepted_at = (SELECT accepted_at FROM registrations WHERE id = new.registration_id) AND registration_id = new.registration_id;
 END;
 CREATE TRIGGER figures_of_words AFTER INSERT ON messages WHEN new.sender_type = 'customer' BEGIN

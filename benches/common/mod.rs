@@ -1,9 +1,11 @@
-//! What the benchmarks share: an installation of ours, load on it, and figures with their goals.
+//! What the benchmarks share: an installation of ours, its users, load on it, and figures with their goals.
 
 pub(crate) mod client;
 pub(crate) mod figures;
 pub(crate) mod histogram;
-mod http;
+pub(crate) mod http;
+pub(crate) mod measure;
+pub(crate) mod people;
 pub(crate) mod process;
 pub(crate) mod request;
 pub(crate) mod site;

@@ -41,32 +41,46 @@ pub(crate) struct Daemon {
     pub(crate) mcp: SocketAddr,
     pub(crate) hook: SocketAddr,
     pub(crate) live: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Site {
     /// Makes an installation in `scratch`: first start, group key, users.
     pub(crate) fn prepare(binary: &Path, scratch: &Path, beginning: &Beginning<'_>) -> Result<Self> {
-        let mut site = Self {
-            binary: binary.to_owned(),
-            scratch: scratch.to_owned(),
-            data: scratch.join("data"),
-            config: scratch.join("data.toml"),
-            key: String::new(),
-        };
+        let mut site = Self::in_folder(binary, scratch);
         fs::write(&site.config, settings(beginning.settings))?;
-        let users = scratch.join("users.jsonl");
-        fs::write(&users, beginning.users)?;
         site.serve()?.process.terminate(&site.log())?;
-        let shown = site.command(&["key", "show", beginning.group, "--json"], "")?;
-        let shown: Value = serde_json::from_str(&shown).with_context(|| format!("`key show --json` printed: {shown}"))?;
-        shown.get("key").and_then(Value::as_str).context("`key show --json` gave no key")?.clone_into(&mut site.key);
-        site.command(&["import", "users", &users.to_string_lossy()], "")?;
+        site.key = site.key_of(beginning.group)?;
+        site.import(beginning.users)?;
         // Every call comes under one key: what a key may ask in a minute is no matter here.
         let unlimited =
             ["list_per_minute", "call_per_minute", "other_per_minute", "concurrent_calls"].map(|name| format!("limits.{name}=0"));
         let set = ["settings", "set"].into_iter().chain(unlimited.iter().map(String::as_str));
         site.command(&set.collect::<Vec<_>>(), "")?;
         Ok(site)
+    }
+
+    /// The installation that was prepared in `scratch` before.
+    pub(crate) fn prepared(binary: &Path, scratch: &Path, group: &str) -> Result<Self> {
+        let mut site = Self::in_folder(binary, scratch);
+        site.key = site.key_of(group)?;
+        Ok(site)
+    }
+
+    fn in_folder(binary: &Path, scratch: &Path) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            scratch: scratch.to_owned(),
+            data: scratch.join("data"),
+            config: scratch.join("data.toml"),
+            key: String::new(),
+        }
+    }
+
+    fn key_of(&self, group: &str) -> Result<String> {
+        let shown = self.command(&["key", "show", group, "--json"], "")?;
+        let shown: Value = serde_json::from_str(&shown).with_context(|| format!("`key show --json` printed: {shown}"))?;
+        Ok(shown.get("key").and_then(Value::as_str).context("`key show --json` gave no key")?.to_owned())
     }
 
     /// A copy of the installation as it stands; the daemon must not run.
@@ -97,19 +111,34 @@ impl Site {
         command.arg("serve").arg("--data-dir").arg(&self.data).arg("--config").arg(&self.config);
         let mut process = Process::spawn(&mut command, &self.log(), &self.log())?;
         let id = process.id();
-        let (mcp, hook, live) = process.wait_for(&self.log(), Duration::from_micros(200), || {
+        let (mcp, hook, live, admin) = process.wait_for(&self.log(), Duration::from_micros(200), || {
             let said: Value = serde_json::from_slice(&fs::read(&ready).ok()?).ok()?;
             (said.get("pid")?.as_u64()? == u64::from(id)).then_some((
                 address(said.get("mcp")?)?,
                 address(said.get("hook")?)?,
                 address(said.get("live")?)?,
+                address(said.get("admin")?)?,
             ))
         })?;
-        Ok(Daemon { process, mcp, hook, live })
+        Ok(Daemon { process, mcp, hook, live, admin })
     }
 
     pub(crate) fn log(&self) -> PathBuf {
         self.scratch.join("anmei-mcp.log")
+    }
+
+    /// Adds users, as JSON lines; the daemon must not run.
+    pub(crate) fn import(&self, users: &str) -> Result<()> {
+        let file = self.scratch.join("users.jsonl");
+        fs::write(&file, users)?;
+        self.command(&["import", "users", &file.to_string_lossy()], "").map(drop)
+    }
+
+    /// The setup link of a daemon that has just started. There may be one of a daemon before it, at another port.
+    pub(crate) fn setup_link(&self, daemon: &mut Daemon) -> Result<String> {
+        let (file, root) = (self.data.join("setup-link"), format!("http://{}/", daemon.admin));
+        let own = || fs::read_to_string(&file).ok().map(|link| link.trim().to_owned()).filter(|link| link.starts_with(&root));
+        daemon.process.wait_for(&self.log(), Duration::from_millis(5), own).context("no setup link")
     }
 
     /// The database, found by its first bytes.

@@ -7,8 +7,6 @@
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "the other benchmark uses the rest")]
 mod common;
-mod measure;
-mod people;
 mod phases;
 mod reference;
 mod reference_answers;
@@ -25,6 +23,7 @@ use clap::{Parser, ValueEnum};
 
 use self::{
     common::{
+        people::people,
         request::USERS,
         site::{Beginning, Site},
     },
@@ -97,7 +96,7 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
     let mut report = Report::default();
 
     eprintln!("preparing an installation with {USERS} users");
-    let beginning = Beginning { group: "system_tools", users: &people::people()?, settings: "" };
+    let beginning = Beginning { group: "system_tools", users: &people(0..USERS)?, settings: "" };
     let site = Site::prepare(&arguments.binary, scratch.path(), &beginning).context("preparing an installation")?;
     let references = References::prepare(&site, scratch.path()).context("preparing the references")?;
     // Copies the installation while it is small.

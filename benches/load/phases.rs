@@ -15,10 +15,10 @@ use serde_json::Value;
 
 use crate::{
     common::client::{self, Load},
+    common::measure::{Contest, Shape, accepted, median},
     common::process::Process,
     common::request::{Era, REFERENCE_KEY, Request},
     common::site::{Site, count},
-    measure::{Contest, Shape, accepted, median},
     reference::Reference,
 };
 

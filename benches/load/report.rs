@@ -6,8 +6,10 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    common::figures::{Figure, Goal, rounded, table},
-    measure::{Contest, Measured, Sample},
+    common::{
+        figures::{Figure, Goal, rounded, table},
+        measure::{Contest, Measured, Sample},
+    },
     phases::{Calls, Intake, Kept, Memory, typical},
 };
 

@@ -7,7 +7,10 @@ use super::{Fault, exit, output};
 use crate::{
     app::Core,
     clock::rfc3339,
-    store::events::{EventFilter, EventState},
+    store::{
+        events::{EventFilter, EventState},
+        run_list::Page,
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -58,7 +61,8 @@ async fn list(core: &Core, state: Option<&str>, limit: u32, as_json: bool) -> an
                 .ok_or_else(|| Fault::new(exit::USAGE, format!("--state {name}: waiting, delivered and given_up are states")))
         })
         .transpose()?;
-    let events = core.store.events(EventFilter { state, limit, ..EventFilter::default() }).await?;
+    let page = async |after, limit| core.store.events(EventFilter { state, after, limit, ..EventFilter::default() }).await;
+    let events = Page::gather(limit, page).await?;
     let endpoint = core.store.event_endpoint()?;
     if as_json {
         return output::json(&json!({"endpoint": endpoint, "events": events}));

@@ -7,7 +7,13 @@ use serde_json::json;
 
 pub(super) use self::verify::{VerifyArgs, verify};
 use super::{Fault, exit, output};
-use crate::{admin::calls::jobs::JobView, app::Core, clock::rfc3339, registration::RUN_JOB, store::job_admin::JobFilter};
+use crate::{
+    admin::calls::jobs::JobView,
+    app::Core,
+    clock::rfc3339,
+    registration::RUN_JOB,
+    store::{job_admin::JobFilter, run_list::Page},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JobCommand {
@@ -100,9 +106,8 @@ pub(super) async fn run(command: JobCommand, core: &Core) -> anyhow::Result<u8> 
 }
 
 async fn list(core: &Core, args: ListArgs) -> anyhow::Result<()> {
-    let filter =
-        JobFilter { state: args.state.map(|state| state.name().into()), kind: args.kind, limit: args.limit, ..JobFilter::default() };
-    let jobs = core.store.jobs(filter).await?;
+    let filter = JobFilter { state: args.state.map(|state| state.name().into()), kind: args.kind, ..JobFilter::default() };
+    let jobs = Page::gather(args.limit, async |after, limit| core.store.jobs(JobFilter { after, limit, ..filter.clone() }).await).await?;
     if args.json {
         return output::json(&jobs);
     }

@@ -65,7 +65,7 @@ pub struct AgentCallEnd {
 }
 
 /// One position of an agent's run: what it thought there, and which tools it called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Thought {
     /// From 1 on.
     pub position: i64,
@@ -73,7 +73,7 @@ pub struct Thought {
     pub began_ms: Option<i64>,
     /// Last heard of.
     pub ended_ms: Option<i64>,
-    /// What it thought, cleaned and cut; none unless words are kept.
+    /// What it thought, cleaned and cut; kept with `call_log.bodies = full` only.
     pub text: Option<String>,
     /// How long that was.
     pub characters: i64,

@@ -136,17 +136,6 @@ pub struct WaitingCustomer {
     pub escalation_level: i64,
 }
 
-/// One claim, as figures need it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ClaimTime {
-    /// The agent chosen for the run: its variant.
-    pub agent_id: Option<String>,
-    /// Since when the customer had waited.
-    pub waiting_since: i64,
-    /// When somebody came.
-    pub claimed_at: i64,
-}
-
 /// When a customer began to wait. What is older than the kept notifications began with the conversation.
 macro_rules! since {
     () => {
@@ -213,12 +202,6 @@ pub(super) const UNCLAIMED: &str = concat!(
         JOIN conversations c ON c.registration_id = r.id WHERE ",
     waits!()
 );
-const TIMES: &str = concat!(
-    "SELECT r.agent_id, ",
-    since!(),
-    ", k.claimed_at FROM registrations r JOIN claims k ON k.registration_id = r.id LEFT JOIN conversations c ON c.id = k.conversation_id
-      WHERE r.accepted_at >= ?1 ORDER BY k.claimed_at"
-);
 
 impl Store {
     /// Claims a customer for somebody else: as [`Self::claim`], with a row in the audit log when it is new.
@@ -258,16 +241,6 @@ impl Store {
     pub async fn claims_of(&self, consultant_id: &str, since: i64) -> Result<Vec<Claim>, StoreError> {
         let id = consultant_id.to_owned();
         self.scan(move |db| rows::all(db, OF_CONSULTANT, params![id, since], read)).await
-    }
-
-    /// How long customers waited, of registrations since `since` that were claimed.
-    pub async fn claim_times(&self, since: i64) -> Result<Vec<ClaimTime>, StoreError> {
-        self.scan(move |db| {
-            rows::all(db, TIMES, [since], |row| {
-                Ok(ClaimTime { agent_id: row.get(0)?, waiting_since: row.get(1)?, claimed_at: row.get(2)? })
-            })
-        })
-        .await
     }
 }
 

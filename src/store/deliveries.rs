@@ -10,7 +10,9 @@ use super::{
     audit::{self, By, Change},
     job_admin::send_again,
     pushes::PUSH_JOB,
+    reach::{self, TOP},
     rows,
+    run_list::Page,
 };
 
 /// How a notice stands.
@@ -179,23 +181,39 @@ pub struct ListedPush {
     pub attempts: Option<i64>,
 }
 
+// What the lists walk along, without their filters.
+const ALL_NOTICES: &str = "SELECT id FROM notifications WHERE id < ?1 ORDER BY id DESC";
+const OPEN_NOTICES: &str = "SELECT id FROM notifications INDEXED BY notifications_open WHERE acked_at IS NULL AND id < ?1 ORDER BY id DESC";
+const ALL_PUSHES: &str = "SELECT id FROM pushes WHERE id < ?1 ORDER BY id DESC";
+const OPEN_PUSHES: &str = "SELECT id FROM pushes INDEXED BY pushes_waiting WHERE delivered_at IS NULL AND id < ?1 ORDER BY id DESC";
+
 impl Store {
     /// Notices, the latest first.
-    pub async fn notices(&self, filter: NoticeFilter) -> Result<Vec<ListedNotice>, StoreError> {
+    pub async fn notices(&self, filter: NoticeFilter) -> Result<Page<ListedNotice, String>, StoreError> {
         self.scan(move |db| {
             let NoticeFilter { state, kind, recipient_id, registration_id, after, limit } = filter;
-            let sql = notices(state, registration_id.is_some());
-            rows::all(db, &sql, params![kind, recipient_id, registration_id, after, limit], notice)
+            let (sql, after) = (notices(state, registration_id.is_some()), after.unwrap_or_else(|| TOP.to_owned()));
+            let asks = state.is_some() || kind.is_some() || recipient_id.is_some();
+            let walk = if matches!(state, Some(NoticeState::Waiting | NoticeState::Sent)) { OPEN_NOTICES } else { ALL_NOTICES };
+            let end = if asks && registration_id.is_none() { reach::end(db, walk, [&after])? } else { None };
+            let least = end.as_deref().unwrap_or_default();
+            let found = rows::all(db, &sql, params![kind, recipient_id, registration_id, after, least, i64::from(limit) + 1], notice)?;
+            Ok(reach::page(found, limit, end, |notice: &ListedNotice| notice.id.clone()))
         })
         .await
     }
 
     /// Pushes, the latest first.
-    pub async fn pushes(&self, filter: PushFilter) -> Result<Vec<ListedPush>, StoreError> {
+    pub async fn pushes(&self, filter: PushFilter) -> Result<Page<ListedPush, String>, StoreError> {
         self.scan(move |db| {
             let PushFilter { state, channel, reason, subject_id, after, limit } = filter;
-            let sql = pushes(state, subject_id.is_some());
-            rows::all(db, &sql, params![channel, reason, subject_id, after, limit], push)
+            let (sql, after) = (pushes(state, subject_id.is_some()), after.unwrap_or_else(|| TOP.to_owned()));
+            let asks = state.is_some() || channel.is_some() || reason.is_some();
+            let walk = if matches!(state, Some(PushState::Waiting | PushState::GivenUp)) { OPEN_PUSHES } else { ALL_PUSHES };
+            let end = if asks && subject_id.is_none() { reach::end(db, walk, [&after])? } else { None };
+            let least = end.as_deref().unwrap_or_default();
+            let found = rows::all(db, &sql, params![channel, reason, subject_id, after, least, i64::from(limit) + 1], push)?;
+            Ok(reach::page(found, limit, end, |push: &ListedPush| push.id.clone()))
         })
         .await
     }
@@ -239,7 +257,7 @@ fn notices(state: Option<NoticeState>, of_run: bool) -> String {
         "SELECT n.id, n.registration_id, n.kind, n.level, n.recipient_id, u.username, n.payload, n.created_at, n.sent_at, n.acked_at
         FROM notifications n {index} LEFT JOIN users u ON u.id = n.recipient_id
         WHERE {state} (?1 IS NULL OR n.kind = ?1) AND (?2 IS NULL OR n.recipient_id = ?2) AND {run}
-            AND (?4 IS NULL OR n.id < ?4) ORDER BY n.id DESC LIMIT ?5"
+            AND n.id < ?4 AND n.id >= ?5 ORDER BY n.id DESC LIMIT ?6"
     )
 }
 
@@ -275,7 +293,7 @@ fn pushes(state: Option<PushState>, of_subject: bool) -> String {
     };
     format!(
         "{PUSHES} WHERE {state} (?1 IS NULL OR p.channel = ?1) AND (?2 IS NULL OR p.reason = ?2) AND {subject}
-            AND (?4 IS NULL OR p.id < ?4) ORDER BY p.id DESC LIMIT ?5"
+            AND p.id < ?4 AND p.id >= ?5 ORDER BY p.id DESC LIMIT ?6"
     )
 }
 

@@ -12,7 +12,9 @@ use super::{
     Store, StoreError,
     audit::{self, By, Change},
     jobs::{self, NewJob, Priority},
+    reach::{self, TOP},
     rows,
+    run_list::Page,
 };
 use crate::{ids::new_id_at, telemetry::figures};
 
@@ -77,12 +79,17 @@ pub struct JobCounts {
 }
 
 impl Store {
-    /// Jobs, the latest first.
-    pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+    /// Jobs, the latest first. A page may be short and still have a next one, where few rows fit the filter.
+    pub async fn jobs(&self, filter: JobFilter) -> Result<Page<Job, String>, StoreError> {
         self.scan(move |db| {
-            let sql = list(filter.state.as_deref(), filter.subject_id.is_some());
-            let after = filter.after.as_deref();
-            rows::all(db, &sql, params![filter.state, filter.kind, filter.subject_id, after, filter.limit], job)
+            let JobFilter { state, kind, subject_id, after, limit } = filter;
+            let (sql, after) = (list(state.as_deref(), subject_id.is_some()), after.unwrap_or_else(|| TOP.to_owned()));
+            // The other states are few, and have indexes of their own.
+            let walks = subject_id.is_none() && matches!(state.as_deref(), None | Some("done")) && (state.is_some() || kind.is_some());
+            let end = if walks { reach::end(db, WALK, [&after])? } else { None };
+            let least = end.as_deref().unwrap_or_default();
+            let found = rows::all(db, &sql, params![state, kind, subject_id, after, least, i64::from(limit) + 1], job)?;
+            Ok(reach::page(found, limit, end, |job: &Job| job.id.clone()))
         })
         .await
     }
@@ -186,6 +193,8 @@ impl Store {
     }
 }
 
+/// All jobs, the latest first.
+const WALK: &str = "SELECT id FROM jobs WHERE id < ?1 ORDER BY id DESC";
 const COLUMNS: &str = "id, kind, subject_id, state, priority, attempt, run_at, lease_until, boot_id, last_error, created_at, finished_at";
 
 /// Kinds of jobs: with them, the index by kind and subject is found.
@@ -196,7 +205,7 @@ fn list(state: Option<&str>, of_subject: bool) -> String {
     if of_subject {
         return format!(
             "SELECT {COLUMNS} FROM jobs WHERE kind IN ({KINDS}) AND subject_id = ?3 AND (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2)
-                AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5"
+                AND id < ?4 AND id >= ?5 ORDER BY id DESC LIMIT ?6"
         );
     }
     let (index, state) = match state {
@@ -208,7 +217,7 @@ fn list(state: Option<&str>, of_subject: bool) -> String {
     };
     format!(
         "SELECT {COLUMNS} FROM jobs {index} WHERE {state} (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2)
-            AND ?3 IS NULL AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5"
+            AND ?3 IS NULL AND id < ?4 AND id >= ?5 ORDER BY id DESC LIMIT ?6"
     )
 }
 

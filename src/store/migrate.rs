@@ -29,6 +29,7 @@ static STEPS: LazyLock<Vec<M<'static>>> = LazyLock::new(|| {
         M::up_with_hook(include_str!("migrations/0016_figures.sql"), |db: &Transaction<'_>| {
             figures::upkeep::count_all(db).map_err(|error| HookError::Hook(error.to_string()))
         }),
+        M::up(include_str!("migrations/0017_variants.sql")),
     ]
 });
 

@@ -54,6 +54,7 @@ pub mod plans;
 pub mod policy;
 pub mod prune;
 pub mod pushes;
+mod reach;
 pub mod records;
 pub mod registrations;
 pub mod replays;

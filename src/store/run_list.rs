@@ -89,11 +89,28 @@ pub struct ListedRun {
 
 /// One page, and where the next one begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct Page<T, K = Place> {
     /// The rows.
     pub items: Vec<T>,
     /// The last row that was looked at, unless there is nothing behind it.
-    pub next: Option<Place>,
+    pub next: Option<K>,
+}
+
+impl<T, K> Page<T, K> {
+    /// The first rows of a list, `limit` at most, from as many pages as it takes. `page` is told where its page begins,
+    /// and how many rows are wanted still.
+    pub async fn gather<E>(limit: u32, mut page: impl AsyncFnMut(Option<K>, u32) -> Result<Self, E>) -> Result<Vec<T>, E> {
+        let (mut gathered, mut after) = (Vec::new(), None);
+        loop {
+            let left = limit.saturating_sub(u32::try_from(gathered.len()).unwrap_or(u32::MAX));
+            let one = page(after, left).await?;
+            gathered.extend(one.items);
+            after = one.next.filter(|_| gathered.len() < limit as usize);
+            if after.is_none() {
+                return Ok(gathered);
+            }
+        }
+    }
 }
 
 const COLUMNS: &str =

@@ -47,13 +47,8 @@ const STAFF: &str = r#"
        AND (c.is_supervisor = 1 OR EXISTS (SELECT 1 FROM json_each(u.roles) WHERE value = 'consultant'))
      ORDER BY u.id"#;
 const LOADS: &str = "
-    SELECT k.consultant_id, k.claimed_at, k.claimed_at - coalesce(
-               (SELECT min(n.created_at) FROM notifications n WHERE n.registration_id = k.registration_id AND n.kind = 'new_customer'),
-               c.created_at, r.accepted_at),
-           coalesce(c.status = 'open', 0)
-      FROM claims k INDEXED BY claims_by_time CROSS JOIN registrations r ON r.id = k.registration_id
-      LEFT JOIN conversations c ON c.id = k.conversation_id
-     WHERE k.claimed_at >= ?1 ORDER BY k.claimed_at DESC LIMIT ?2";
+    SELECT claimed_by, claimed_at, claimed_at - coalesce(noticed_at, opened_at, accepted_at), NOT closed
+      FROM run_figures INDEXED BY run_figures_by_claim WHERE claimed_at >= ?1 ORDER BY claimed_at DESC LIMIT ?2";
 
 impl Store {
     /// Everybody who may claim customers.
@@ -116,7 +111,7 @@ mod tests {
     fn both_are_read_along_an_index() {
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch(crate::store::migrate::SCHEMA).unwrap();
-        for (sql, index) in [(STAFF, "users_with_other_roles"), (LOADS, "claims_by_time")] {
+        for (sql, index) in [(STAFF, "users_with_other_roles"), (LOADS, "COVERING INDEX run_figures_by_claim")] {
             let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let steps: Vec<String> = plan.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap();
             assert!(steps.iter().any(|step| step.contains(index)), "{steps:?}");

@@ -9,8 +9,7 @@ use super::{
     Store, StoreError, agents,
     alerts::{self, NewAlert},
     audit::By,
-    claims::ClaimTime,
-    figures::{Ratings, Share, Spread},
+    figures::{Ratings, Share, Spread, agents::AgentFigures, grid::Grid},
     rows,
 };
 
@@ -113,14 +112,14 @@ impl Store {
         .await
     }
 
-    /// Each agent's figures over the runs accepted since a time.
+    /// Each agent's figures: over the runs accepted since a time, and over the questions asked since the beginning of its
+    /// minute, or for more than a day of its hour.
     pub async fn variant_figures(&self, since: i64, now: i64) -> Result<Vec<VariantFigures>, StoreError> {
-        let claims = self.claim_times(since).await?;
+        let asked = self.agent_figures(Grid::whole(since, now)).await?;
         self.scan(move |db| {
             let mut figures = BTreeMap::new();
-            of_claims(claims, &mut figures);
             of_runs(db, since, now, &mut figures)?;
-            of_questions(db, since, &mut figures)?;
+            asked.agents.into_iter().for_each(|agent| of_questions(agent, &mut figures));
             for (id, figure) in &mut figures {
                 figure.agent_id.clone_from(id);
                 let sql = "SELECT app_name || ' v' || version FROM dify_configs WHERE id = ?1";
@@ -138,104 +137,72 @@ const RUNS: &str = "SELECT r.welcome_at, CASE WHEN r.welcome_rung = 'agent' THEN
         ORDER BY c.started_at DESC LIMIT 1) END
     FROM registrations r WHERE r.agent_id = ?1 AND r.accepted_at >= ?2 AND r.welcome_at IS NOT NULL ORDER BY r.welcome_at, r.id";
 
-const FACTS: &str = "SELECT r.agent_id, r.state, r.welcome_rung, r.welcome_at, f.rating,
-        EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = r.conversation_id AND m.sender_type = 'customer'
-            AND m.created_at BETWEEN r.welcome_at AND r.welcome_at + ?2)
-    FROM registrations r LEFT JOIN feedback f ON f.registration_id = r.id
-    WHERE r.agent_id IS NOT NULL AND r.accepted_at >= ?1";
-
-/// What one run says of the agent chosen for it.
-struct Fact {
-    agent_id: String,
-    state: String,
-    rung: Option<String>,
-    welcome_at: Option<i64>,
-    rating: Option<i64>,
-    replied: bool,
-}
+/// One narrow row for each run, which says all that is asked of it.
+const FACTS: &str =
+    "SELECT agent_id, state, welcome_rung, welcome_at, replied_at, claimed_at, coalesce(noticed_at, opened_at, accepted_at), rating
+    FROM run_figures WHERE accepted_at >= ?1 AND agent_id IS NOT NULL";
 
 type Figures = BTreeMap<String, VariantFigures>;
 
+/// What is gathered of one agent's runs.
+#[derive(Default)]
+struct Part {
+    figures: VariantFigures,
+    claims: Vec<i64>,
+    ratings: Vec<i64>,
+}
+
 fn of_runs(db: &Connection, since: i64, now: i64, figures: &mut Figures) -> rusqlite::Result<()> {
-    let mut ratings = BTreeMap::<String, Vec<i64>>::new();
-    for fact in rows::all(db, FACTS, [since, DAY_MS], fact)? {
-        ratings.entry(fact.agent_id.clone()).or_default().extend(fact.rating);
-        count(figures.entry(fact.agent_id.clone()).or_default(), &fact, now);
-    }
-    for (id, ratings) in ratings {
-        figures.entry(id).or_default().ratings = Ratings::of(&ratings);
-    }
-    Ok(())
-}
-
-fn of_claims(claims: Vec<ClaimTime>, figures: &mut Figures) {
-    let mut times = BTreeMap::<String, Vec<i64>>::new();
-    for claim in claims {
-        if let Some(id) = claim.agent_id {
-            times.entry(id).or_default().push(claim.claimed_at - claim.waiting_since);
-        }
-    }
-    for (id, times) in times {
-        figures.entry(id).or_default().claim = Spread::of(times);
-    }
-}
-
-fn count(figure: &mut VariantFigures, fact: &Fact, now: i64) {
-    figure.runs += 1;
-    match fact.state.as_str() {
-        "done" | "done_with_fallback" => figure.success.count(true),
-        "dead_letter" => figure.success.count(false),
-        _ => {}
-    }
-    match fact.rung.as_deref() {
-        Some("agent") => figure.rungs.agent += 1,
-        Some("fallback_agent") => figure.rungs.fallback_agent += 1,
-        Some("segment") => figure.rungs.segment += 1,
-        Some("static") => figure.rungs.r#static += 1,
-        _ => {}
-    }
-    if fact.welcome_at.is_some_and(|at| at + DAY_MS <= now) {
-        figure.replied_24h.count(fact.replied);
-    }
-}
-
-fn of_questions(db: &Connection, since: i64, figures: &mut Figures) -> rusqlite::Result<()> {
-    let sql = "SELECT c.agent_id, c.duration_ms, c.state IN ('answered', 'late'), coalesce(c.tokens, 0), CAST(c.price AS REAL), coalesce(c.currency, '')
-        FROM registrations r JOIN agent_calls c ON c.registration_id = r.id WHERE r.accepted_at >= ?1";
-    let (mut times, mut costs) = (BTreeMap::<String, Vec<i64>>::new(), BTreeMap::<(String, String), f64>::new());
-    let mut statement = db.prepare_cached(sql)?;
+    let mut parts = BTreeMap::<String, Part>::new();
+    let mut statement = db.prepare_cached(FACTS)?;
     let mut rows = statement.query([since])?;
     while let Some(row) = rows.next()? {
-        let id: String = row.get(0)?;
-        let figure = figures.entry(id.clone()).or_default();
-        figure.questions += 1;
-        figure.tokens += row.get::<_, i64>(3)?;
-        if let (Some(took), true) = (row.get(1)?, row.get(2)?) {
-            times.entry(id.clone()).or_default().push(took);
-        }
-        if let Some(price) = row.get::<_, Option<f64>>(4)? {
-            *costs.entry((id, row.get(5)?)).or_default() += price;
+        let agent_id = row.get_ref(0)?.as_str()?;
+        match parts.get_mut(agent_id) {
+            Some(part) => part.count(row, now)?,
+            None => parts.entry(agent_id.to_owned()).or_default().count(row, now)?,
         }
     }
-    for (id, times) in times {
-        figures.entry(id).or_default().latency = Spread::of(times);
-    }
-    for ((id, currency), sum) in costs {
-        // Dify's prices have seven decimals; what comes after them is the sum's own rounding.
-        figures.entry(id).or_default().costs.push(Cost { currency, sum: (sum * 1e7).round() / 1e7 });
+    for (id, part) in parts {
+        let (claim, ratings) = (Spread::of(part.claims), Ratings::of(&part.ratings));
+        figures.insert(id, VariantFigures { claim, ratings, ..part.figures });
     }
     Ok(())
 }
 
-fn fact(row: &Row<'_>) -> rusqlite::Result<Fact> {
-    Ok(Fact {
-        agent_id: row.get(0)?,
-        state: row.get(1)?,
-        rung: row.get(2)?,
-        welcome_at: row.get(3)?,
-        rating: row.get(4)?,
-        replied: row.get(5)?,
-    })
+impl Part {
+    fn count(&mut self, row: &Row<'_>, now: i64) -> rusqlite::Result<()> {
+        let figure = &mut self.figures;
+        figure.runs += 1;
+        match row.get_ref(1)?.as_str()? {
+            "done" | "done_with_fallback" => figure.success.count(true),
+            "dead_letter" => figure.success.count(false),
+            _ => {}
+        }
+        match row.get_ref(2)?.as_str_or_null()? {
+            Some("agent") => figure.rungs.agent += 1,
+            Some("fallback_agent") => figure.rungs.fallback_agent += 1,
+            Some("segment") => figure.rungs.segment += 1,
+            Some("static") => figure.rungs.r#static += 1,
+            _ => {}
+        }
+        if let Some(welcome_at) = row.get::<_, Option<i64>>(3)?
+            && welcome_at + DAY_MS <= now
+        {
+            figure.replied_24h.count(row.get::<_, Option<i64>>(4)?.is_some_and(|at| at <= welcome_at + DAY_MS));
+        }
+        if let Some(claimed_at) = row.get::<_, Option<i64>>(5)? {
+            self.claims.push(claimed_at - row.get::<_, i64>(6)?);
+        }
+        self.ratings.extend(row.get::<_, Option<i64>>(7)?);
+        Ok(())
+    }
+}
+
+fn of_questions(agent: AgentFigures, figures: &mut Figures) {
+    let figure = figures.entry(agent.agent_id).or_default();
+    (figure.questions, figure.tokens) = (agent.questions, agent.tokens);
+    (figure.latency, figure.costs) = (agent.latency, agent.costs);
 }
 
 #[cfg(test)]

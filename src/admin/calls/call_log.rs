@@ -28,7 +28,7 @@ mod query;
 mod view;
 
 /// Rows that one page may read.
-const READ: u32 = 10_000;
+const READ: u32 = 5_000;
 /// How long reading a page may take before it ends early.
 const PAGE_TIME: Duration = Duration::from_millis(250);
 /// After this time a read is interrupted, whatever holds it up.

@@ -187,6 +187,11 @@ impl Calls {
         }
     }
 
+    /// Who may claim: ids and names.
+    pub async fn staff_names(&self) -> Result<Vec<(String, String)>, CallError> {
+        Ok(self.store.staff().await?.into_iter().map(|member| (member.user_id, member.username)).collect())
+    }
+
     /// Customers nobody has claimed, of registrations within so many days; who waits longest comes first.
     pub async fn claim_queue(&self, days: Option<u32>, cursor: Option<&str>, limit: u32) -> Result<Listed<WaitingView>, CallError> {
         let now = self.clock.now_ms();

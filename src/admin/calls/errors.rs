@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Failures of each kind that are read.
-const READ: u32 = 5_000;
+const READ: u32 = 2_000;
 /// Types that are told.
 const TYPES: usize = 200;
 /// Characters of a text that tell types apart.

@@ -119,10 +119,11 @@ impl Calls {
             kind: wanted.kind,
             registration_id: wanted.registration_id,
             after: pages::read(wanted.cursor.as_deref())?,
-            limit: wanted.limit.saturating_add(1),
+            limit: wanted.limit,
         };
         let found = self.store.events(filter).await?;
-        Ok(pages::cut(found, wanted.limit, |event| pages::cursor(event.created_at, &event.id), EventView::from))
+        let next_cursor = found.next.map(|(at, id)| pages::cursor(at, &id));
+        Ok(Listed { items: found.items.into_iter().map(EventView::from).collect(), next_cursor })
     }
 
     /// One event with every attempt to deliver it.

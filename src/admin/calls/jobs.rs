@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, events::unknown_state, pages};
+use super::{CallError, Calls, Listed, events::unknown_state};
 use crate::{
     clock::rfc3339,
     registration::RUN_JOB,
@@ -105,15 +105,10 @@ impl Calls {
         if let Some(state) = wanted.state.as_deref().filter(|state| !STATES.contains(state)) {
             return Err(unknown_state(state, &STATES));
         }
-        let filter = JobFilter {
-            state: wanted.state,
-            kind: wanted.kind,
-            subject_id: wanted.subject_id,
-            after: wanted.cursor,
-            limit: wanted.limit.saturating_add(1),
-        };
+        let filter =
+            JobFilter { state: wanted.state, kind: wanted.kind, subject_id: wanted.subject_id, after: wanted.cursor, limit: wanted.limit };
         let found = self.store.jobs(filter).await?;
-        Ok(pages::cut(found, wanted.limit, |job| job.id.clone(), JobView::from))
+        Ok(Listed { items: found.items.into_iter().map(JobView::from).collect(), next_cursor: found.next })
     }
 
     /// How many jobs wait, and how.

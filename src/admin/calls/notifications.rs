@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, Words, events::unknown_state, pages};
+use super::{CallError, Calls, Listed, Words, events::unknown_state};
 use crate::{
     clock::rfc3339,
     store::{
@@ -122,10 +122,10 @@ impl Calls {
             recipient_id: wanted.recipient_id,
             registration_id: wanted.registration_id,
             after: wanted.cursor,
-            limit: wanted.limit.saturating_add(1),
+            limit: wanted.limit,
         };
         let found = self.store.notices(filter).await?;
-        Ok(pages::cut(found, wanted.limit, |notice| notice.id.clone(), |notice| notice_view(notice, words)))
+        Ok(Listed { items: found.items.into_iter().map(|notice| notice_view(notice, words)).collect(), next_cursor: found.next })
     }
 
     /// Pushes, the latest first.
@@ -138,10 +138,10 @@ impl Calls {
             reason: wanted.reason,
             subject_id: wanted.subject_id,
             after: wanted.cursor,
-            limit: wanted.limit.saturating_add(1),
+            limit: wanted.limit,
         };
         let found = self.store.pushes(filter).await?;
-        Ok(pages::cut(found, wanted.limit, |push| push.id.clone(), PushView::from))
+        Ok(Listed { items: found.items.into_iter().map(PushView::from).collect(), next_cursor: found.next })
     }
 
     /// One push.

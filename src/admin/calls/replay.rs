@@ -62,8 +62,8 @@ pub struct ReplayView {
     /// `passes`, or why a customer would not see it: `empty`, `link`, `email`, `digits`, `markup`, `not_prose` or
     /// `language`.
     pub verdict: Option<String>,
-    /// What the agent thought.
-    pub thoughts: Vec<ThoughtView>,
+    /// What the agent thought; words are withheld from auditors.
+    pub thoughts: Vec<Thought>,
     /// The calls of tools it made.
     pub tool_calls: Vec<ToolCallView>,
     /// Tokens used.
@@ -85,27 +85,6 @@ pub struct SideView {
     pub text: Option<String>,
     /// How long it is.
     pub characters: Option<i64>,
-}
-
-/// One position of the agent's run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ThoughtView {
-    /// From 1 on.
-    pub position: i64,
-    /// When it began, since the question.
-    pub began_ms: Option<i64>,
-    /// When it ended.
-    pub ended_ms: Option<i64>,
-    /// What it thought; kept with `call_log.bodies = full` only.
-    pub text: Option<String>,
-    /// How long that was.
-    pub characters: i64,
-    /// Tools it called, joined by `;`.
-    pub tool: String,
-    /// How much it told them.
-    pub input_bytes: i64,
-    /// How much they answered.
-    pub observation_bytes: i64,
 }
 
 /// One call of a tool.
@@ -207,7 +186,7 @@ fn view(replay: Replay, calls: Vec<ToolCall>, words: Words) -> ReplayView {
         old_rung: replay.old_rung,
         new: side(replay.text),
         verdict: replay.verdict,
-        thoughts: replay.thoughts.into_iter().map(|thought| thought_view(thought, words)).collect(),
+        thoughts: replay.thoughts.into_iter().map(|thought| shown(thought, words)).collect(),
         tool_calls: calls.into_iter().map(tool_call_view).collect(),
         tokens: replay.tokens,
         price: replay.price,
@@ -217,17 +196,8 @@ fn view(replay: Replay, calls: Vec<ToolCall>, words: Words) -> ReplayView {
     }
 }
 
-fn thought_view(thought: Thought, words: Words) -> ThoughtView {
-    ThoughtView {
-        position: thought.position,
-        began_ms: thought.began_ms,
-        ended_ms: thought.ended_ms,
-        text: thought.text.and_then(|text| words.show(text)),
-        characters: thought.characters,
-        tool: thought.tool,
-        input_bytes: thought.input_bytes,
-        observation_bytes: thought.observation_bytes,
-    }
+fn shown(thought: Thought, words: Words) -> Thought {
+    Thought { text: thought.text.and_then(|text| words.show(text)), ..thought }
 }
 
 fn tool_call_view(call: ToolCall) -> ToolCallView {

@@ -99,7 +99,8 @@ async fn renewed(frame: Frame, reader: Reader) -> Response {
 struct ClaimsPage {
     frame: Frame,
     form: FormState,
-    staff: Vec<ConsultantView>,
+    /// By whom claims may be: ids and names.
+    staff: Vec<(String, String)>,
     claims: Listed<ClaimView>,
     query: String,
 }
@@ -111,7 +112,7 @@ impl ClaimsPage {
 }
 
 async fn claims(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<Response, PageError> {
-    let staff = reader.calls.consultants(None).await?.items;
+    let staff = reader.calls.staff_names().await?;
     let consultant = fields.given("consultant").map(str::to_owned);
     let claims = reader.calls.claims(consultant, None, fields.given("cursor"), PAGE).await?;
     let query = fields.query_but(&["cursor", "said"]);

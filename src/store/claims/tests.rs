@@ -195,7 +195,7 @@ async fn lists_and_figures_come_from_rows() {
     let (_dir, store) = clinic().await;
     let first = customer_waits(&store, "usr_a", NOW).await;
     let second = customer_waits(&store, "usr_b", NOW + 1000).await;
-    execute(&store, "UPDATE registrations SET assigned_to = 'usr_c3', agent_id = 'agent_1' WHERE user_id = 'usr_b'").await;
+    execute(&store, "UPDATE registrations SET assigned_to = 'usr_c3' WHERE user_id = 'usr_b'").await;
     execute(&store, "INSERT INTO escalations (registration_id, level, target, escalated_at) SELECT id, 1, 'again', 0 FROM registrations WHERE user_id = 'usr_b'").await;
     let waiting = store.waiting_customers(0, 10).await.unwrap();
     let shown: Vec<_> = waiting
@@ -210,9 +210,6 @@ async fn lists_and_figures_come_from_rows() {
     assert_eq!(store.claims_of("usr_c1", 0).await.unwrap(), std::slice::from_ref(&won));
     assert_eq!(store.recent_claims(NOW, 10).await.unwrap(), [won]);
     assert!(store.claims_of("usr_c1", NOW + 90_001).await.unwrap().is_empty() && store.claims_of("usr_c2", 0).await.unwrap().is_empty());
-    let times = store.claim_times(0).await.unwrap();
-    let times: Vec<_> = times.iter().map(|one| (one.agent_id.as_deref(), one.waiting_since, one.claimed_at)).collect();
-    assert_eq!(times, [(Some("agent_1"), NOW + 1000, NOW + 90_000)]);
 }
 
 /// The point reads of a claim and of an escalation stand on an index.

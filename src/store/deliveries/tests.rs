@@ -21,7 +21,7 @@ fn add_push(bench: &Bench, id: &str, channel: &str, job: &str) {
 }
 
 async fn pushed(bench: &Bench, filter: PushFilter) -> Vec<String> {
-    bench.store.pushes(PushFilter { limit: 10, ..filter }).await.unwrap().into_iter().map(|push| push.id).collect()
+    bench.store.pushes(PushFilter { limit: 10, ..filter }).await.unwrap().items.into_iter().map(|push| push.id).collect()
 }
 
 #[tokio::test]
@@ -70,15 +70,15 @@ async fn notices_are_listed_by_state_with_whom_they_are_for() {
     bench.sql("INSERT INTO users (id, username, registered_at, created_at, updated_at) VALUES ('c1', '<b>林</b>', 1, 1, 1)", &[]);
     bench.sql("UPDATE notifications SET sent_at = 6, acked_at = 7 WHERE id = 'n1'", &[]);
     bench.sql("UPDATE notifications SET sent_at = 6 WHERE id = 'n2'", &[]);
-    let all = bench.store.notices(NoticeFilter { limit: 10, ..NoticeFilter::default() }).await.unwrap();
+    let all = bench.store.notices(NoticeFilter { limit: 10, ..NoticeFilter::default() }).await.unwrap().items;
     let told: Vec<_> = all.iter().map(|notice| (notice.id.as_str(), notice.state().as_str(), notice.recipient.as_deref())).collect();
     assert_eq!(told, [("n3", "waiting", None), ("n2", "sent", None), ("n1", "acknowledged", Some("<b>林</b>"))]);
     for (state, id) in NoticeState::ALL.into_iter().zip(["n3", "n2", "n1"]) {
-        let found = bench.store.notices(NoticeFilter { state: Some(state), limit: 10, ..NoticeFilter::default() }).await.unwrap();
+        let found = bench.store.notices(NoticeFilter { state: Some(state), limit: 10, ..NoticeFilter::default() }).await.unwrap().items;
         assert_eq!(found.iter().map(|notice| notice.id.as_str()).collect::<Vec<_>>(), [id], "{state:?}");
     }
     let of = NoticeFilter { recipient_id: Some("gone".into()), registration_id: Some(run), limit: 10, ..NoticeFilter::default() };
-    assert_eq!(bench.store.notices(of).await.unwrap().len(), 1);
+    assert_eq!(bench.store.notices(of).await.unwrap().items.len(), 1);
 }
 
 /// Lists stay fast when there are millions of rows: each walks an index in the list's order, or looks one run up.

@@ -9,7 +9,9 @@ use crate::store::{
     Store, StoreError,
     audit::{self, By, Change},
     job_admin::send_again,
+    reach::{self, TOP},
     rows,
+    run_list::Page,
 };
 
 /// An event in a list.
@@ -48,13 +50,25 @@ pub struct EventFilter {
     pub limit: u32,
 }
 
+// What the list walks along, without its filters.
+const ALL: &str = "SELECT created_at FROM outgoing_events WHERE created_at <= ?1 ORDER BY created_at DESC";
+const UNDELIVERED: &str = "SELECT created_at FROM outgoing_events INDEXED BY outgoing_events_waiting
+    WHERE delivered_at IS NULL AND created_at <= ?1 ORDER BY created_at DESC";
+
 impl Store {
     /// Events, the latest first.
-    pub async fn events(&self, filter: EventFilter) -> Result<Vec<ListedEvent>, StoreError> {
+    pub async fn events(&self, filter: EventFilter) -> Result<Page<ListedEvent, (i64, String)>, StoreError> {
         self.scan(move |db| {
-            let (at, id) = filter.after.unwrap_or((i64::MAX, String::new()));
-            let sql = list(filter.state, filter.registration_id.is_some());
-            rows::all(db, &sql, params![filter.kind, filter.registration_id, at, id, filter.limit], listed)
+            let EventFilter { state, kind, registration_id, after, limit } = filter;
+            let (sql, (at, id)) = (list(state, registration_id.is_some()), after.unwrap_or((i64::MAX, String::new())));
+            let asks = state.is_some() || kind.is_some();
+            let walk = if matches!(state, Some(EventState::Waiting | EventState::GivenUp)) { UNDELIVERED } else { ALL };
+            let end = if asks && registration_id.is_none() { reach::end(db, walk, [at])? } else { None };
+            let least = end.unwrap_or(i64::MIN);
+            let found = rows::all(db, &sql, params![kind, registration_id, at, id, least, i64::from(limit) + 1], listed)?;
+            // All of the moment at which the reach ends were looked at.
+            let end = end.map(|end| (end - 1, TOP.to_owned()));
+            Ok(reach::page(found, limit, end, |event: &ListedEvent| (event.created_at, event.id.clone())))
         })
         .await
     }
@@ -117,8 +131,8 @@ fn list(state: Option<EventState>, of_run: bool) -> String {
             (SELECT status FROM event_attempts WHERE event_id = e.id ORDER BY attempt DESC LIMIT 1),
             (SELECT error FROM event_attempts WHERE event_id = e.id ORDER BY attempt DESC LIMIT 1)
         FROM outgoing_events e
-        WHERE {state} (?1 IS NULL OR e.kind = ?1) AND {run} AND (e.created_at, e.id) < (?3, ?4)
-        ORDER BY e.created_at DESC, e.id DESC LIMIT ?5"
+        WHERE {state} (?1 IS NULL OR e.kind = ?1) AND {run} AND (e.created_at, e.id) < (?3, ?4) AND e.created_at >= ?5
+        ORDER BY e.created_at DESC, e.id DESC LIMIT ?6"
     )
 }
 

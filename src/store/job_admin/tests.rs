@@ -109,7 +109,7 @@ async fn a_run_is_replayed_with_or_without_its_old_job() {
 #[tokio::test]
 async fn jobs_are_listed_by_state_and_kind() {
     let (_dir, store) = store().await;
-    let ids = async |filter: JobFilter| store.jobs(filter).await.unwrap().into_iter().map(|job| job.id).collect::<Vec<_>>();
+    let ids = async |filter: JobFilter| store.jobs(filter).await.unwrap().items.into_iter().map(|job| job.id).collect::<Vec<_>>();
     let all = JobFilter { limit: 10, ..JobFilter::default() };
     assert_eq!(ids(all.clone()).await, ["job-2", "job-1"]);
     assert_eq!(ids(JobFilter { limit: 1, ..all.clone() }).await, ["job-2"]);

@@ -1,7 +1,10 @@
 //! Figures against rows whose sums were made by hand.
 
 use super::*;
-use crate::store::rows_for_tests::{Bench, DAY, HOUR, Run, T0};
+use crate::store::{
+    figures::upkeep::count_all,
+    rows_for_tests::{Bench, DAY, HOUR, Run, T0},
+};
 
 #[tokio::test]
 async fn figures_are_what_the_rows_say() {
@@ -29,6 +32,8 @@ async fn figures_are_what_the_rows_say() {
     }
     bench.sql("UPDATE agent_calls SET tokens = 100, price = '0.0012345', currency = 'USD' WHERE registration_id IN ('a', 'c')", &[]);
     bench.sql("UPDATE agent_calls SET tokens = 7, price = '1.5', currency = 'RMB' WHERE registration_id = 'e'", &[]);
+    bench.sql("UPDATE agent_calls SET started_at = started_at - ?1 WHERE registration_id = 'too_old'", &[&(8 * DAY)]);
+    bench.store.write(|db| count_all(db)).await.unwrap();
     bench.says("a", T0 - 2 * DAY + 1_000 + DAY);
     bench.says("b", T0 - 2 * DAY + 1_001 + DAY);
     bench.says("e", T0);
@@ -42,12 +47,16 @@ async fn figures_are_what_the_rows_say() {
     assert_eq!(new.agent.as_deref(), Some("new v1"));
     assert_eq!((new.runs, new.success), (5, Share { hits: 4, of: 5 }));
     assert_eq!(new.rungs, Rungs { agent: 2, fallback_agent: 1, segment: 0, r#static: 1 });
-    assert_eq!((new.questions, new.latency.count, new.latency.p50, new.latency.p95), (4, 3, Some(1_100), Some(4_000)));
+    assert_eq!(
+        (new.questions, new.latency.count, new.latency.p50, new.latency.p95),
+        (4, 3, Some(1_151), Some(4_095)),
+        "as the sums keep them"
+    );
     assert_eq!(new.tokens, 207);
     let cost = |currency: &str, sum| Cost { currency: currency.into(), sum };
     assert_eq!(new.costs, [cost("RMB", 1.5), cost("USD", 0.002_469)]);
     assert_eq!(new.replied_24h, Share { hits: 1, of: 3 }, "b wrote a millisecond too late, d got nothing, e has time left");
     assert_eq!((new.claim.count, new.claim.p50, new.claim.p95), (2, Some(60_000), Some(180_000)));
     assert_eq!((new.ratings.count, new.ratings.mean), (2, Some(3.5)));
-    assert_eq!((old.agent_id.as_str(), &old.agent, old.runs, old.questions, old.latency.p50), ("old", &None, 0, 1, Some(700)));
+    assert_eq!((old.agent_id.as_str(), &old.agent, old.runs, old.questions, old.latency.p50), ("old", &None, 0, 1, Some(703)));
 }

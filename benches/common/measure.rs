@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::{
-    common::client::{self, Load},
-    common::process::{Process, own_cpu},
-    common::request::Request,
+use super::{
+    client::{self, Load},
+    process::{Process, own_cpu},
+    request::Request,
 };
 
 /// How a load is shaped.
