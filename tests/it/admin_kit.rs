@@ -168,7 +168,7 @@ impl Person {
         let end = i64::MAX / 2;
         app.change(&format!(
             "INSERT INTO accounts (id, login, display_name, password_hash, roles, tier, panel_role, created_by, created_at, updated_at, password_changed_at)
-                VALUES ('a-{login}', '{login}', '{login}', 'none', '["admin"]', 'internal', '{role}', 'tests', 1, 1, 1);
+                VALUES ('a-{login}', '{login}', '{login}', 'none', '[\"admin\"]', 'internal', '{role}', 'tests', 1, 1, 1);
              INSERT INTO admin_tokens (id, hash, account_id, name, role, hint, created_at, expires_at)
                 VALUES ('t-{login}', x'{}', 'a-{login}', 'tests', '{role}', 'xxxx', 1, {end});
              INSERT INTO admin_sessions (id, hash, account_id, created_at, seen_at, expires_at, confirmed_at, second_factor, address, agent)
