@@ -16,7 +16,7 @@ test:
 snap:
     INSTA_UPDATE=always cargo test --workspace
 
-# Writes man/ and examples/anmei-mcp.toml anew
+# Writes man/, examples/anmei-mcp.toml and examples/openapi.json anew
 docs:
     cargo build
     bash .ci/generate target/debug/anmei-mcp
@@ -49,6 +49,11 @@ bench-panel *ARGS:
 clients *ARGS:
     cargo build --bin anmei-mcp --example conformance_server
     python3 tests/clients/run.py --binary target/debug/anmei-mcp {{ ARGS }}
+
+# Everything the document of the admin API allows, asked of this build, such as: just api --only groups
+api *ARGS:
+    cargo build
+    python3 tests/api/run.py --binary target/debug/anmei-mcp {{ ARGS }}
 
 # The consultants' page in a real Chromium; screenshots in target/screenshots
 browser *ARGS:

@@ -1,8 +1,10 @@
 //! `cargo bench --bench timing`: whether the time of a refusal tells a stranger anything.
 //!
 //! Two kinds of wrong keys are shown to the gate in random order, and their times compared with Welch's t-test: keys that
-//! share all but the last random character with a key in force, against made-up ones; and made-up keys on the URL of a
-//! group that exists, against one that does not. It measures inside the process, where nothing hides a difference.
+//! share all but the last random character with one of many keys in force, against keys that share as much with one of as
+//! many that nobody was given; and made-up keys on the URL of a group that exists, against one that does not. It measures inside the process,
+//! where nothing hides a difference. All tries of a round are made before the first is timed: how long it takes to make
+//! one would else decide how fresh the policy is that it meets.
 //! The last line is the verdict; the exit code is 1 when a pair can be told apart (the median of |t| is 4.5 or more).
 #![expect(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
 
@@ -26,6 +28,8 @@ use http::HeaderValue;
 
 /// Tries of each kind in one round.
 const TRIES: usize = 20_000;
+/// Keys in force, and as many that are not: what a single one is made of has a time of its own.
+const KEYS: usize = 64;
 /// Rounds; the median counts, so that one disturbance does not decide.
 const ROUNDS: usize = 5;
 /// From here on two kinds are told apart.
@@ -47,14 +51,14 @@ type Kind<'a> = &'a dyn Fn() -> Result<Try>;
 async fn main() -> Result<ExitCode> {
     let dir = tempfile::tempdir()?;
     let store = Store::open(&dir.path().join("timing.sqlite3"))?;
-    let valid = one_group(&store).await?;
+    let valid = groups(&store).await?;
     let gate = Gate::new(store.clone(), Arc::new(SystemClock));
-    let near = || -> Result<Try> { Ok(Try { header: bearer(&near(&valid)?)?, code: None }) };
-    let far = || -> Result<Try> { Ok(Try { header: bearer(&made_up()?)?, code: None }) };
-    let at = |code| -> Result<Try> { Ok(Try { code: Some(code), ..far()? }) };
+    let nobodys: Vec<_> = (0..KEYS).map(|_| made_up()).collect::<Result<_>>()?;
+    let beside = |keys: &[String]| -> Result<Try> { Ok(Try { header: bearer(&near(one_of(keys)?)?)?, code: None }) };
+    let at = |code| -> Result<Try> { Ok(Try { header: bearer(&made_up()?)?, code: Some(code) }) };
     let pairs: [(&str, [Kind<'_>; 2]); 2] = [
-        ("a key in force but for one character / a made-up one", [&near, &far]),
-        ("a group that exists / one that does not", [&|| at("lab"), &|| at("nil")]),
+        ("a key in force but for one character / a key of nobody but for one", [&|| beside(&valid), &|| beside(&nobodys)]),
+        ("a group that exists / one that does not", [&|| at("lab-07"), &|| at("lab-99")]),
     ];
     let mut told_apart = 0;
     for (name, [one, other]) in pairs {
@@ -75,23 +79,31 @@ async fn main() -> Result<ExitCode> {
 /// Welch's t of one round.
 async fn round(gate: &Gate, one: Kind<'_>, other: Kind<'_>) -> Result<f64> {
     let mut times = [Vec::with_capacity(TRIES), Vec::with_capacity(TRIES)];
-    let mut left = [TRIES, TRIES];
-    while left.iter().sum::<usize>() > 0 {
-        let [coin] = random_bytes::<1>()?;
-        let kind = usize::from(coin & 1);
-        let (Some(left), Some(times)) = (left.get_mut(kind).filter(|left| **left > 0), times.get_mut(kind)) else { continue };
-        *left -= 1;
-        let attempt = if kind == 0 { one()? } else { other()? };
+    for (kind, attempt) in shuffled(one, other)? {
         let presented = Presented { authorization: Some(&attempt.header), code: attempt.code, ..Presented::default() };
         let began = Instant::now();
         let refused = black_box(gate.admit(black_box(presented)).await);
-        times.push(began.elapsed().as_nanos() as f64);
+        let took = began.elapsed().as_nanos() as f64;
         if !matches!(refused, Err(Refusal::BadKey)) {
             bail!("a stranger must be refused as one: {refused:?}");
         }
+        times.get_mut(kind).context("there are two kinds")?.push(took);
     }
     let [one, other] = times;
     Ok(welch(&cropped(one), &cropped(other)))
+}
+
+/// As many tries of both kinds, in random order.
+fn shuffled(one: Kind<'_>, other: Kind<'_>) -> Result<Vec<(usize, Try)>> {
+    let (mut tries, mut left) = (Vec::with_capacity(2 * TRIES), [TRIES, TRIES]);
+    while tries.len() < 2 * TRIES {
+        let [coin] = random_bytes::<1>()?;
+        let kind = usize::from(coin & 1);
+        let Some(left) = left.get_mut(kind).filter(|left| **left > 0) else { continue };
+        *left -= 1;
+        tries.push((kind, if kind == 0 { one()? } else { other()? }));
+    }
+    Ok(tries)
 }
 
 fn cropped(mut times: Vec<f64>) -> Vec<f64> {
@@ -111,14 +123,26 @@ fn welch(one: &[f64], other: &[f64]) -> f64 {
     (mean(one) - mean(other)) / (spread(one) + spread(other)).sqrt()
 }
 
-/// A database with a group `lab`; returns its key.
-async fn one_group(store: &Store) -> Result<String> {
-    let order = Order { group_id: "g", name: "default", created_by: "bench", expires_at: None };
-    let (key, text) = keys::mint(order, &MasterKey::generate()?, Reveal::Never, &SystemClock)?;
-    let group = Group {
-        id: "g".into(),
-        server_code: "lab".into(),
-        name: "lab".into(),
+/// As many groups as there are to be keys; returns the keys.
+async fn groups(store: &Store) -> Result<Vec<String>> {
+    let (mut groups, mut texts) = (Vec::with_capacity(KEYS), Vec::with_capacity(KEYS));
+    let master = MasterKey::generate()?;
+    for number in 0..KEYS {
+        let id = format!("lab-{number:02}");
+        let order = Order { group_id: &id, name: "default", created_by: "bench", expires_at: None };
+        let (key, text) = keys::mint(order, &master, Reveal::Never, &SystemClock)?;
+        texts.push(text.expose().to_owned());
+        groups.push(NewGroup { group: group(id), key, tools: Vec::new() });
+    }
+    store.create_groups(groups, By::new("bench", 0)).await?;
+    Ok(texts)
+}
+
+fn group(id: String) -> Group {
+    Group {
+        server_code: id.clone(),
+        name: id.clone(),
+        id,
         description: String::new(),
         user_tier_access: Vec::new(),
         allowed_roles: Vec::new(),
@@ -127,18 +151,21 @@ async fn one_group(store: &Store) -> Result<String> {
         created_by: "bench".into(),
         created_at: 0,
         updated_at: 0,
-    };
-    store.create_groups(vec![NewGroup { group, key, tools: Vec::new() }], By::new("bench", 0)).await?;
-    Ok(text.expose().to_owned())
+    }
+}
+
+fn one_of(keys: &[String]) -> Result<&str> {
+    let [byte] = random_bytes::<1>()?;
+    keys.get(usize::from(byte) % KEYS).map(String::as_str).context("there are as many keys")
 }
 
 fn bearer(key: &str) -> Result<HeaderValue> {
     Ok(HeaderValue::from_str(&format!("Bearer {key}"))?)
 }
 
-/// A key like `valid` but for its last random character.
-fn near(valid: &str) -> Result<String> {
-    let head = valid.rsplit_once('_').context("a key has a checksum")?.0;
+/// A key like `key` but for its last random character.
+fn near(key: &str) -> Result<String> {
+    let head = key.rsplit_once('_').context("a key has a checksum")?.0;
     let (same, last) = head.split_at(head.len() - 1);
     let [byte] = random_bytes::<1>()?;
     let other = if digit(byte) == last { digit(byte.wrapping_add(1)) } else { digit(byte) };

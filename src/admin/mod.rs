@@ -33,16 +33,25 @@ pub use self::{
     who::{Right, Role, Who},
 };
 
+/// Every route is at or below one of these.
+pub const BELOW: &[&str] = &["/", "/panel", "/api/v1", "/mcp/admin", "/registration-automation", "/admin/registration-automation"];
+
 /// Every route of the admin side, behind its door.
 ///
 /// `route_layer` and not `layer`: a listener that several sections share must not put the door in front of the others.
 pub fn router(state: AdminState) -> Router {
     let api = api::router().route_layer(from_fn_with_state(state.clone(), entry::once));
-    api.merge(compat::router())
-        .merge(panel::router())
+    skins(api)
         .route_layer(from_fn_with_state(state.clone(), entry::guard))
         .route_layer(from_fn(api::frame::localised))
         .route_layer(from_fn(compat::enveloped))
         .route_layer(from_fn_with_state(state.clone(), entry::carried))
         .with_state(state)
 }
+
+fn skins(api: Router<AdminState>) -> Router<AdminState> {
+    api.merge(compat::router()).merge(panel::router())
+}
+
+#[cfg(test)]
+mod routes_tests;

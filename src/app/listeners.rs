@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::core::{Core, StartError};
 use crate::{
     admin::calls::server::ListenerFacts,
-    http::{BindError, Bound, ConnectionLimits, Measured, Readiness, bind, health_routes},
+    http::{BindError, Bound, ConnectionLimits, Late, Measured, Readiness, bind, health_routes},
 };
 
 impl From<BindError> for StartError {
@@ -53,8 +53,8 @@ impl Listeners {
         found.map(|(bound, _)| format!("http://{}", bound.address)).unwrap_or_default()
     }
 
-    /// Serves the sections' routes until `stop`.
-    pub(super) fn serve(self, core: &Core, routes: &[Router], stop: &CancellationToken, tasks: &TaskTracker) {
+    /// Serves the sections' routes until `stop`; `late` are those of the last one.
+    pub(super) fn serve(self, core: &Core, (routes, late): (&[Router], Option<&Late>), stop: &CancellationToken, tasks: &TaskTracker) {
         let http = &core.config.http;
         let limits = ConnectionLimits {
             connections: http.max_connections,
@@ -67,7 +67,8 @@ impl Listeners {
             shutdown: http.shutdown_timeout.into(),
         };
         for (bound, sharing) in self.bound {
-            let health = health_routes(Readiness { store: core.store.clone(), stop: stop.clone() });
+            let late = late.filter(|_| sharing.contains(&routes.len().saturating_sub(1)));
+            let health = health_routes(Readiness { store: core.store.clone(), stop: stop.clone() }, late.cloned());
             let mine = sharing.iter().filter_map(|section| routes.get(*section)).cloned();
             tasks.spawn(bound.serve(guarded(mine.fold(health, Router::merge)), limits.clone(), stop.clone()));
         }

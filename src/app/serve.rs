@@ -19,6 +19,7 @@ use crate::{
     admin,
     config::{Config, Loaded},
     gate::origins::Origins,
+    http::Late,
     lifecycle::Again,
     live::{self, Hub},
     mcp::{self, Endpoint, EndpointSettings, LegacySse, Product, ServerSettings, SessionSettings},
@@ -87,9 +88,11 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
         registration::router(hook_state(&core, hook_key.clone(), &shared.wake)?),
         live::router(super::live::state(&core, &shared, &stop, &tasks)?),
     ];
-    if config.admin.enabled {
-        routes.push(admin::router(core.admin(&shared, process, &stop)));
-    }
+    let admin = config.admin.enabled.then(|| {
+        routes.push(Router::new());
+        let state = core.admin(&shared, process, &stop);
+        Late::new(admin::BELOW, move || admin::router(state))
+    });
     // Figures are for whoever runs the daemon: they are shown where it is administered.
     if let Some(last) = routes.pop() {
         routes.push(last.merge(scrape::router(&core, &shared)));
@@ -97,7 +100,7 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     core.start_recording();
     look_back(&core).await?;
     automation::start(&core, shared, &stop, &tasks)?;
-    listeners.serve(&core, &routes, &stop, &tasks);
+    listeners.serve(&core, (&routes, admin.as_ref()), &stop, &tasks);
     tasks.spawn(keys::keep(core.clone(), stop.clone()));
     tasks.spawn(limits::keep(core.clone(), stop.clone()));
     if let Some(external) = &core.external {

@@ -69,6 +69,7 @@ async fn run(args: &DemoArgs, loaded: Loaded, stop: CancellationToken) -> anyhow
         stop.cancel();
     } else {
         show_how_to_go_on(&setup, &daemon, &user_id, language)?;
+        show_panel(&core, &daemon).await?;
     }
     daemon.run().await.map_err(anyhow::Error::msg)?;
     dify.shutdown().await;
@@ -126,15 +127,29 @@ fn show_how_to_go_on(setup: &Setup, daemon: &Daemon, user_id: &str, language: La
         }),
     )?;
     let try_it = in_language(language, "试一试：", "Try:");
-    let end = in_language(language, "按 Ctrl-C 结束，并删除这些数据", "Ctrl-C ends the demo and removes its data");
     let key = setup.keys.first().map(|new| new.key.expose()).unwrap_or_default();
     output::say(format_args!(
         "\n{try_it}\n\ncurl -s {}/mcp -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n  -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"get_user_profile\",\"arguments\":{{\"user_id\":\"{user_id}\"}}}}}}'\n",
         addresses.mcp
     ))?;
     output::say(format_args!(
-        "curl -s {}/hooks/registration -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\\n  -d '{{\"user_id\":\"usr_me\",\"username\":\"小明\",\"roles\":[\"customer\"]}}'\n\n{end}",
+        "curl -s {}/hooks/registration -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\\n  -d '{{\"user_id\":\"usr_me\",\"username\":\"小明\",\"roles\":[\"customer\"]}}'",
         addresses.hook,
         daemon.hook_key.expose()
     ))
+}
+
+/// Where to look at all this, and how to get in: nobody has an account yet.
+async fn show_panel(core: &Core, daemon: &Daemon) -> anyhow::Result<()> {
+    let language = core.config.language;
+    if let Some(link) = core.setup_link(Some(&daemon.addresses), super::by(core, None)).await? {
+        let text = in_language(
+            language,
+            "管理后台（打开链接创建管理员账号，30 分钟内有效）：",
+            "Panel (the link makes the administrator, within 30 minutes):",
+        );
+        output::say(format_args!("\n{text}\n{}", link.expose()))?;
+    }
+    let end = in_language(language, "按 Ctrl-C 结束，并删除这些数据", "Ctrl-C ends the demo and removes its data");
+    output::say(format_args!("\n{end}"))
 }

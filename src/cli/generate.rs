@@ -1,4 +1,5 @@
-//! `generate`: manual pages, shell completions and the sample configuration, from the definitions the program runs on.
+//! `generate`: manual pages, shell completions, the sample configuration and the document of the admin API, from the
+//! definitions the program runs on.
 //!
 //! The command line comes in as a value, so that what is generated is what is parsed.
 
@@ -13,7 +14,7 @@ use clap::{Args, Command, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::{config, settings};
+use crate::{admin::api, config, settings};
 
 /// The program's name, as completions know it.
 const NAME: &str = "anmei-mcp";
@@ -41,6 +42,8 @@ pub enum GenerateCommand {
     },
     /// Sample configuration: every key with its meaning and default
     Config,
+    /// The document that describes the admin API (OpenAPI), as the daemon serves it at /api/v1/openapi.json
+    Openapi,
 }
 
 /// A file that was generated.
@@ -58,6 +61,7 @@ pub fn run(args: &GenerateArgs, command: Command) -> anyhow::Result<u8> {
         GenerateCommand::Man => man(command)?,
         GenerateCommand::Completions { shell } => vec![completions(*shell, command)],
         GenerateCommand::Config => vec![sample()],
+        GenerateCommand::Openapi => vec![document()?],
     };
     if args.output == Path::new("-") {
         let mut out = io::stdout().lock();
@@ -113,6 +117,13 @@ pub fn completions(shell: Shell, mut command: Command) -> Generated {
 /// The sample configuration.
 pub fn sample() -> Generated {
     Generated { name: format!("{NAME}.toml"), content: config::sample().into_bytes() }
+}
+
+/// The document that describes the admin API.
+pub fn document() -> anyhow::Result<Generated> {
+    let mut content = serde_json::to_vec_pretty(&api::document())?;
+    content.push(b'\n');
+    Ok(Generated { name: "openapi.json".into(), content })
 }
 
 #[cfg(test)]

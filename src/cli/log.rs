@@ -18,7 +18,6 @@ use crate::{
     app::Core,
     clock::rfc3339,
     config::HumanDuration,
-    store::audit::By,
 };
 
 /// Calls that are asked for at once.
@@ -209,8 +208,8 @@ async fn show(core: &Core, args: ShowArgs) -> anyhow::Result<()> {
     match args.bodies {
         None => output::json(&calls.logged_call(&args.call_id)?),
         Some(reason) => {
-            let by = By { reason: Some(reason), ..super::by(core, None) };
-            output::json(&calls.call_bodies(&args.call_id, by).await?)
+            let bodies = calls.call_bodies(&args.call_id, (super::by(core, None), &reason)).await?;
+            output::json(&bodies)
         }
     }
 }

@@ -68,7 +68,9 @@ where
         let this = &mut *self;
         let answered = ready!(Pin::new(&mut this.answer).poll(cx));
         if let Ok(response) = &answered {
-            let route = this.route.as_ref().map(MatchedPath::as_str);
+            // What is routed further in says so with its answer.
+            let inner = response.extensions().get::<MatchedPath>();
+            let route = inner.or(this.route.as_ref()).map(MatchedPath::as_str);
             figures::request(this.method.as_str(), route, response.status().as_u16(), this.began.elapsed());
         }
         Poll::Ready(answered)

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod health;
+mod late;
 mod listener;
 mod measured;
 mod patience;
@@ -9,6 +10,7 @@ mod peer;
 
 pub use crowd::Connections;
 pub use health::{Readiness, health_routes};
+pub use late::Late;
 pub use listener::{BindError, Bound, ConnectionLimits, bind};
 pub use measured::Measured;
 pub use peer::PeerAddress;

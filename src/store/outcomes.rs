@@ -76,6 +76,8 @@ pub struct RunStep {
     pub by_template: i64,
     /// Those that were given up.
     pub failed: i64,
+    /// 95 % of those with a welcome waited at most so long for it.
+    pub welcome_p95: Option<i64>,
 }
 
 impl Store {

@@ -13,6 +13,9 @@ from pathlib import Path
 
 FLAGS = ["--headless=new", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--disable-background-networking"]
 
+# Of a longer page there is a picture of its beginning.
+TALLEST = 4000
+
 
 class Failed(Exception):
     """Something on the page is not as it should be."""
@@ -162,11 +165,23 @@ class Chromium:
             " e.dispatchEvent(new Event('change', {bubbles: true})); })()"
         )
 
-    def look(self, width: int, height: int, scheme: str) -> None:
+    def look(self, width: int, height: int, scheme: str, scale: int = 2) -> None:
         """The size of the window and the colours the reader prefers."""
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=width < 600)
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def screenshot(self, path: Path) -> None:
+    def press(self, key: str) -> None:
+        """One key, such as Tab."""
+        code = {"Tab": 9, "Enter": 13, "Escape": 27}[key]
+        text = {"text": "\r"} if key == "Enter" else {}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, **text)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
+
+    def screenshot(self, path: Path, whole: bool = False) -> None:
+        """What the window shows, or the whole page as far as a picture of it can be looked at."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", format="png")["data"]))
+        clip = {}
+        if whole:
+            width, height = self.evaluate("[document.documentElement.clientWidth, document.documentElement.scrollHeight]")
+            clip = {"captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": width, "height": min(height, TALLEST), "scale": 1}}
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", format="png", **clip)["data"]))

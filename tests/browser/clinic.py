@@ -1,10 +1,14 @@
-"""A clinic to look at: the real daemon with the example records in it, and a server for the example page."""
+"""Clinics to look at: the real daemon with the example records and a server for the example page, and the demonstration."""
 
 from __future__ import annotations
 
+import base64
 import functools
 import http.server
 import json
+import os
+import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -13,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOK_KEY = "hook-key-of-the-browser-0123456789"
+EVENT_SECRET = "whsec_" + base64.b64encode(b"events of the browser, 32 bytes!").decode()
 RECORDS = [("users", "users.csv"), ("customers", "customers.csv"), ("consultants", "consultants.csv")]
 
 
@@ -87,9 +92,81 @@ class Site:
 
     def register(self, user: str, name: str) -> str:
         """A new customer, as the app tells of one. Returns the registration's id."""
-        body = {"user_id": user, "username": name, "email": None, "roles": ["customer"], "phone": None, "avatar": None}
-        request = urllib.request.Request(
-            f"{self._run['hook']}/hooks/registration", json.dumps(body).encode(), {"authorization": f"Bearer {HOOK_KEY}", "content-type": "application/json"}
+        return register(self._run["hook"], HOOK_KEY, user, name)
+
+
+class Demo:
+    """What `anmei-mcp demo` brings: 500 customers, groups with keys, an agent that calls our tools, and nobody signed in."""
+
+    def __init__(self, binary: Path, work: Path) -> None:
+        self._binary = binary
+        # Nobody takes its events: they wait, and can be seen.
+        options = ["--set", f"hook.key={HOOK_KEY}", "--set", "outbound.webhook_url=http://127.0.0.1:9/", "--set", f"outbound.webhook_secret={EVENT_SECRET}"]
+        for listener in ("mcp", "hook", "admin", "live"):
+            options += ["--set", f"{listener}.listen=127.0.0.1:0"]
+        # Its directory is below this one, which is how the verbs find it.
+        self._log = (work / "demo.log").open("wb")
+        self._process = subprocess.Popen(
+            [str(binary), "demo", *options], cwd=work, env={**os.environ, "TMPDIR": str(work)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-            return json.load(answer)["registration_id"]
+        self.keys: dict[str, str] = {}
+        self.setup_link = self._read(work)
+        threading.Thread(target=self._process.stdout.read, daemon=True).start()
+        self.data = next(work.glob("anmei-mcp-demo-*"))
+        run = json.loads((self.data / "run.json").read_text())
+        self.mcp, self.hook, self.admin = run["mcp"], run["hook"], run["admin"]
+
+    def _read(self, work: Path) -> str:
+        for line in self._process.stdout:
+            words = line.split()
+            if len(words) == 3 and "/server/" in words[1]:
+                self.keys[words[0]] = words[2]
+            if "/panel/setup/" in line:
+                return line.strip()
+        raise RuntimeError(f"the demonstration printed no setup link: {(work / 'demo.log').read_text()}")
+
+    def __enter__(self) -> Demo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def cli(self, *arguments: str) -> str:
+        """A verb of the program that must work."""
+        done = subprocess.run([str(self._binary), *arguments, "--data-dir", str(self.data)], capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode != 0:
+            raise RuntimeError(f"anmei-mcp {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def register(self, user: str, name: str) -> str:
+        """A new customer, as the app tells of one. Returns the registration's id."""
+        return register(self.hook, HOOK_KEY, user, name)
+
+    def call(self, key: str, tool: str, arguments: dict, client: str) -> dict:
+        """A tool called as an agent host calls it. Returns the JSON-RPC answer."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+        headers = {"authorization": f"Bearer {key}", "accept": "application/json", "content-type": "application/json", "user-agent": client}
+        return asked(f"{self.mcp}/mcp", body, headers)
+
+    def rows(self, sql: str) -> list[tuple]:
+        """What the database has, or a change of it that no verb makes."""
+        with sqlite3.connect(self.data / "anmei-mcp.sqlite3", timeout=10) as database:
+            return database.execute(sql).fetchall()
+
+
+def register(hook: str, key: str, user: str, name: str) -> str:
+    body = {"user_id": user, "username": name, "email": None, "roles": ["customer"], "phone": None, "avatar": None}
+    return asked(f"{hook}/hooks/registration", body, {"authorization": f"Bearer {key}", "content-type": "application/json"})["registration_id"]
+
+
+def asked(url: str, body: dict, headers: dict) -> dict:
+    """The JSON that a POST is answered with, whatever proxy this machine has."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        return json.load(answer)

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    admin_desk::{Person, etag},
+    admin_kit::{Person, etag},
     harness::App,
     registration::{connect, new_user},
 };

@@ -121,7 +121,6 @@ async fn a_log_that_holds_no_more_says_so() {
 }
 
 #[tokio::test]
-#[ignore = "a refused export leaves a row in the audit log too"]
 async fn the_log_is_exported_in_every_form_defused_cut_where_it_says_so_and_audited() {
     let (app, tokens) = with_calls(&[]).await;
     app.change(
@@ -153,7 +152,8 @@ async fn the_log_is_exported_in_every_form_defused_cut_where_it_says_so_and_audi
     // The command line writes the same.
     let file = app.dir.path().join("calls.csv");
     app.ok(&["log", "export", "--since", "1h", "--output", file.to_str().unwrap()]);
-    assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), lines.len());
+    // The mark at its beginning is taken off an answer as it is read.
+    assert_eq!(std::fs::read_to_string(file).unwrap().trim_start_matches('\u{feff}'), csv.body);
     assert_eq!(app.ok_json(&["log", "list", "--failed", "--tool", "get_user_profile"]).as_array().unwrap().len(), 1);
 }
 
@@ -204,7 +204,7 @@ async fn the_tail_tells_what_came_goes_on_where_it_ended_and_ends_with_the_token
     // What came before the tail began is not told; whoever names the last event gets what came since.
     let mut again = Stream::open(&app, &tokens.auditor, "/api/v1/calls/tail", "last-event-id: 1\r\n").await;
     assert!(again.until("\"number\":2").await.contains("id: "));
-    app.change("UPDATE admin_tokens SET revoked_at = 2 WHERE id = 'tok-operator'");
+    app.change("UPDATE admin_tokens SET revoked_at = 2 WHERE id = 't-operator'");
     while tail.more().await {}
     assert_eq!(ask(&app, &tokens.operator, Method::GET, "/api/v1/calls/tail", None).await.status, 401);
 }
@@ -236,7 +236,6 @@ async fn errors_are_counted_by_type_with_a_sample() {
 }
 
 #[tokio::test]
-#[ignore = "the live part of the page sends nothing to a client that does not read the page first"]
 async fn the_pages_show_the_same_and_hostile_names_are_text() {
     let (app, tokens) = with_calls(&[("call_log.bodies", "full")]).await;
     app.change(
@@ -258,7 +257,8 @@ async fn the_pages_show_the_same_and_hostile_names_are_text() {
     let refused = ask(&app, &tokens.operator, Method::GET, "/panel/calls?min_ms=many&tool=kept", None).await;
     assert!(refused.status == 422 && refused.body.contains("value=\"kept\"") && refused.body.contains("aria-invalid"), "{}", refused.body);
     let mut live = Stream::open(&app, &tokens.operator, "/panel/calls/live?outcome=unknown_tool", "").await;
-    assert!(live.until("unknown").await.contains("data: "));
+    let part = live.until("</table>").await;
+    assert!(part.contains("data: ") && part.contains("/panel/calls/hostile") && !part.contains("<script>alert"), "{part}");
 
     let listed = get(&app, &tokens.auditor, "/api/v1/calls?tool=get_user_profile").await.json();
     let path = format!("/panel/calls/{}", ids(&listed)[0]);

@@ -1,4 +1,5 @@
-//! The existing app's paths: `/mcp/admin/…` in its envelope, with the names of its fields, behind the same door.
+//! The existing app's paths: `/mcp/admin/…` in its envelope, with the names of its fields, and the PRD's two, which have
+//! none; all behind the same door.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -117,4 +118,46 @@ async fn the_same_door_stands_before_it_and_says_no_in_the_envelope() {
     refused(&app.api(&operator, "PUT", &path, &[], Some(json!({"config_data": {"allow_contact": true}}))).await, 403);
     refused(&app.api(&operator, "POST", "/mcp/admin/groups", &[("content-type", "text/plain")], None).await, 403);
     assert_eq!(app.audited("key.reveal"), 0);
+}
+
+fn fields(object: &Value) -> Vec<&str> {
+    let mut names: Vec<_> = object.as_object().unwrap_or_else(|| panic!("{object}")).keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn the_prds_two_paths_have_its_field_names() {
+    let app = App::start(&[]).await;
+    let auditor = app.token_of_a("auditor");
+    let ask = async |path: &str| app.api(&auditor, "GET", path, &[], None).await.json();
+    let metrics = ask("/registration-automation/metrics").await;
+    for name in ["mcp_metrics", "dify_agent_status", "automation_success_rate", "daily_registrations", "welcome_message_stats"] {
+        assert!(!metrics[name].is_null(), "{name}: {metrics}");
+    }
+    assert_eq!(fields(&metrics["mcp_metrics"]), ["error_rates", "success_rate", "tool_calls", "total_calls"]);
+    let dashboard = ask("/admin/registration-automation/dashboard").await;
+    for name in ["automation_metrics", "mcp_server_status", "dify_agent_status", "recent_errors", "system_health"] {
+        assert!(!dashboard[name].is_null(), "{name}: {dashboard}");
+    }
+    let automation = ["average_response_time", "daily_trends", "dify_call_count", "mcp_call_count", "success_rate", "total_automations"];
+    assert_eq!(fields(&dashboard["automation_metrics"]), automation);
+    assert_eq!(fields(&dashboard["system_health"]), ["database_status", "dify_response_time", "mcp_response_time"]);
+    let status = data(&app.api(&auditor, "GET", "/mcp/admin/server/status", &[], None).await);
+    for name in ["status", "server_url", "version", "groups", "tools", "started_at"] {
+        assert_eq!(dashboard["mcp_server_status"][name], status[name], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_prds_two_paths_are_for_those_who_may_read() {
+    let app = App::start(&[]).await;
+    let operator = app.token_of_a("operator");
+    for path in ["/registration-automation/metrics", "/admin/registration-automation/dashboard"] {
+        assert_eq!(app.api(&operator, "GET", path, &[], None).await.status, 200, "{path}");
+        assert_eq!(app.send("GET", &format!("{}{path}", app.admin_root()), &[], "").await.status, 401, "{path}");
+        assert_eq!(app.api("anmei_admin_nonsense", "GET", path, &[], None).await.status, 401, "{path}");
+        assert_eq!(app.api(&operator, "GET", path, &[("origin", "https://evil.example")], None).await.status, 403, "{path}");
+        assert_eq!(app.api(&operator, "POST", path, &[], Some(json!({}))).await.status, 405, "{path}");
+    }
 }

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::{admin_kit::Browser, harness::App, registration::new_user};
+use crate::{
+    admin_kit::{Browser, Person},
+    harness::App,
+    registration::new_user,
+};
 
 async fn api(app: &App, token: &str, path: &str) -> Value {
     let answer = app.api(token, "GET", path, &[], None).await;
@@ -97,7 +101,8 @@ async fn pages_claim_for_a_consultant_and_say_what_is_wrong() {
 #[tokio::test]
 async fn operators_read_what_is_said_and_auditors_say_why_first() {
     let app = App::with_records(&[]).await;
-    let (operator, auditor) = (app.token_of_a("operator"), app.token_of_a("auditor"));
+    let (operator, somebody) = (app.token_of_a("operator"), Person::new(&app, "auditor"));
+    let auditor = somebody.token.clone();
     let run = waits(&app, 1).await;
     let conversation = run["conversation_id"].as_str().unwrap();
     let found = api(&app, &operator, &format!("/api/v1/conversations?user={}", run["user_id"].as_str().unwrap())).await;
@@ -117,7 +122,7 @@ async fn operators_read_what_is_said_and_auditors_say_why_first() {
     assert_eq!(app.api(&operator, "POST", &words, &[], Some(json!({"reason": "curious"}))).await.status, 403);
     assert_eq!(app.api(&operator, "GET", "/api/v1/conversations/nothing/messages", &[], None).await.status, 404);
 
-    let mut browser = Browser::signed_in(&app, "auditor").await;
+    let mut browser = Browser::of(&app, &somebody);
     let page = browser.get(&format!("/panel/conversations/{conversation}")).await;
     assert!(page.status == 200 && !page.body.contains(text.as_str().unwrap()), "{page:?}");
     let shown = browser.post(&format!("/panel/conversations/{conversation}/words"), &[("reason", "客户投诉 42"), ("cursor", "")]).await;

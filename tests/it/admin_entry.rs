@@ -394,9 +394,9 @@ async fn signing_in_leads_to_a_page_of_ours_and_nowhere_else() {
 #[tokio::test]
 async fn a_token_does_what_its_account_may_and_no_more() {
     let app = App::start(&[]).await;
-    let root = app.token_of_a("administrator");
-    let operator = app.token_of_a("operator");
-    let auditor = app.token_of_a("auditor");
+    let root = app.token_made_for_a("administrator");
+    let operator = app.token_made_for_a("operator");
+    let auditor = app.token_made_for_a("auditor");
     let status = async |token: &str, path: &str| app.api(token, "GET", path, &[], None).await.status;
     assert_eq!(status(&root, "/api/v1/accounts").await, StatusCode::OK);
     for token in [&operator, &auditor] {
@@ -461,7 +461,7 @@ async fn what_matters_asks_for_the_password_again() {
 #[tokio::test]
 async fn a_request_that_comes_twice_is_done_once() {
     let app = App::start(&[]).await;
-    let token = app.token_of_a("administrator");
+    let token = app.token_made_for_a("administrator");
     let send = async |key: &str, name: &str| {
         let body = json!({"name": name, "role": "operator"});
         app.api(&token, "POST", "/api/v1/tokens", &[("idempotency-key", key)], Some(body)).await
@@ -485,7 +485,7 @@ async fn a_request_that_comes_twice_is_done_once() {
 #[tokio::test]
 async fn accounts_are_changed_on_the_version_that_was_seen_and_somebody_always_administers() {
     let app = App::start(&[]).await;
-    let token = app.token_of_a("administrator");
+    let token = app.token_made_for_a("administrator");
     let call = async |method: &str, path: &str, more: &[(&str, &str)], body: Option<serde_json::Value>| {
         app.api(&token, method, path, more, body).await
     };
@@ -588,7 +588,7 @@ async fn pages_are_for_whoever_may_see_them_and_say_so_in_both_languages() {
 #[tokio::test]
 async fn pages_of_listed_origins_may_call_with_a_token() {
     let app = App::start(&[("admin.allowed_origins", "https://app.clinic.cn")]).await;
-    let token = app.token_of_a("auditor");
+    let token = app.token_made_for_a("auditor");
     let page = ("origin", "https://app.clinic.cn");
     let asked = [page, ("access-control-request-method", "PATCH"), ("access-control-request-headers", "authorization")];
     let first = app.send("OPTIONS", &format!("{}/api/v1/me", app.admin_root()), &asked, "").await;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::{
-    admin_desk::Person,
+    admin_kit::Person,
     harness::{App, HOOK_SECRET},
     registration::{new_user, receiver},
 };

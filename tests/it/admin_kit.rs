@@ -2,9 +2,11 @@
 
 use std::{io::Write, process::Stdio};
 
-use anmei_mcp::gate::keys::{fresh, hash};
+use anmei_mcp::gate::keys::fresh;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::harness::{Answer, App};
 
@@ -24,8 +26,13 @@ impl App {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// An API token of an account of this role, which is added under the role's name.
+    /// An API token of an account of this role, which is called after it.
     pub(crate) fn token_of_a(&self, role: &str) -> String {
+        Person::new(self, role).token
+    }
+
+    /// The same, made as an operator of the machine makes them.
+    pub(crate) fn token_made_for_a(&self, role: &str) -> String {
         self.account(role, role);
         self.ok(&["admin", "token", role, "--name", "tests", "--role", role]).trim().to_owned()
     }
@@ -69,7 +76,12 @@ impl<'a> Browser<'a> {
         Self { app, cookie: None }
     }
 
-    /// One in which somebody signed in.
+    /// One in which somebody is signed in.
+    pub(crate) fn of(app: &'a App, person: &Person) -> Self {
+        Self { app, cookie: Some(person.cookie()) }
+    }
+
+    /// One in which somebody signs in.
     pub(crate) async fn signed_in(app: &'a App, login: &str) -> Self {
         let mut browser = Self::new(app);
         let answer = browser.sign_in(login, PASSWORD, "").await;
@@ -136,6 +148,88 @@ impl Answer {
     }
 }
 
+/// Somebody with a role, a token for programs and a session for pages: straight into the database, for how one signs in is
+/// the concern of tests/it/admin_entry.rs.
+pub(crate) struct Person {
+    pub(crate) token: String,
+    session: String,
+}
+
+impl Person {
+    /// An account of this role, which is called after it.
+    pub(crate) fn new(app: &App, role: &str) -> Self {
+        Self::called(app, role, role)
+    }
+
+    /// An account of this role with this login.
+    pub(crate) fn called(app: &App, login: &str, role: &str) -> Self {
+        let token = fresh("anmei_admin_").unwrap();
+        let session = URL_SAFE_NO_PAD.encode(Sha256::digest(&token));
+        let end = i64::MAX / 2;
+        app.change(&format!(
+            "INSERT INTO accounts (id, login, display_name, password_hash, roles, tier, panel_role, created_by, created_at, updated_at, password_changed_at)
+                VALUES ('a-{login}', '{login}', '{login}', 'none', '["admin"]', 'internal', '{role}', 'tests', 1, 1, 1);
+             INSERT INTO admin_tokens (id, hash, account_id, name, role, hint, created_at, expires_at)
+                VALUES ('t-{login}', x'{}', 'a-{login}', 'tests', '{role}', 'xxxx', 1, {end});
+             INSERT INTO admin_sessions (id, hash, account_id, created_at, seen_at, expires_at, confirmed_at, second_factor, address, agent)
+                VALUES ('s-{login}', x'{}', 'a-{login}', 1, {end}, {end}, {end}, 0, '127.0.0.1', 'tests');",
+            digest(&token),
+            digest(&session)
+        ));
+        Self { token, session }
+    }
+
+    /// What the browser sends.
+    pub(crate) fn cookie(&self) -> String {
+        format!("anmei_admin={}", self.session)
+    }
+
+    /// A request to the API; `body` is JSON, or nothing.
+    pub(crate) async fn ask(&self, app: &App, (method, path): (&str, &str), headers: &[(&str, &str)], body: Value) -> Answer {
+        let more = [&[("accept-language", "en")], headers].concat();
+        app.api(&self.token, method, &format!("/api/v1{path}"), &more, Some(body).filter(|body| !body.is_null())).await
+    }
+
+    /// What the API answers to a GET.
+    pub(crate) async fn get(&self, app: &App, path: &str) -> Value {
+        let answer = self.ask(app, ("GET", path), &[], Value::Null).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+        answer.json()
+    }
+
+    /// What the API answers to a POST that must work.
+    pub(crate) async fn post(&self, app: &App, path: &str, body: Value) -> Value {
+        let answer = self.ask(app, ("POST", path), &[], body).await;
+        assert!(answer.status.is_success(), "{path}: {answer:?}");
+        answer.json()
+    }
+
+    /// A page of the panel.
+    pub(crate) async fn page(&self, app: &App, path: &str, language: &str) -> Answer {
+        let cookie = format!("{}; anmei_language={language}", self.cookie());
+        app.send("GET", &format!("{}{path}", app.admin_root()), &[("cookie", &cookie)], "").await
+    }
+
+    /// A form of the panel, as a browser sends it.
+    pub(crate) async fn form(&self, app: &App, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let cookie = format!("{}; anmei_language=en", self.cookie());
+        let csrf = URL_SAFE_NO_PAD.encode(Sha256::digest(format!("anmei-mcp csrf\n{}", self.session)));
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.append_pair("_csrf", &csrf).extend_pairs(fields);
+        let headers = [
+            ("cookie", cookie.as_str()),
+            ("origin", app.admin_root()),
+            ("sec-fetch-site", "same-origin"),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        app.send("POST", &format!("{}{path}", app.admin_root()), &headers, body.finish()).await
+    }
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
 /// Tokens of the three roles.
 pub(crate) struct Tokens {
     pub(crate) administrator: String,
@@ -143,31 +237,15 @@ pub(crate) struct Tokens {
     pub(crate) auditor: String,
 }
 
-/// Puts an account of each role into the database, called after its role, with a token.
+/// An account of each role with a token.
 pub(crate) fn tokens(app: &App) -> Tokens {
-    let token = |role: &str| {
-        let token = fresh("anmei_admin_").unwrap();
-        let hash = hash(&token).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        app.change(&format!(
-            "INSERT INTO accounts (id, login, display_name, password_hash, tier, panel_role, created_by, created_at, updated_at, password_changed_at)
-             VALUES ('acc-{role}', '{role}', '{role}', 'none', 'internal', '{role}', 'tests', 1, 1, 1);
-             INSERT INTO admin_tokens (id, hash, account_id, name, role, hint, created_at, expires_at)
-             VALUES ('tok-{role}', x'{hash}', 'acc-{role}', 'tests', '{role}', 'xxxx', 1, 9000000000000);"
-        ));
-        token
-    };
-    Tokens { administrator: token("administrator"), operator: token("operator"), auditor: token("auditor") }
+    let [administrator, operator, auditor] = ["administrator", "operator", "auditor"].map(|role| app.token_of_a(role));
+    Tokens { administrator, operator, auditor }
 }
 
 /// Asks the admin side for a path.
 pub(crate) async fn ask(app: &App, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
-    let bearer = format!("Bearer {token}");
-    let mut headers = vec![("authorization", bearer.as_str()), ("accept-language", "en")];
-    if body.is_some() {
-        headers.push(("content-type", "application/json"));
-    }
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
-    app.send(method.as_str(), &format!("{}{path}", app.admin_root()), &headers, body).await
+    app.api(token, method.as_str(), path, &[("accept-language", "en")], body).await
 }
 
 /// Reads something that must be there.
@@ -175,4 +253,9 @@ pub(crate) async fn get(app: &App, token: &str, path: &str) -> Answer {
     let answer = ask(app, token, Method::GET, path, None).await;
     assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     answer
+}
+
+/// The version that an answer carries.
+pub(crate) fn etag(answer: &Answer) -> String {
+    answer.headers["etag"].to_str().unwrap().to_owned()
 }

@@ -15,7 +15,10 @@ use std::{
 use anmei_mcp::outbound::standard_webhooks::{WebhookSecret, sign};
 use serde_json::{Value, json};
 
-use crate::harness::{App, Era, GROUPS, HOOK_KEY, HOOK_SECRET, binary};
+use crate::{
+    admin_kit::Person,
+    harness::{App, Era, GROUPS, HOOK_KEY, HOOK_SECRET, binary},
+};
 
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 /// Verbs that have verbs of their own.
@@ -59,14 +62,23 @@ fn python(vars: &[(&str, &str)]) -> Command {
 fn generated_files_are_what_the_program_generates() {
     let fresh = tempfile::tempdir().unwrap();
     let fresh = fresh.path();
-    for (what, target) in [("config", "examples"), ("man", "man")] {
+    for (what, target) in [("config", "examples"), ("openapi", "examples"), ("man", "man")] {
         assert!(binary().args(["generate", what, "--output"]).arg(fresh.join(target)).status().unwrap().success());
     }
     assert_eq!(names(&path("man")), names(&fresh.join("man")), "run `just docs`");
     let pages = names(&path("man")).into_iter().map(|page| format!("man/{page}"));
-    for name in pages.chain(["examples/anmei-mcp.toml".to_owned()]) {
+    for name in pages.chain(["anmei-mcp.toml", "openapi.json"].map(|name| format!("examples/{name}"))) {
         assert!(fs::read(path(&name)).unwrap() == fs::read(fresh.join(&name)).unwrap(), "{name} is not what is generated; run `just docs`");
     }
+}
+
+#[tokio::test]
+async fn the_document_of_the_api_is_the_one_that_is_served() {
+    let app = App::start(&[]).await;
+    let auditor = Person::new(&app, "auditor");
+    let served = auditor.get(&app, "/openapi.json").await;
+    let committed: Value = serde_json::from_str(&text("examples/openapi.json")).unwrap();
+    assert!(served == committed, "examples/openapi.json is not what is served; run `just docs`");
 }
 
 /// As it is, and with every default that it shows taken at its word.

@@ -8,6 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Clash, Denied, Guarded, Unfit, UnfitBody},
+    because::Because,
     frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Versioned},
 };
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
     },
     config::HumanDuration,
     secret::SecretText,
-    store::audit::By,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
@@ -38,26 +38,6 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(restore))
         .routes(routes!(rollout, set_rollout))
         .routes(routes!(roll_back))
-}
-
-/// Why something is changed.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Why {
-    /// The reason, in words: it is kept in the audit log and with the version.
-    #[param(max_length = 500)]
-    reason: Option<String>,
-}
-
-impl Why {
-    /// Whoever makes a change, with the reason.
-    pub(super) fn by(self, operator: &Operator) -> Result<By, CallError> {
-        let reason = self.reason.filter(|reason| !reason.trim().is_empty());
-        if reason.as_ref().is_some_and(|reason| reason.chars().count() > 500) {
-            return Err(CallError::invalid("/reason", "最多 500 个字", "500 characters are the most"));
-        }
-        Ok(By { reason, ..operator.who.by(operator.calls.clock.as_ref()) })
-    }
 }
 
 /// An agent after a change.
@@ -153,11 +133,11 @@ impl NewAgent {
 }
 
 /// Adds an agent.
-#[utoipa::path(post, path = "/api/v1/agents", tag = "agents", request_body = NewAgent, params(Why),
+#[utoipa::path(post, path = "/api/v1/agents", tag = "agents", request_body = NewAgent, params(Because),
     responses((status = 201, body = AgentView, description = "It is added"), Denied, Clash, UnfitBody))]
-async fn add(operator: Operator, Asked(why): Asked<Why>, Body(new): Body<NewAgent>) -> Result<Created<AgentView>, ApiError> {
+async fn add(operator: Operator, Asked(why): Asked<Because>, Body(new): Body<NewAgent>) -> Result<Created<AgentView>, ApiError> {
     let (patch, key) = new.parts();
-    let view = operator.calls.add_agent(patch, &key, &why.by(&operator)?).await?;
+    let view = operator.calls.add_agent(patch, &key, &why.by(&operator.calls, &operator.who)?).await?;
     Ok(Created { location: format!("/api/v1/agents/{}", view.id), version: Some(view.revision), view })
 }
 
@@ -201,15 +181,15 @@ struct Weights {
 
 /// Sets weights, all or none, for the next registration on.
 #[utoipa::path(put, path = "/api/v1/agents/weights", tag = "agents", request_body = Weights,
-    params(("If-Match" = String, Header, description = "`ETag` of the weights that were read"), Why),
+    params(("If-Match" = String, Header, description = "`ETag` of the weights that were read"), Because),
     responses((status = 200, body = WeightsView, description = "They are set"), Denied, Guarded, UnfitBody))]
 async fn set_weights(
     operator: Operator,
     IfMatch(seen): IfMatch,
-    Asked(why): Asked<Why>,
+    Asked(why): Asked<Because>,
     Body(set): Body<Weights>,
 ) -> Result<Versioned<WeightsView>, ApiError> {
-    let view = operator.calls.set_weights(&set.weights, seen, &why.by(&operator)?).await?;
+    let view = operator.calls.set_weights(&set.weights, seen, &why.by(&operator.calls, &operator.who)?).await?;
     let revision = view.revision;
     Ok(Versioned(view, revision))
 }
@@ -232,16 +212,16 @@ async fn show(reader: Reader, Path(name): Path<String>) -> Result<Versioned<Agen
 
 /// Changes what is named about an agent, for the next registration on.
 #[utoipa::path(patch, path = "/api/v1/agents/{agent}", tag = "agents", request_body = AgentPatch,
-    params(("agent" = String, Path, description = "Name or id"), ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Why),
+    params(("agent" = String, Path, description = "Name or id"), ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Because),
     responses((status = 200, body = ChangedAgent, description = "It is changed"), Denied, Absent, Clash, Guarded, UnfitBody))]
 async fn update(
     operator: Operator,
     Path(name): Path<String>,
     IfMatch(seen): IfMatch,
-    Asked(why): Asked<Why>,
+    Asked(why): Asked<Because>,
     Body(patch): Body<AgentPatch>,
 ) -> Result<Versioned<ChangedAgent>, ApiError> {
-    Ok(ChangedAgent::of(operator.calls.update_agent(&name, patch, seen, &why.by(&operator)?).await?))
+    Ok(ChangedAgent::of(operator.calls.update_agent(&name, patch, seen, &why.by(&operator.calls, &operator.who)?).await?))
 }
 
 /// A key on its way in.
@@ -255,17 +235,17 @@ struct KeyGiven {
 
 /// Replaces an agent's key.
 #[utoipa::path(put, path = "/api/v1/agents/{agent}/key", tag = "agents", request_body = KeyGiven,
-    params(("agent" = String, Path, description = "Name or id"), ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Why),
+    params(("agent" = String, Path, description = "Name or id"), ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Because),
     responses((status = 200, body = ChangedAgent, description = "It has the new key"), Denied, Absent, Guarded, UnfitBody))]
 async fn set_key(
     operator: Operator,
     Path(name): Path<String>,
     IfMatch(seen): IfMatch,
-    Asked(why): Asked<Why>,
+    Asked(why): Asked<Because>,
     Body(given): Body<KeyGiven>,
 ) -> Result<Versioned<ChangedAgent>, ApiError> {
     let key = SecretText::new(given.key);
-    Ok(ChangedAgent::of(operator.calls.set_agent_key(&name, &key, seen, &why.by(&operator)?).await?))
+    Ok(ChangedAgent::of(operator.calls.set_agent_key(&name, &key, seen, &why.by(&operator.calls, &operator.who)?).await?))
 }
 
 /// Asks an agent's app for its name and inputs: proves address, key, kind and the mapping of inputs.
@@ -303,15 +283,17 @@ async fn version(reader: Reader, Path((name, number)): Path<(String, String)>) -
 /// Sets an agent as it was in a version, for the next registration on. Its key stays: versions hold none.
 #[utoipa::path(post, path = "/api/v1/agents/{agent}/versions/{number}/restore", tag = "agents",
     params(("agent" = String, Path, description = "Name or id"), ("number" = i64, Path, description = "The version"),
-        ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Why),
+        ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Because),
     responses((status = 200, body = ChangedAgent, description = "It is restored"), Denied, Absent, Clash, Guarded, Unfit))]
 async fn restore(
     operator: Operator,
     Path((name, number)): Path<(String, String)>,
     IfMatch(seen): IfMatch,
-    Asked(why): Asked<Why>,
+    Asked(why): Asked<Because>,
 ) -> Result<Versioned<ChangedAgent>, ApiError> {
-    Ok(ChangedAgent::of(operator.calls.restore_agent_version(&name, numbered(&number), seen, &why.by(&operator)?).await?))
+    Ok(ChangedAgent::of(
+        operator.calls.restore_agent_version(&name, numbered(&number), seen, &why.by(&operator.calls, &operator.who)?).await?,
+    ))
 }
 
 /// A candidate's roll-out, and what the guard knows of it.
@@ -332,27 +314,27 @@ struct Percent {
 
 /// Gives a candidate a share of users, for the next registration on.
 #[utoipa::path(put, path = "/api/v1/agents/{agent}/rollout", tag = "agents", request_body = Percent,
-    params(("agent" = String, Path, description = "Name or id"), ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Why),
+    params(("agent" = String, Path, description = "Name or id"), ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Because),
     responses((status = 200, body = ChangedAgent, description = "It has the share"), Denied, Absent, Clash, Guarded, UnfitBody))]
 async fn set_rollout(
     operator: Operator,
     Path(name): Path<String>,
     IfMatch(seen): IfMatch,
-    Asked(why): Asked<Why>,
+    Asked(why): Asked<Because>,
     Body(share): Body<Percent>,
 ) -> Result<Versioned<ChangedAgent>, ApiError> {
-    Ok(ChangedAgent::of(operator.calls.set_rollout(&name, share.percent, seen, &why.by(&operator)?).await?))
+    Ok(ChangedAgent::of(operator.calls.set_rollout(&name, share.percent, seen, &why.by(&operator.calls, &operator.who)?).await?))
 }
 
 /// Takes a candidate's share away.
 #[utoipa::path(post, path = "/api/v1/agents/{agent}/rollout/roll-back", tag = "agents",
-    params(("agent" = String, Path, description = "Name or id"), ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Why),
+    params(("agent" = String, Path, description = "Name or id"), ("If-Match" = String, Header, description = "`ETag` of the agent that was read"), Because),
     responses((status = 200, body = ChangedAgent, description = "Nobody gets it any more"), Denied, Absent, Clash, Guarded, Unfit))]
 async fn roll_back(
     operator: Operator,
     Path(name): Path<String>,
     IfMatch(seen): IfMatch,
-    Asked(why): Asked<Why>,
+    Asked(why): Asked<Because>,
 ) -> Result<Versioned<ChangedAgent>, ApiError> {
-    Ok(ChangedAgent::of(operator.calls.roll_back(&name, seen, &why.by(&operator)?).await?))
+    Ok(ChangedAgent::of(operator.calls.roll_back(&name, seen, &why.by(&operator.calls, &operator.who)?).await?))
 }

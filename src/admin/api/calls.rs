@@ -13,14 +13,13 @@ use axum::{
 };
 use futures_util::stream;
 use http::{HeaderMap, header};
-use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Denied, Unfit, UnfitBody},
+    because::Why,
     frame::{ApiError, Asked, Body, PageQuery},
 };
 use crate::{
@@ -35,7 +34,7 @@ use crate::{
         entry::{BodyReader, Reader},
         state::AdminState,
     },
-    store::{audit::By, call_log_read::CallFilter},
+    store::call_log_read::CallFilter,
 };
 
 /// How often the tail looks.
@@ -151,25 +150,16 @@ async fn show(reader: Reader, Path(call_id): Path<String>) -> Result<Json<CallDe
     Ok(Json(reader.calls.logged_call(&call_id)?))
 }
 
-/// Why somebody looks at what was sent.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct LookReason {
-    /// The reason, in words. It becomes a row of the audit log before anything is shown.
-    #[schema(min_length = 3, max_length = 500)]
-    reason: String,
-}
-
 /// What a caller sent and was answered, as the log holds it.
 ///
 /// For auditors. How much there is, `call_log.bodies` decided when the call was made: with `redacted` (the default) it is
 /// what everybody sees, and `kept` says so.
-#[utoipa::path(post, path = "/api/v1/calls/{call_id}/bodies", tag = "calls", request_body = LookReason,
+#[utoipa::path(post, path = "/api/v1/calls/{call_id}/bodies", tag = "calls", request_body = Why,
     params(("call_id" = String, Path, description = "UUID v7 of the call")),
     responses((status = 200, body = CallBodies, description = "Arguments and result"), Denied, Absent, UnfitBody))]
-async fn bodies(reader: BodyReader, Path(call_id): Path<String>, Body(why): Body<LookReason>) -> Result<Json<CallBodies>, ApiError> {
-    let by = By { reason: Some(why.reason), ..reader.who.by(reader.calls.clock.as_ref()) };
-    Ok(Json(reader.calls.call_bodies(&call_id, by).await?))
+async fn bodies(reader: BodyReader, Path(call_id): Path<String>, Body(why): Body<Why>) -> Result<Json<CallBodies>, ApiError> {
+    let by = reader.who.by(reader.calls.clock.as_ref());
+    Ok(Json(reader.calls.call_bodies(&call_id, (by, &why.reason)).await?))
 }
 
 /// What goes wrong, by type and frequency.

@@ -9,16 +9,13 @@ use super::{
     answers::{Absent, Denied, Unfit, UnfitBody},
     frame::{ApiError, Asked, Body, PageQuery, page_length},
 };
-use crate::{
-    admin::{
-        calls::{
-            Listed, Words,
-            conversations::{ConversationView, MessageView},
-        },
-        entry::{BodyReader, Reader},
-        state::AdminState,
+use crate::admin::{
+    calls::{
+        Listed, Words,
+        conversations::{ConversationView, MessageView},
     },
-    store::audit::By,
+    entry::{BodyReader, Reader},
+    state::AdminState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
@@ -72,7 +69,7 @@ async fn messages(reader: Reader, Path(id): Path<String>, Asked(page): Asked<Pag
 #[serde(deny_unknown_fields)]
 struct Reading {
     /// The reason, in words. It becomes a row of the audit log before anything is shown.
-    #[schema(min_length = 3, max_length = 500)]
+    #[schema(min_length = 2, max_length = 500)]
     reason: String,
     /// Entries of a page: 1 to 200; 50 when it is left out.
     #[schema(minimum = 1, maximum = 200)]
@@ -90,7 +87,7 @@ async fn read_conversation(
     Path(id): Path<String>,
     Body(reading): Body<Reading>,
 ) -> Result<Json<Listed<MessageView>>, ApiError> {
-    let by = By { reason: Some(reading.reason), ..reader.who.by(reader.calls.clock.as_ref()) };
+    let why = (reader.who.by(reader.calls.clock.as_ref()), reading.reason.as_str());
     let limit = page_length(reading.limit)?;
-    Ok(Json(reader.calls.read_conversation(&id, by, reading.cursor.as_deref(), limit).await?))
+    Ok(Json(reader.calls.read_conversation(&id, why, reading.cursor.as_deref(), limit).await?))
 }

@@ -6,8 +6,8 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    agents::Why,
     answers::{Absent, Denied, Unfit},
+    because::Because,
     frame::{ApiError, Asked, PageQuery},
 };
 use crate::admin::{
@@ -57,10 +57,10 @@ async fn endpoint(reader: Reader) -> Result<Json<EndpointView>, ApiError> {
 }
 
 /// Puts a receiver back into use that had failed for too long; what waits is sent within a minute.
-#[utoipa::path(post, path = "/api/v1/events/endpoint/enable", tag = "events", params(Why),
+#[utoipa::path(post, path = "/api/v1/events/endpoint/enable", tag = "events", params(Because),
     responses((status = 200, body = EndpointView, description = "It is in use"), Denied, Unfit))]
-async fn enable(operator: Operator, Asked(why): Asked<Why>) -> Result<Json<EndpointView>, ApiError> {
-    Ok(Json(operator.calls.enable_event_endpoint(&why.by(&operator)?).await?))
+async fn enable(operator: Operator, Asked(why): Asked<Because>) -> Result<Json<EndpointView>, ApiError> {
+    Ok(Json(operator.calls.enable_event_endpoint(&why.by(&operator.calls, &operator.who)?).await?))
 }
 
 /// One event with every attempt to deliver it. Auditors see it without what was said to the customer.
@@ -71,8 +71,8 @@ async fn show(reader: Reader, Path(id): Path<String>) -> Result<Json<EventDetail
 }
 
 /// Sends an event again, under the same `webhook-id`, so that a receiver who has it drops it.
-#[utoipa::path(post, path = "/api/v1/events/{id}/replay", tag = "events", params(("id" = String, Path, description = "Its `webhook-id`"), Why),
+#[utoipa::path(post, path = "/api/v1/events/{id}/replay", tag = "events", params(("id" = String, Path, description = "Its `webhook-id`"), Because),
     responses((status = 200, body = EventDetail, description = "It waits to be sent"), Denied, Absent, Unfit))]
-async fn replay(operator: Operator, Path(id): Path<String>, Asked(why): Asked<Why>) -> Result<Json<EventDetail>, ApiError> {
-    Ok(Json(operator.calls.replay_event(&id, &why.by(&operator)?).await?))
+async fn replay(operator: Operator, Path(id): Path<String>, Asked(why): Asked<Because>) -> Result<Json<EventDetail>, ApiError> {
+    Ok(Json(operator.calls.replay_event(&id, &why.by(&operator.calls, &operator.who)?).await?))
 }

@@ -16,8 +16,9 @@ use crate::admin::{
         connect::{self, ServerUrl, Snippets},
         groups::{ChangedGroup, GroupDetail, GroupEdit, GroupView, MadeGroup, NewGroup},
         impact::{Impact, Narrowing},
-        keys::{KeyUsers, Wanted, with_reason},
+        keys::{KeyUsers, Wanted},
         tools::ListSize,
+        with_reason,
     },
     entry::{Administrator, Reader},
     state::AdminState,
@@ -178,7 +179,7 @@ struct WithKey {
     #[serde(default)]
     key_id: Option<String>,
     /// Why the key is looked at; kept in the audit log.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(min_length = 2, max_length = 500)]
     reason: String,
 }
 
@@ -188,7 +189,7 @@ struct WithKey {
     responses((status = 200, body = Snippets, description = "What to put where"), Denied, Absent, Clash, UnfitBody))]
 async fn snippets_with_key(admin: Administrator, Path(code): Path<String>, Body(asked): Body<WithKey>) -> Result<Json<Snippets>, ApiError> {
     admin.who.confirmed(admin.calls.clock.as_ref())?;
-    let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), &asked.reason)?;
+    let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), Some(&asked.reason))?;
     let way = way(&asked.host, asked.transport.as_deref())?;
     let wanted = asked.key_id.as_deref().map_or(Wanted::Any, Wanted::Id);
     Ok(Json(admin.calls.snippets_with_key(&code, way, wanted, &by).await?))

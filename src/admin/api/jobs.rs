@@ -6,8 +6,8 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    agents::Why,
     answers::{Absent, Clash, Denied, Unfit},
+    because::Because,
     frame::{ApiError, Asked, PageQuery},
 };
 use crate::admin::{
@@ -74,16 +74,16 @@ async fn show(reader: Reader, Path(id): Path<String>) -> Result<Json<JobDetail>,
 
 /// Tries a dead or cancelled job again, at once and with all its tries. A registration goes on with it.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs",
-    params(("id" = String, Path, description = "The job's id, or the registration's"), Why),
+    params(("id" = String, Path, description = "The job's id, or the registration's"), Because),
     responses((status = 200, body = JobView, description = "It is due"), Denied, Absent, Clash, Unfit))]
-async fn retry(operator: Operator, Path(id): Path<String>, Asked(why): Asked<Why>) -> Result<Json<JobView>, ApiError> {
-    Ok(Json(operator.calls.retry_job(&id, &why.by(&operator)?).await?))
+async fn retry(operator: Operator, Path(id): Path<String>, Asked(why): Asked<Because>) -> Result<Json<JobView>, ApiError> {
+    Ok(Json(operator.calls.retry_job(&id, &why.by(&operator.calls, &operator.who)?).await?))
 }
 
 /// Does not do a job that waits. A registration ends with it.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs",
-    params(("id" = String, Path, description = "The job's id, or the registration's"), Why),
+    params(("id" = String, Path, description = "The job's id, or the registration's"), Because),
     responses((status = 200, body = JobView, description = "It is cancelled"), Denied, Absent, Clash, Unfit))]
-async fn cancel(operator: Operator, Path(id): Path<String>, Asked(why): Asked<Why>) -> Result<Json<JobView>, ApiError> {
-    Ok(Json(operator.calls.cancel_job(&id, &why.by(&operator)?).await?))
+async fn cancel(operator: Operator, Path(id): Path<String>, Asked(why): Asked<Because>) -> Result<Json<JobView>, ApiError> {
+    Ok(Json(operator.calls.cancel_job(&id, &why.by(&operator.calls, &operator.who)?).await?))
 }

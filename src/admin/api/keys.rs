@@ -7,10 +7,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Clash, Denied, UnfitBody},
+    because::{Because, Why},
     frame::{ApiError, Body, Created},
 };
 use crate::admin::{
-    calls::keys::{KeyView, NewKey, RotatedKey, Rotation, ShownKey, StragglerView, Wanted, with_any_reason, with_reason},
+    calls::{
+        because,
+        keys::{KeyView, NewKey, RotatedKey, Rotation, ShownKey, StragglerView, Wanted},
+    },
     entry::{Administrator, Reader},
     state::AdminState,
 };
@@ -94,17 +98,9 @@ async fn rotate(
     Body(asked): Body<RotationBody>,
 ) -> Result<Json<RotatedKey>, ApiError> {
     admin.who.confirmed(admin.calls.clock.as_ref())?;
-    let by = with_any_reason(admin.who.by(admin.calls.clock.as_ref()), asked.reason.as_deref())?;
+    let by = because(admin.who.by(admin.calls.clock.as_ref()), asked.reason.as_deref())?;
     let rotation = Rotation::read(asked.grace.as_deref(), asked.expires.as_deref())?;
     Ok(Json(admin.calls.rotate_key(&code, Wanted::Id(&id), rotation, &by).await?))
-}
-
-/// Why something is done, where that may be left out.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Because {
-    /// Why; kept in the audit log.
-    reason: Option<String>,
 }
 
 /// Ends the grace of a replaced key now.
@@ -116,7 +112,7 @@ async fn retire(
     Path((code, id)): Path<(String, String)>,
     Body(why): Body<Because>,
 ) -> Result<Json<KeyView>, ApiError> {
-    let by = with_any_reason(admin.who.by(admin.calls.clock.as_ref()), why.reason.as_deref())?;
+    let by = why.by(&admin.calls, &admin.who)?;
     Ok(Json(admin.calls.retire_key(&code, &id, &by).await?))
 }
 
@@ -129,18 +125,9 @@ async fn revoke(
     Path((code, id)): Path<(String, String)>,
     Body(why): Body<Because>,
 ) -> Result<Json<KeyView>, ApiError> {
-    let by = with_any_reason(admin.who.by(admin.calls.clock.as_ref()), why.reason.as_deref())?;
+    let by = why.by(&admin.calls, &admin.who)?;
     admin.calls.revoke_keys(&code, Wanted::Id(&id), &by).await?;
     Ok(Json(admin.calls.key(&code, &id)?))
-}
-
-/// Why a key is looked at.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Why {
-    /// The reason, in words; kept in the audit log.
-    #[schema(min_length = 1, max_length = 500)]
-    reason: String,
 }
 
 /// Shows a key of which a sealed copy is kept. Each look is a row of the audit log before it is an answer.
@@ -149,7 +136,7 @@ struct Why {
     responses((status = 200, body = ShownKey, description = "The key"), Denied, Absent, Clash, UnfitBody))]
 async fn reveal(admin: Administrator, Path((code, id)): Path<(String, String)>, Body(why): Body<Why>) -> Result<Json<ShownKey>, ApiError> {
     admin.who.confirmed(admin.calls.clock.as_ref())?;
-    let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), &why.reason)?;
+    let by = why.by(&admin.calls, &admin.who)?;
     Ok(Json(admin.calls.reveal_key(&code, Wanted::Id(&id), &by).await?))
 }
 

@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod answers;
 mod audit;
+mod because;
 pub(in crate::admin) mod calls;
 mod consultants;
 mod conversations;

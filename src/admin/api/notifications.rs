@@ -6,8 +6,8 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    agents::Why,
     answers::{Absent, Clash, Denied, Unfit, UnfitBody},
+    because::Because,
     frame::{ApiError, Asked, Body, PageQuery},
 };
 use crate::admin::{
@@ -94,10 +94,10 @@ async fn push(reader: Reader, Path(id): Path<String>) -> Result<Json<PushView>, 
 }
 
 /// Sends a push again that was given up, under the same id.
-#[utoipa::path(post, path = "/api/v1/pushes/{id}/resend", tag = "notifications", params(("id" = String, Path, description = "Its id"), Why),
+#[utoipa::path(post, path = "/api/v1/pushes/{id}/resend", tag = "notifications", params(("id" = String, Path, description = "Its id"), Because),
     responses((status = 200, body = PushView, description = "It waits to be sent"), Denied, Absent, Clash, Unfit))]
-async fn resend(operator: Operator, Path(id): Path<String>, Asked(why): Asked<Why>) -> Result<Json<PushView>, ApiError> {
-    Ok(Json(operator.calls.resend_push(&id, &why.by(&operator)?).await?))
+async fn resend(operator: Operator, Path(id): Path<String>, Asked(why): Asked<Because>) -> Result<Json<PushView>, ApiError> {
+    Ok(Json(operator.calls.resend_push(&id, &why.by(&operator.calls, &operator.who)?).await?))
 }
 
 /// Every channel that is configured, with `***` in the place of secrets.
@@ -117,13 +117,13 @@ async fn preview(reader: Reader, Path(name): Path<String>, Body(asked): Body<Pre
 
 /// Sends a test over a channel to those it would reach, marked as a test.
 #[utoipa::path(post, path = "/api/v1/channels/{name}/test", tag = "notifications", request_body = PreviewAsked,
-    params(("name" = String, Path, description = "Name of the channel"), Why),
+    params(("name" = String, Path, description = "Name of the channel"), Because),
     responses((status = 200, body = ChannelTest, description = "How it went; `ok` says whether the channel took it"), Denied, Absent, UnfitBody))]
 async fn test(
     operator: Operator,
     Path(name): Path<String>,
-    Asked(why): Asked<Why>,
+    Asked(why): Asked<Because>,
     Body(asked): Body<PreviewAsked>,
 ) -> Result<Json<ChannelTest>, ApiError> {
-    Ok(Json(operator.calls.test_channel(&name, asked, &why.by(&operator)?).await?))
+    Ok(Json(operator.calls.test_channel(&name, asked, &why.by(&operator.calls, &operator.who)?).await?))
 }

@@ -8,21 +8,19 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Clash, Denied, Unfit, UnfitBody},
+    because::Because,
     frame::{ApiError, Asked, Body, Created, page_length},
 };
-use crate::{
-    admin::{
-        calls::{
-            Listed, Words, because,
-            jobs::JobView,
-            registrations::{RunDetail, RunView, RunsWanted},
-            replay::ReplayView,
-            timeline::Timeline,
-        },
-        entry::{Operator, Reader},
-        state::AdminState,
+use crate::admin::{
+    calls::{
+        Listed, Words, because,
+        jobs::JobView,
+        registrations::{RunDetail, RunView, RunsWanted},
+        replay::ReplayView,
+        timeline::Timeline,
     },
-    store::audit::By,
+    entry::{Operator, Reader},
+    state::AdminState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
@@ -112,19 +110,6 @@ async fn timeline(reader: Reader, Path(id): Path<String>) -> Result<Json<Timelin
     Ok(Json(reader.calls.timeline(&id, Words::of(reader.who.role)).await?))
 }
 
-/// Why something is done.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Because {
-    /// In words, for the audit log.
-    #[schema(max_length = 500)]
-    pub(super) reason: Option<String>,
-}
-
-fn by(operator: &Operator, reason: Option<&str>) -> Result<By, ApiError> {
-    Ok(because(operator.who.by(operator.calls.clock.as_ref()), reason)?)
-}
-
 /// Tries a registration again that was given up or cancelled.
 ///
 /// At once and with all its tries. Steps that are done are not done again.
@@ -132,7 +117,7 @@ fn by(operator: &Operator, reason: Option<&str>) -> Result<By, ApiError> {
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, body = JobView, description = "The job that carries it"), Denied, Absent, Clash, UnfitBody))]
 async fn retry(operator: Operator, Path(id): Path<String>, Body(why): Body<Because>) -> Result<Json<JobView>, ApiError> {
-    let by = by(&operator, why.reason.as_deref())?;
+    let by = why.by(&operator.calls, &operator.who)?;
     Ok(Json(operator.calls.retry_run(&id, &by).await?))
 }
 
@@ -141,7 +126,7 @@ async fn retry(operator: Operator, Path(id): Path<String>, Body(why): Body<Becau
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, body = JobView, description = "The job that carried it"), Denied, Absent, Clash, UnfitBody))]
 async fn cancel(operator: Operator, Path(id): Path<String>, Body(why): Body<Because>) -> Result<Json<JobView>, ApiError> {
-    let by = by(&operator, why.reason.as_deref())?;
+    let by = why.by(&operator.calls, &operator.who)?;
     Ok(Json(operator.calls.cancel_run(&id, &by).await?))
 }
 
@@ -150,7 +135,7 @@ async fn cancel(operator: Operator, Path(id): Path<String>, Body(why): Body<Beca
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, body = JobView, description = "The job that carries it"), Denied, Absent, Clash, UnfitBody))]
 async fn resume(operator: Operator, Path(id): Path<String>, Body(why): Body<Because>) -> Result<Json<JobView>, ApiError> {
-    let by = by(&operator, why.reason.as_deref())?;
+    let by = why.by(&operator.calls, &operator.who)?;
     Ok(Json(operator.calls.resume_run(&id, &by).await?))
 }
 
@@ -183,7 +168,7 @@ struct Rehearsed {
     responses((status = 201, body = ReplayView, description = "The question was asked; `Location` is where its answer will be"),
         Denied, Absent, Clash, UnfitBody))]
 async fn rehearse(operator: Operator, Path(id): Path<String>, Body(wanted): Body<Rehearsed>) -> Result<Created<ReplayView>, ApiError> {
-    let by = by(&operator, wanted.reason.as_deref())?;
+    let by = because(operator.who.by(operator.calls.clock.as_ref()), wanted.reason.as_deref())?;
     let view = operator.calls.rehearse(&id, wanted.agent.as_deref(), &by).await?;
     Ok(Created { location: format!("/api/v1/registrations/{id}/replays/{}", view.id), view, version: None })
 }

@@ -16,17 +16,13 @@ use crate::{
     admin::{
         AdminState, Who,
         calls::{
-            CallError, Calls, Field, said,
+            CallError, Field, because, said,
             settings::{DefinedSetting, DefinitionSection, SettingsChanged, SettingsSection, right_to_change, setting_definitions},
         },
         entry::{Operator, Reader},
     },
     settings::{Edit, Given},
-    store::audit::By,
 };
-
-/// Longest reason, in characters.
-const LONGEST_REASON: usize = 500;
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new().routes(routes!(list, change)).routes(routes!(list_definitions)).routes(routes!(show, put)).routes(routes!(reset))
@@ -56,6 +52,7 @@ struct NewValue {
     value: Value,
     /// Why, for the audit log.
     #[serde(default)]
+    #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
@@ -67,6 +64,7 @@ struct NewValues {
     settings: BTreeMap<String, VersionedValue>,
     /// Why, for the audit log.
     #[serde(default)]
+    #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
@@ -121,7 +119,7 @@ async fn put(
     let Operator { calls, who } = operator;
     calls.get_setting(&name)?;
     may_change(&who, &name)?;
-    let by = by(&calls, &who, new.reason)?;
+    let by = because(who.by(calls.clock.as_ref()), new.reason.as_deref())?;
     let edit = Edit { name, given: Given::Value(new.value), seen };
     let changed = calls.change_settings(&[edit], &by).await.map_err(|error| moved(error, |_| "/value".to_owned()))?;
     Ok(versioned(changed))
@@ -137,7 +135,7 @@ async fn change(operator: Operator, Body(new): Body<NewValues>) -> Result<Json<S
     for name in new.settings.keys() {
         may_change(&who, name)?;
     }
-    let by = by(&calls, &who, new.reason)?;
+    let by = because(who.by(calls.clock.as_ref()), new.reason.as_deref())?;
     let edit = |(name, new): (String, VersionedValue)| Edit { name, given: Given::Value(new.value), seen: new.version };
     let edits: Vec<Edit> = new.settings.into_iter().map(edit).collect();
     let changed = calls.change_settings(&edits, &by).await;
@@ -154,7 +152,7 @@ async fn reset(operator: Operator, Path(name): Path<String>, IfMatch(seen): IfMa
     let Operator { calls, who } = operator;
     calls.get_setting(&name)?;
     may_change(&who, &name)?;
-    let by = by(&calls, &who, None)?;
+    let by = who.by(calls.clock.as_ref());
     Ok(versioned(calls.reset_settings(&[(name, seen)], &by).await.map_err(|error| moved(error, |_| String::new()))?))
 }
 
@@ -164,15 +162,6 @@ fn may_change(who: &Who, name: &str) -> Result<(), CallError> {
         return Ok(());
     }
     Err(CallError::Forbidden(said(format!("{name} 只能由管理员修改。"), format!("Only an administrator may change {name}."))))
-}
-
-fn by(calls: &Calls, who: &Who, reason: Option<String>) -> Result<By, CallError> {
-    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
-    if reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
-        let (zh, en) = (format!("最多 {LONGEST_REASON} 个字"), format!("{LONGEST_REASON} characters at most"));
-        return Err(CallError::invalid("/reason", zh, en));
-    }
-    Ok(By { reason, ..who.by(calls.clock.as_ref()) })
 }
 
 fn versioned(changed: SettingsChanged) -> Versioned<SettingsChanged> {

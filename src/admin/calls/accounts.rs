@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Field, Listed, said};
+use super::{CallError, Calls, Field, Listed, pages, said};
 use crate::{
     admin::who::{Role, Who},
     clock::rfc3339,
@@ -120,12 +120,8 @@ impl Calls {
     pub fn accounts(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<AccountView>, CallError> {
         let mut accounts = self.store.accounts()?;
         accounts.retain(|account| cursor.is_none_or(|cursor| account.login.as_str() > cursor));
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = accounts.len() > limit;
-        accounts.truncate(limit);
-        let next_cursor = accounts.last().filter(|_| more).map(|account| account.login.clone());
-        let items = accounts.iter().map(|account| self.account_view(account)).collect::<Result<_, _>>()?;
-        Ok(Listed { items, next_cursor })
+        let page = pages::cut(accounts, limit, |account| account.login.clone(), |account| self.account_view(&account));
+        Ok(Listed { items: page.items.into_iter().collect::<Result<_, _>>()?, next_cursor: page.next_cursor })
     }
 
     /// The account with this login.

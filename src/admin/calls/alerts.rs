@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, cursor};
+use super::{CallError, Calls, Listed, pages};
 use crate::{
     clock::rfc3339,
     store::alerts::{Alert, AlertFilter},
@@ -75,12 +75,11 @@ impl Calls {
             open: wanted.open,
             condition: wanted.condition,
             severity: wanted.severity,
-            after: cursor::read(wanted.cursor.as_deref())?,
+            after: pages::read(wanted.cursor.as_deref())?,
             limit: wanted.limit.saturating_add(1),
         };
         let found = self.store.alerts(filter).await?;
-        let (items, next_cursor) = cursor::page(found, wanted.limit, |alert| cursor::of(alert.opened_at, &alert.id));
-        Ok(Listed { items: items.into_iter().map(AlertView::from).collect(), next_cursor })
+        Ok(pages::cut(found, wanted.limit, |alert| pages::cursor(alert.opened_at, &alert.id), AlertView::from))
     }
 
     /// One alert.

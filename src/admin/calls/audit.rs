@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed};
+use super::{CallError, Calls, Listed, pages};
 use crate::{
     clock::rfc3339,
     store::audit::{Entry, Proof, Wanted},
@@ -73,7 +73,7 @@ pub struct AuditQuery<'a> {
 impl Calls {
     /// Rows that fit, the latest first: `limit` of them behind `cursor`.
     pub async fn audit_log(&self, query: AuditQuery<'_>, limit: u32, cursor: Option<&str>) -> Result<Listed<AuditEntry>, CallError> {
-        let before = cursor.map(|cursor| cursor.parse().map_err(|_| bad_cursor())).transpose()?;
+        let before = pages::number(cursor)?;
         let wanted = Wanted {
             since: moment("/since", query.since)?.unwrap_or(0),
             until: moment("/until", query.until)?,
@@ -86,11 +86,7 @@ impl Calls {
         let mut entries = self.store.audit_entries(wanted).await?;
         // They come with the oldest first.
         entries.reverse();
-        let length = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = entries.len() > length;
-        entries.truncate(length);
-        let next_cursor = entries.last().filter(|_| more).map(|entry| entry.seq.to_string());
-        Ok(Listed { items: entries.into_iter().map(view).collect(), next_cursor })
+        Ok(pages::cut(entries, limit, |entry| entry.seq.to_string(), view))
     }
 
     /// One row.
@@ -134,10 +130,6 @@ fn moment(pointer: &str, text: Option<&str>) -> Result<Option<i64>, CallError> {
         let zh = format!("{text} 不是时间；请写成 2026-01-31 或 2026-01-31T08:00:00Z");
         CallError::invalid(pointer, zh, format!("{text} is no time; write 2026-01-31 or 2026-01-31T08:00:00Z"))
     })
-}
-
-fn bad_cursor() -> CallError {
-    CallError::invalid("/cursor", "游标无效：请使用上一页返回的 next_cursor", "no such cursor: give next_cursor of the page before")
 }
 
 #[cfg(test)]

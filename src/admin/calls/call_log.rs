@@ -14,7 +14,7 @@ pub use self::{
     view::{CallBatch, CallBodies, CallChoices, CallDetail, CallGroup, CallKey, CallView, CallsListed, Kept},
 };
 pub(super) use self::{query::moment, view::redacted};
-use super::{CallError, Calls, said};
+use super::{CallError, Calls, pages, said, with_reason};
 use crate::{
     clock::rfc3339,
     store::{
@@ -38,19 +38,17 @@ const BATCH: usize = 200;
 /// How calls end, as the log writes it.
 const OUTCOMES: [&str; 10] =
     ["ok", "tool_error", "invalid_arguments", "timeout", "cancelled", "panic", "unknown_tool", "refused", "limited", "out_of_scope"];
-/// Longest reason.
-const LONGEST_REASON: usize = 500;
 
 impl Calls {
     /// A page of the call log.
     pub async fn logged_calls(&self, query: &CallQuery, limit: u32, cursor: Option<&str>) -> Result<CallsListed, CallError> {
         let filter = self.call_filter(query)?;
-        let from = cursor.map(place).transpose()?;
+        let from = pages::read(cursor)?.map(|(at, id)| Place { at, id });
         let bounds = Bounds { rows: limit as usize, read: READ, time: PAGE_TIME, bodies: false };
         let page = in_time(self.store.calls_page(filter, from, bounds)).await?;
         Ok(CallsListed {
             items: self.call_views(&page.calls)?,
-            next_cursor: page.next.map(|place| format!("{}-{}", place.at, place.id)),
+            next_cursor: page.next.map(|place| pages::cursor(place.at, place.id)),
             scanned_until: page.next.filter(|_| page.ended_early).map(|place| rfc3339(place.at)),
         })
     }
@@ -65,8 +63,8 @@ impl Calls {
     }
 
     /// Arguments and result of a call as the log holds them. Who looked, and why, is written down first.
-    pub async fn call_bodies(&self, call_id: &str, mut by: By) -> Result<CallBodies, CallError> {
-        by.reason = Some(reason(by.reason.as_deref())?);
+    pub async fn call_bodies(&self, call_id: &str, (by, reason): (By, &str)) -> Result<CallBodies, CallError> {
+        let by = with_reason(by, Some(reason))?;
         let call = self.found_call(call_id)?;
         let kept = kept(&call);
         let change = Change::new("call.bodies", format!("call/{call_id}")).after(json!({"tool": call.tool_name, "kept": kept}));
@@ -117,25 +115,6 @@ fn unknown_call(call_id: &str) -> CallError {
         format!("调用日志中没有 {call_id}：可能还没有写入，或者已经过期清理"),
         format!("the call log has no {call_id}: it is not written yet, or was deleted when it was old"),
     )
-}
-
-/// Why somebody looks at what is shown to nobody else.
-pub(super) fn reason(given: Option<&str>) -> Result<String, CallError> {
-    let reason = given.unwrap_or_default().trim();
-    let length = reason.chars().count();
-    if (3..=LONGEST_REASON).contains(&length) {
-        return Ok(reason.to_owned());
-    }
-    Err(CallError::invalid(
-        "/reason",
-        format!("请写明查看原因：3 到 {LONGEST_REASON} 个字；它会记入审计日志"),
-        format!("say why you look: 3 to {LONGEST_REASON} characters; it is kept in the audit log"),
-    ))
-}
-
-fn place(cursor: &str) -> Result<Place, CallError> {
-    let parts = cursor.split_once('-').and_then(|(at, id)| Some(Place { at: at.parse().ok()?, id: id.parse().ok()? }));
-    parts.ok_or_else(|| CallError::invalid("/cursor", "不是上一页给出的 next_cursor", "is not the next_cursor of a page before"))
 }
 
 /// A read that is interrupted when something holds it up.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, place, said};
+use super::{CallError, Calls, Listed, pages, said};
 use crate::{
     clock::rfc3339,
     store::{
@@ -196,8 +196,8 @@ impl Calls {
     pub async fn claim_queue(&self, days: Option<u32>, cursor: Option<&str>, limit: u32) -> Result<Listed<WaitingView>, CallError> {
         let now = self.clock.now_ms();
         let since = now - i64::from(period(days, QUEUE_DAYS, LONGEST_LIST)?) * DAY_MS;
-        let page = self.store.claim_queue(since, place::read(cursor)?, limit).await?;
-        Ok(place::listed(page, |one| waiting(one, now)))
+        let page = self.store.claim_queue(since, pages::place(cursor)?, limit).await?;
+        Ok(pages::listed(page, |one| waiting(one, now)))
     }
 
     /// Claims within so many days, the latest first; of one consultant, or of everybody.
@@ -209,8 +209,8 @@ impl Calls {
         limit: u32,
     ) -> Result<Listed<ClaimView>, CallError> {
         let since = self.clock.now_ms() - i64::from(period(days, QUEUE_DAYS, LONGEST_LIST)?) * DAY_MS;
-        let page = self.store.claim_list(consultant, since, place::read(cursor)?, limit).await?;
-        Ok(place::listed(page, claimed))
+        let page = self.store.claim_list(consultant, since, pages::place(cursor)?, limit).await?;
+        Ok(pages::listed(page, claimed))
     }
 
     /// Claims a customer for a consultant, by registration or conversation: the first one has the customer. What one

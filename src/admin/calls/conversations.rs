@@ -5,9 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    CallError, Calls, Listed,
-    call_log::reason,
-    place,
+    CallError, Calls, Listed, pages, with_reason,
     words::{Words, length},
 };
 use crate::{
@@ -79,8 +77,8 @@ impl Calls {
         limit: u32,
     ) -> Result<Listed<ConversationView>, CallError> {
         let user = user.map(|user| user.trim().to_owned()).filter(|user| !user.is_empty());
-        let page = self.store.conversation_list(user, place::read(cursor)?, limit).await?;
-        Ok(place::listed(page, conversation))
+        let page = self.store.conversation_list(user, pages::place(cursor)?, limit).await?;
+        Ok(pages::listed(page, conversation))
     }
 
     /// One conversation.
@@ -92,8 +90,8 @@ impl Calls {
     /// What was said in a conversation, the latest first.
     pub async fn messages(&self, id: &str, words: Words, cursor: Option<&str>, limit: u32) -> Result<Listed<MessageView>, CallError> {
         self.conversation(id)?;
-        let page = self.store.message_list(id, place::read(cursor)?, limit).await?;
-        Ok(place::listed(page, |message| message_view(message, words)))
+        let page = self.store.message_list(id, pages::place(cursor)?, limit).await?;
+        Ok(pages::listed(page, |message| message_view(message, words)))
     }
 }
 
@@ -102,16 +100,16 @@ impl Calls {
     pub async fn read_conversation(
         &self,
         id: &str,
-        mut by: By,
+        (by, reason): (By, &str),
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Listed<MessageView>, CallError> {
-        by.reason = Some(reason(by.reason.as_deref())?);
-        let from = place::read(cursor)?;
+        let by = with_reason(by, Some(reason))?;
+        let from = pages::place(cursor)?;
         self.conversation(id)?;
         self.store.audit(by, Change::new("conversation.read", format!("conversation/{id}"))).await?;
         let page = self.store.message_list(id, from, limit).await?;
-        Ok(place::listed(page, |message| message_view(message, Words::Shown)))
+        Ok(pages::listed(page, |message| message_view(message, Words::Shown)))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, Words, cursor};
+use super::{CallError, Calls, Listed, Words, pages};
 use crate::{
     clock::rfc3339,
     outbound::http_client::host_of,
@@ -118,11 +118,11 @@ impl Calls {
             state: state.transpose()?,
             kind: wanted.kind,
             registration_id: wanted.registration_id,
-            after: cursor::read(wanted.cursor.as_deref())?,
+            after: pages::read(wanted.cursor.as_deref())?,
             limit: wanted.limit,
         };
         let found = self.store.events(filter).await?;
-        let next_cursor = found.next.map(|(at, id)| cursor::of(at, &id));
+        let next_cursor = found.next.map(|(at, id)| pages::cursor(at, &id));
         Ok(Listed { items: found.items.into_iter().map(EventView::from).collect(), next_cursor })
     }
 

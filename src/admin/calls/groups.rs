@@ -14,7 +14,7 @@ pub use self::{check::is_server_code, make::NewGroup};
 use super::{
     CallError, Calls, Listed,
     keys::{KeyView, ShownKey},
-    paged, stale,
+    pages, stale,
     tools::ToolPolicyView,
 };
 use crate::{
@@ -118,7 +118,7 @@ impl Calls {
 
     /// One page of them. `cursor` is the server code of the last one of the page before.
     pub fn group_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<GroupView>, CallError> {
-        paged::page(self.groups()?, limit, cursor, |group| &group.server_code)
+        pages::behind(self.groups()?, limit, cursor, |group| &group.server_code)
     }
 
     /// One group with its tools and keys.

@@ -17,16 +17,13 @@ pub use self::{
     uses::{KeyUser, KeyUsers, StragglerView},
     view::{KeyState, KeyView, ShownKey},
 };
-use super::{CallError, Calls, Field, said};
+use super::{CallError, Calls};
 use crate::{
     config::Reveal,
     gate::keys::{self, Hidden},
     secret::SecretText,
     store::{audit::By, keys::Key, policy::Group},
 };
-
-/// Longest reason, in characters.
-const LONGEST_REASON: usize = 500;
 
 impl Calls {
     /// The keys of a group, by creation.
@@ -98,27 +95,6 @@ fn hidden(why: Hidden) -> CallError {
     CallError::conflict(zh, why.to_string())
 }
 
-/// A reason, where one must be given: it is kept in the audit log.
-pub(in crate::admin) fn with_reason(by: By, reason: &str) -> Result<By, CallError> {
-    let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
-        let text = said(
-            format!("请填写原因（1 到 {LONGEST_REASON} 个字符），它会写入审计日志"),
-            format!("say why, in 1 to {LONGEST_REASON} characters; it is kept in the audit log"),
-        );
-        return Err(CallError::Invalid(vec![Field { pointer: "/reason".into(), text }]));
-    }
-    Ok(By { reason: Some(reason.to_owned()), ..by })
-}
-
-/// A reason that may be left out.
-pub(in crate::admin) fn with_any_reason(by: By, reason: Option<&str>) -> Result<By, CallError> {
-    match reason.map(str::trim).filter(|reason| !reason.is_empty()) {
-        Some(reason) => with_reason(by, reason),
-        None => Ok(by),
-    }
-}
-
 /// A name that fits a table, a URL and an audit line.
 pub fn is_key_name(text: &str) -> bool {
     let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
@@ -148,13 +124,5 @@ mod tests {
         for bad in ["", "two words", "a/b", "<b>", &"x".repeat(65)] {
             assert!(!is_key_name(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_reason_that_is_asked_for_must_be_given() {
-        let by = || By::new("account:a", 1);
-        assert_eq!(with_reason(by(), " 排查 ").unwrap().reason.as_deref(), Some("排查"));
-        assert!(with_reason(by(), " ").is_err() && with_reason(by(), &"x".repeat(501)).is_err());
-        assert_eq!(with_any_reason(by(), Some(" ")).unwrap().reason, None);
     }
 }

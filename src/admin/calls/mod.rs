@@ -14,7 +14,6 @@ pub mod call_log;
 pub mod channels;
 pub mod consultants;
 pub mod conversations;
-mod cursor;
 mod error;
 pub mod errors;
 pub mod events;
@@ -23,8 +22,7 @@ pub mod health;
 pub mod jobs;
 pub mod notifications;
 mod outside;
-mod paged;
-mod place;
+mod pages;
 pub mod registrations;
 pub mod replay;
 mod second_factor;
@@ -71,7 +69,10 @@ pub use self::{
     sign_in::{Credentials, Place, Recognised, SignedIn},
     words::Words,
 };
-pub(in crate::admin) use self::{because::because, error::said};
+pub(in crate::admin) use self::{
+    because::{because, with_reason},
+    error::said,
+};
 use crate::{
     clock::SharedClock,
     config::Config,

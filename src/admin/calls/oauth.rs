@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, paged};
+use super::{CallError, Calls, Listed, pages};
 use crate::{
     clock::rfc3339,
     gate::oauth::{
@@ -155,12 +155,12 @@ impl Calls {
 
     /// One page of them. `cursor` is the id of the last grant of the page before.
     pub fn oauth_grant_page(&self, all: bool, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthGrantView>, CallError> {
-        paged::page(self.oauth_grants(all)?, limit, cursor, |grant| &grant.id)
+        pages::behind(self.oauth_grants(all)?, limit, cursor, |grant| &grant.id)
     }
 
     /// One page of the clients. `cursor` is the id of the last one of the page before.
     pub fn oauth_client_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthClientView>, CallError> {
-        paged::page(self.oauth_clients()?, limit, cursor, |client| &client.client_id)
+        pages::behind(self.oauth_clients()?, limit, cursor, |client| &client.client_id)
     }
 
     /// Ends a grant with all of its tokens, from the next request on. False when it had ended before.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{
     CallError, Calls, Listed,
     jobs::JobView,
-    place,
+    pages,
     words::{Words, length},
 };
 use crate::{
@@ -138,10 +138,10 @@ impl Calls {
     /// Registrations, the latest first. A page may be short and still have a next one: filters without an index of
     /// their own look at a bounded number of rows.
     pub async fn runs(&self, wanted: RunsWanted) -> Result<Listed<RunView>, CallError> {
-        let after = place::read(wanted.cursor.as_deref())?;
+        let after = pages::place(wanted.cursor.as_deref())?;
         let limit = wanted.limit;
         let filter = self.run_filter(wanted)?;
-        Ok(place::listed(self.store.run_list(filter, after, limit).await?, RunView::from))
+        Ok(pages::listed(self.store.run_list(filter, after, limit).await?, RunView::from))
     }
 
     fn run_filter(&self, wanted: RunsWanted) -> Result<RunFilter, CallError> {

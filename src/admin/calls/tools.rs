@@ -25,7 +25,7 @@ pub use self::{
     size::{ListSize, estimated_tokens},
     stale::StaleCallerView,
 };
-use super::{CallError, Calls, Field, Listed, paged, said};
+use super::{CallError, Calls, Field, Listed, pages, said};
 use crate::{
     clock::rfc3339,
     dispatch::Known,
@@ -91,7 +91,7 @@ impl Calls {
 
     /// One page of them. `cursor` is the name of the last one of the page before.
     pub fn tool_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<ToolSummary>, CallError> {
-        paged::page(self.tools()?, limit, cursor, |tool| &tool.name)
+        pages::behind(self.tools()?, limit, cursor, |tool| &tool.name)
     }
 
     /// What a tool is, and who has it.

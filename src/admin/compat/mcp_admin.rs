@@ -20,8 +20,9 @@ use crate::admin::{
     calls::{
         CallError, Calls,
         groups::{GroupEdit, NewGroup, is_server_code},
-        keys::{Rotation, Wanted, with_reason},
+        keys::{Rotation, Wanted},
         tools::{ToolEdit, ToolPolicyView},
+        with_reason,
     },
     entry::{Administrator, Operator, Reader},
     state::AdminState,
@@ -139,7 +140,7 @@ async fn delete_group(admin: Administrator, Path(id): Path<String>) -> Answer {
 async fn api_key(admin: Administrator, Path(id): Path<String>) -> Answer {
     let code = code_of(&admin.calls, &id)?;
     admin.who.confirmed(admin.calls.clock.as_ref())?;
-    let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), "GET /mcp/admin/groups/{id}/api-key")?;
+    let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), Some("GET /mcp/admin/groups/{id}/api-key"))?;
     let shown = admin.calls.reveal_key(&code, Wanted::Any, &by).await?;
     Ok(Envelope::new("API Key获取成功", &json!({"api_key": shown.key.expose()})))
 }
@@ -147,7 +148,7 @@ async fn api_key(admin: Administrator, Path(id): Path<String>) -> Answer {
 async fn regenerate_key(admin: Administrator, Path(id): Path<String>) -> Answer {
     let code = code_of(&admin.calls, &id)?;
     admin.who.confirmed(admin.calls.clock.as_ref())?;
-    let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), "POST /mcp/admin/groups/{id}/regenerate-key")?;
+    let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), Some("POST /mcp/admin/groups/{id}/regenerate-key"))?;
     let rotated = admin.calls.rotate_key(&code, Wanted::Any, Rotation::default(), &by).await?;
     let data = json!({"api_key": rotated.key.key.expose(), "old_key_valid_until": rotated.old_key_valid_until});
     Ok(Envelope::changed("API Key重新生成成功", &data))
@@ -222,11 +223,15 @@ async fn refresh(operator: Operator) -> Answer {
 }
 
 async fn status(reader: Reader) -> Answer {
-    let calls = &reader.calls;
+    Ok(Envelope::new("获取MCP服务器状态成功", &server_status(&reader.calls)?))
+}
+
+/// What the server is, since when, and with how much in it.
+pub(super) fn server_status(calls: &Calls) -> Result<Value, CallError> {
     let (groups, tools) = (calls.groups()?, calls.tools()?);
     let started = calls.running.as_ref().map(|running| running.started_at);
     let mcp = &calls.config.mcp;
-    let data = json!({
+    Ok(json!({
         "status": "running",
         "server_name": mcp.server_name,
         "version": env!("CARGO_PKG_VERSION"),
@@ -237,8 +242,7 @@ async fn status(reader: Reader) -> Answer {
         "enabled_groups": groups.iter().filter(|group| group.enabled).count(),
         "tools": tools.len(),
         "offered_tools": tools.iter().filter(|tool| tool.groups.iter().any(|group| group.offered)).count(),
-    });
-    Ok(Envelope::new("获取MCP服务器状态成功", &data))
+    }))
 }
 
 /// The server code of a group by its id. The code itself is understood, too.

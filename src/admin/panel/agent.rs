@@ -13,7 +13,7 @@ use super::{
     agent_form::{FIELDS, blank, differences, filled, patch},
     agents::part_key,
     amounts,
-    form::{Fields, FormState, Posted, Queried},
+    form::{Fields, FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
 };
 use crate::{
@@ -27,7 +27,6 @@ use crate::{
         state::AdminState,
     },
     secret::SecretText,
-    store::audit::By,
 };
 
 /// Versions of a page.
@@ -123,10 +122,6 @@ fn action(frame: &Frame, action: &str) -> String {
     frame.t.say(key)
 }
 
-fn by(operator: &Operator, form: &Fields, reason: &str) -> By {
-    By { reason: form.given(reason).map(str::to_owned), ..operator.who.by(operator.calls.clock.as_ref()) }
-}
-
 fn path(agent: &AgentView) -> String {
     format!("/panel/agents/{}", agent.id)
 }
@@ -144,7 +139,7 @@ async fn add(frame: Frame, operator: Operator, Posted(form): Posted) -> Result<R
     let key = SecretText::new(form.text("key"));
     let wrong = match patch(&form) {
         Err(wrong) => wrong,
-        Ok(patch) => match operator.calls.add_agent(patch, &key, &by(&operator, &form, "reason")).await {
+        Ok(patch) => match operator.calls.add_agent(patch, &key, &by(&operator, &form)?).await {
             Ok(agent) => return Ok(back(&path(&agent), "agents-added")),
             Err(CallError::Invalid(wrong)) => wrong,
             Err(CallError::Conflict(text)) => vec![Field { pointer: "/name".into(), text }],
@@ -169,7 +164,7 @@ async fn update(frame: Frame, operator: Operator, Path(name): Path<String>, Post
     let language = frame.language();
     let wrong = match patch(&form) {
         Err(wrong) => wrong,
-        Ok(patch) => match calls.update_agent(&name, patch, seen(&form), &by(&operator, &form, "reason")).await {
+        Ok(patch) => match calls.update_agent(&name, patch, seen(&form), &by(&operator, &form)?).await {
             Ok(agent) => return Ok(back(&path(&agent), "agents-saved")),
             Err(CallError::Invalid(wrong)) => wrong,
             Err(CallError::Conflict(text)) => vec![Field { pointer: "/name".into(), text }],
@@ -194,7 +189,7 @@ async fn stale(frame: Frame, calls: &Calls, name: &str, form: &Fields) -> Result
 
 async fn set_key(frame: Frame, operator: Operator, Path(name): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
     let key = SecretText::new(form.text("key"));
-    match operator.calls.set_agent_key(&name, &key, seen(&form), &by(&operator, &form, "reason")).await {
+    match operator.calls.set_agent_key(&name, &key, seen(&form), &by(&operator, &form)?).await {
         Ok(agent) => Ok(back(&path(&agent), "agents-key")),
         Err(CallError::Invalid(wrong)) => {
             let language = frame.language();
@@ -213,7 +208,7 @@ async fn check(frame: Frame, operator: Operator, Path(name): Path<String>) -> Re
 
 /// Gives a candidate another share, or takes it away.
 async fn set_rollout(frame: Frame, operator: Operator, Path(name): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
-    let (calls, by) = (&operator.calls, by(&operator, &form, "reason"));
+    let (calls, by) = (&operator.calls, by(&operator, &form)?);
     if form.on("roll_back") {
         let agent = calls.roll_back(&name, seen(&form), &by).await?;
         return Ok(back(&path(&agent), "agents-rolled-back"));
@@ -246,7 +241,7 @@ async fn version(frame: Frame, reader: Reader, Path((name, number)): Path<(Strin
 
 async fn restore(operator: Operator, Path((name, number)): Path<(String, String)>, Posted(form): Posted) -> Result<Response, PageError> {
     let number = number.parse().unwrap_or_default();
-    let agent = operator.calls.restore_agent_version(&name, number, seen(&form), &by(&operator, &form, "reason")).await?;
+    let agent = operator.calls.restore_agent_version(&name, number, seen(&form), &by(&operator, &form)?).await?;
     Ok(back(&path(&agent), "agents-restored"))
 }
 

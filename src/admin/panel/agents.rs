@@ -10,22 +10,19 @@ use http::StatusCode;
 
 use super::{
     amounts,
-    form::{Fields, FormState, Posted, Queried},
+    form::{Fields, FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
     live::live,
     texts::Texts,
 };
-use crate::{
-    admin::{
-        calls::{
-            CallError, Calls, Field,
-            agents::{AgentFigures, AgentView, Weight, WeightsView},
-            said,
-        },
-        entry::{Operator, Reader},
-        state::AdminState,
+use crate::admin::{
+    calls::{
+        CallError, Calls, Field,
+        agents::{AgentFigures, AgentView, Weight, WeightsView},
+        said,
     },
-    store::audit::By,
+    entry::{Operator, Reader},
+    state::AdminState,
 };
 
 /// How far back figures may go.
@@ -144,7 +141,7 @@ async fn set_weights(frame: Frame, operator: Operator, Posted(form): Posted) -> 
             Err(other) => Err(other.into()),
         };
     }
-    let by = By { reason: form.given("reason").map(str::to_owned), ..operator.who.by(calls.clock.as_ref()) };
+    let by = by(&operator, &form)?;
     match calls.set_weights(&weights, form.text("revision").parse().ok(), &by).await {
         Ok(_) => Ok(back("/panel/agents", "agents-weights")),
         Err(CallError::Invalid(wrong)) => refused(frame, calls, form, &named(wrong, &current)).await,

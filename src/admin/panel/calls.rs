@@ -16,20 +16,17 @@ use super::{
     live::live,
     texts::Texts,
 };
-use crate::{
-    admin::{
-        Right, Who,
-        api::calls::file,
-        calls::{
-            CallError, Calls, Field,
-            call_export::ExportAs,
-            call_log::{CallBodies, CallChoices, CallDetail, CallQuery, CallsListed, Kept},
-            said,
-        },
-        entry::{BodyReader, Reader},
-        state::AdminState,
+use crate::admin::{
+    Right, Who,
+    api::calls::file,
+    calls::{
+        CallError, Calls, Field,
+        call_export::ExportAs,
+        call_log::{CallBodies, CallChoices, CallDetail, CallQuery, CallsListed, Kept},
+        said,
     },
-    store::audit::By,
+    entry::{BodyReader, Reader},
+    state::AdminState,
 };
 
 /// Calls of a page.
@@ -196,8 +193,8 @@ async fn show(frame: Frame, reader: Reader, Path(call_id): Path<String>) -> Resu
 /// Shows what was sent on the page that answers the form: an address that shows it again would do so without a reason.
 async fn bodies(frame: Frame, reader: BodyReader, Path(call_id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
     let detail = reader.calls.logged_call(&call_id)?;
-    let by = By { reason: Some(form.text("reason").to_owned()), ..reader.who.by(reader.calls.clock.as_ref()) };
-    match reader.calls.call_bodies(&call_id, by).await {
+    let by = reader.who.by(reader.calls.clock.as_ref());
+    match reader.calls.call_bodies(&call_id, (by, form.text("reason"))).await {
         Ok(bodies) => Ok(Page::ok(CallPage { frame, detail, form: FormState::default(), bodies: Some(bodies) }).into_response()),
         Err(CallError::Invalid(wrong)) => {
             let form = FormState::refused(form, &wrong, frame.language());

@@ -8,9 +8,8 @@ use axum::{
 };
 
 use super::{
-    form::{Fields, FormState, Posted, Queried},
+    form::{Fields, FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError},
-    notifications::by,
 };
 use crate::admin::{
     Right,
@@ -104,7 +103,7 @@ async fn test(frame: Frame, operator: Operator, Posted(form): Posted) -> Result<
     let calls = &operator.calls;
     let sent = match asked(&form) {
         None => Ok(None),
-        Some((name, asked)) => calls.test_channel(&name, asked, &by(&operator, form.given("reason"))).await.map(Some),
+        Some((name, asked)) => calls.test_channel(&name, asked, &by(&operator, &form)?).await.map(Some),
     };
     let channels = calls.channels()?;
     let fields = texts(calls, &form)?;

@@ -8,10 +8,10 @@ use axum::{
 };
 
 use super::{
-    form::{Fields, FormState, Posted, Queried},
+    form::{Fields, FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
     live::live,
-    registrations::{by, path, stop},
+    registrations::{path, stop},
     shown::{label, length, maybe_length, minutes},
     texts::Texts,
 };

@@ -14,17 +14,14 @@ use super::{
     registrations::path,
     shown::label,
 };
-use crate::{
-    admin::{
-        Right,
-        calls::{
-            CallError, Listed, Words,
-            conversations::{ConversationView, MessageView},
-        },
-        entry::{BodyReader, Reader},
-        state::AdminState,
+use crate::admin::{
+    Right,
+    calls::{
+        CallError, Listed, Words,
+        conversations::{ConversationView, MessageView},
     },
-    store::audit::By,
+    entry::{BodyReader, Reader},
+    state::AdminState,
 };
 
 /// Conversations, and messages, of a page.
@@ -100,9 +97,9 @@ fn page(frame: Frame, conversation: ConversationView, found: Listed<MessageView>
 /// The words, to an auditor who says why.
 async fn words(frame: Frame, reader: BodyReader, Path(id): Path<String>, Posted(fields): Posted) -> Result<Response, PageError> {
     let conversation = reader.calls.conversation(&id)?;
-    let by = By { reason: fields.given("reason").map(str::to_owned), ..reader.who.by(reader.calls.clock.as_ref()) };
+    let why = (reader.who.by(reader.calls.clock.as_ref()), fields.text("reason"));
     let cursor = fields.given("cursor").map(str::to_owned);
-    match reader.calls.read_conversation(&id, by, cursor.as_deref(), PAGE).await {
+    match reader.calls.read_conversation(&id, why, cursor.as_deref(), PAGE).await {
         Ok(found) => Ok(Page::ok(page(frame, conversation, found, FormState::new(fields))).into_response()),
         Err(CallError::Invalid(wrong)) => {
             let found = reader.calls.messages(&id, Words::Withheld, cursor.as_deref(), PAGE).await?;

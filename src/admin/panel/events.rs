@@ -9,9 +9,9 @@ use axum::{
 };
 
 use super::{
-    form::{FormState, Posted, Queried},
+    form::{FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
-    notifications::{by, delivery_key, nothing},
+    notifications::{delivery_key, nothing},
 };
 use crate::admin::{
     calls::{
@@ -94,11 +94,11 @@ async fn show(frame: Frame, reader: Reader, Path(id): Path<String>) -> Result<Re
 }
 
 async fn replay(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
-    let event = operator.calls.replay_event(&id, &by(&operator, form.given("reason"))).await?;
+    let event = operator.calls.replay_event(&id, &by(&operator, &form)?).await?;
     Ok(back(&format!("/panel/notifications/events/{}", event.id), "event-again"))
 }
 
 async fn enable(operator: Operator, Posted(form): Posted) -> Result<Response, PageError> {
-    operator.calls.enable_event_endpoint(&by(&operator, form.given("reason"))).await?;
+    operator.calls.enable_event_endpoint(&by(&operator, &form)?).await?;
     Ok(back("/panel/notifications/events", "events-enabled"))
 }

@@ -6,7 +6,14 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::{StatusCode, request::Parts};
 
-use crate::{admin::calls::Field, config::Language};
+use crate::{
+    admin::{
+        calls::{CallError, Field, because},
+        entry::Operator,
+    },
+    config::Language,
+    store::audit::By,
+};
 
 /// The fields of a form or a query, in their order; a name may come several times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,6 +65,11 @@ impl Fields {
         query.extend_pairs(self.0.iter().filter(|(name, value)| !value.is_empty() && !but.contains(&name.as_str())));
         query.finish()
     }
+}
+
+/// As whom a form changes something, for the reason in its field `reason`, if there is one.
+pub(in crate::admin) fn by(operator: &Operator, form: &Fields) -> Result<By, CallError> {
+    because(operator.who.by(operator.calls.clock.as_ref()), form.given("reason"))
 }
 
 /// The body of a form that was sent.

@@ -10,9 +10,9 @@ use axum::{
 
 use super::{
     amounts,
-    form::{FormState, Posted, Queried},
+    form::{FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
-    notifications::{by, nothing},
+    notifications::nothing,
     preferences::local,
 };
 use crate::admin::{
@@ -146,12 +146,12 @@ async fn verify(frame: Frame, operator: Operator) -> Result<Response, PageError>
 }
 
 async fn retry(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
-    let job = operator.calls.retry_job(&id, &by(&operator, form.given("reason"))).await?;
+    let job = operator.calls.retry_job(&id, &by(&operator, &form)?).await?;
     Ok(back(&after(form.given("back"), &job), "job-retried"))
 }
 
 async fn cancel(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
-    let job = operator.calls.cancel_job(&id, &by(&operator, form.given("reason"))).await?;
+    let job = operator.calls.cancel_job(&id, &by(&operator, &form)?).await?;
     Ok(back(&after(form.given("back"), &job), "job-cancelled"))
 }
 

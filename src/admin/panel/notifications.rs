@@ -9,21 +9,18 @@ use axum::{
 };
 
 use super::{
-    form::{FormState, Posted, Queried},
+    form::{FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
     preferences::local,
 };
-use crate::{
-    admin::{
-        calls::{
-            CallError, Listed, Words,
-            channels::ChannelView,
-            notifications::{NoticeView, NoticesWanted, PushView, PushesWanted},
-        },
-        entry::{Operator, Reader},
-        state::AdminState,
+use crate::admin::{
+    calls::{
+        CallError, Listed, Words,
+        channels::ChannelView,
+        notifications::{NoticeView, NoticesWanted, PushView, PushesWanted},
     },
-    store::audit::By,
+    entry::{Operator, Reader},
+    state::AdminState,
 };
 
 /// Entries of a page.
@@ -157,13 +154,8 @@ pub(super) fn nothing<T>() -> Listed<T> {
     Listed { items: Vec::new(), next_cursor: None }
 }
 
-/// As whom a change is made, for the reason that a form gives.
-pub(super) fn by(operator: &Operator, reason: Option<&str>) -> By {
-    By { reason: reason.map(str::to_owned), ..operator.who.by(operator.calls.clock.as_ref()) }
-}
-
 async fn resend(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
-    operator.calls.resend_push(&id, &by(&operator, form.given("reason"))).await?;
+    operator.calls.resend_push(&id, &by(&operator, &form)?).await?;
     let to = form.given("back").map_or("/panel/notifications/pushes", local);
     Ok(back(to, "push-again"))
 }

@@ -1,4 +1,9 @@
 //! The overview: how everything is doing at a glance, for a range, renewed while it is open.
+//!
+//! Numbers are renewed every second; the charts between them stay as they are, and a script fetches theirs when the mark
+//! of their series is another one.
+
+mod charts;
 
 use askama::Template;
 use axum::{
@@ -7,19 +12,23 @@ use axum::{
     routing::get,
 };
 
+use self::charts::Charts;
 use super::{
-    form::Queried,
+    form::{Fields, Queried},
     frame::{Frame, Page, PageError},
     live::live,
 };
 use crate::admin::{
-    calls::figures::{OverviewView, Range, SeriesView, Unit},
+    calls::figures::{OverviewView, Range, Unit},
     entry::Reader,
     state::AdminState,
 };
 
+/// Stands for the charts, which are left alone when the rest is renewed.
+const PLACE_OF_CHARTS: &str = r#"<section id="charts" hx-morph-skip></section>"#;
+
 pub(super) fn routes() -> Router<AdminState> {
-    Router::new().route("/panel/", get(show)).route("/panel/overview/live", get(renewed))
+    Router::new().route("/panel/", get(show)).route("/panel/overview/live", get(renewed)).route("/panel/overview/charts", get(charts_anew))
 }
 
 #[derive(Template)]
@@ -41,7 +50,8 @@ impl OverviewPage {
 struct Part<'a> {
     frame: &'a Frame,
     view: &'a OverviewView,
-    series: &'a SeriesView,
+    mark: String,
+    charts: String,
 }
 
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "a template hands references")]
@@ -69,22 +79,34 @@ impl Part<'_> {
 }
 
 async fn show(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<Response, PageError> {
-    let range = Range::parse(fields.text("range")).unwrap_or_default();
-    let part = part(&frame, &reader, range).await?;
+    let range = range(&fields);
+    let part = part(&frame, &reader, range, true).await?;
     Ok(Page::ok(OverviewPage { frame, range, part }).into_response())
 }
 
-async fn part(frame: &Frame, reader: &Reader, range: Range) -> Result<String, PageError> {
+fn range(fields: &Fields) -> Range {
+    Range::parse(fields.text("range")).unwrap_or_default()
+}
+
+/// What is renewed; with the charts where they are not on the page yet.
+async fn part(frame: &Frame, reader: &Reader, range: Range, with_charts: bool) -> Result<String, PageError> {
     let (view, series) = (reader.calls.overview(range).await?, reader.calls.series(range).await?);
-    Ok(Part { frame, view: &view, series: &series }.render().unwrap_or_default())
+    let charts = if with_charts { Charts::of(frame, &series).render().unwrap_or_default() } else { PLACE_OF_CHARTS.to_owned() };
+    Ok(Part { frame, view: &view, mark: charts::mark(&series), charts }.render().unwrap_or_default())
 }
 
 async fn renewed(frame: Frame, reader: Reader, Queried(fields): Queried) -> Response {
-    let range = Range::parse(fields.text("range")).unwrap_or_default();
+    let range = range(&fields);
     let stop = reader.calls.running.as_ref().map(|running| running.stop.clone()).unwrap_or_default();
     let shared = std::sync::Arc::new((frame, reader));
     live(stop, move || {
         let shared = std::sync::Arc::clone(&shared);
-        async move { part(&shared.0, &shared.1, range).await.ok() }
+        async move { part(&shared.0, &shared.1, range, false).await.ok() }
     })
+}
+
+/// The charts alone, for the script that draws them.
+async fn charts_anew(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<Response, PageError> {
+    let series = reader.calls.series(range(&fields)).await?;
+    Ok(Page::ok(Charts::of(&frame, &series)).into_response())
 }

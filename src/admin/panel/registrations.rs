@@ -1,5 +1,7 @@
 //! Registrations: the list, one run with its timeline, trying again, taking back.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::{
     Router,
@@ -11,25 +13,21 @@ use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    form::{Fields, FormState, Posted, Queried},
+    form::{Fields, FormState, Posted, Queried, by},
     frame::{Frame, Page, PageError, back},
     live::live,
     shown::{facts, label, length, maybe_length},
-    texts::Texts,
 };
-use crate::{
-    admin::{
-        calls::{
-            CallError, Calls, Listed, Words, because,
-            jobs::JobView,
-            registrations::{RUNGS, RunDetail, RunView, RunsWanted, SEGMENTS, STATES},
-            replay::ReplayView,
-            timeline::{Entry, How, Timeline},
-        },
-        entry::{Operator, Reader},
-        state::AdminState,
+use crate::admin::{
+    calls::{
+        CallError, Calls, Listed, Words,
+        jobs::JobView,
+        registrations::{RUNGS, RunDetail, RunView, RunsWanted, SEGMENTS, STATES},
+        replay::ReplayView,
+        timeline::{Entry, How, Timeline},
     },
-    store::audit::By,
+    entry::{Operator, Reader},
+    state::AdminState,
 };
 
 /// Registrations of a page.
@@ -126,7 +124,7 @@ async fn list(frame: Frame, reader: Reader, Queried(fields): Queried) -> Result<
 struct RunPage {
     frame: Frame,
     detail: RunDetail,
-    timeline: String,
+    part: String,
     replays: Vec<ReplayView>,
     agents: Vec<(String, String)>,
     live: bool,
@@ -138,24 +136,26 @@ impl RunPage {
     }
 }
 
-/// The timeline alone: what is renewed while a run goes on.
+/// How a run stands, what may be done about it, and its timeline: what is renewed while it goes on.
 #[derive(Template)]
-#[template(path = "registration_timeline.html")]
-struct TimelinePart<'a> {
-    t: Texts,
+#[template(path = "registration_part.html")]
+struct RunPart<'a> {
+    frame: &'a Frame,
+    detail: &'a RunDetail,
     timeline: &'a Timeline,
 }
 
-impl TimelinePart<'_> {
-    fn of(t: Texts, timeline: &Timeline) -> String {
-        TimelinePart { t, timeline }.render().unwrap_or_else(|error| {
-            tracing::error!(%error, "a timeline could not be made");
+impl RunPart<'_> {
+    async fn of(frame: &Frame, calls: &Calls, detail: &RunDetail, words: Words) -> Result<String, CallError> {
+        let timeline = calls.timeline(&detail.run.id, words).await?;
+        Ok(RunPart { frame, detail, timeline: &timeline }.render().unwrap_or_else(|error| {
+            tracing::error!(%error, "how a run stands could not be shown");
             String::new()
-        })
+        }))
     }
 
     fn label(&self, kind: &str, value: &str) -> String {
-        label(self.t, kind, value)
+        label(self.frame.t, kind, value)
     }
 
     fn class(entry: &Entry) -> &'static str {
@@ -182,11 +182,11 @@ impl TimelinePart<'_> {
 async fn show(frame: Frame, reader: Reader, Path(id): Path<String>) -> Result<Response, PageError> {
     let words = Words::of(reader.who.role);
     let detail = reader.calls.run(&id, words)?;
-    let timeline = TimelinePart::of(frame.t, &reader.calls.timeline(&id, words).await?);
+    let part = RunPart::of(&frame, &reader.calls, &detail, words).await?;
     let replays = reader.calls.replays(&id, words)?;
     let agents = reader.calls.run_agents()?;
     let live = is_watched(&detail, reader.calls.clock.now_ms());
-    Ok(Page::ok(RunPage { frame, detail, timeline, replays, agents, live }).into_response())
+    Ok(Page::ok(RunPage { frame, detail, part, replays, agents, live }).into_response())
 }
 
 /// Whether something may still happen to a run.
@@ -198,11 +198,14 @@ fn is_watched(detail: &RunDetail, now: i64) -> bool {
 async fn renewed(frame: Frame, reader: Reader, Path(id): Path<String>) -> Result<Response, PageError> {
     let words = Words::of(reader.who.role);
     reader.calls.run(&id, words)?;
-    let (calls, t) = (reader.calls, frame.t);
+    let (calls, frame) = (reader.calls, Arc::new(frame));
     let stop = stop(&calls);
     let make = move || {
-        let (calls, id) = (calls.clone(), id.clone());
-        async move { calls.timeline(&id, words).await.ok().map(|timeline| TimelinePart::of(t, &timeline)) }
+        let (calls, frame, id) = (calls.clone(), Arc::clone(&frame), id.clone());
+        async move {
+            let detail = calls.run(&id, words).ok()?;
+            RunPart::of(&frame, &calls, &detail, words).await.ok()
+        }
     };
     Ok(live(stop, make))
 }
@@ -220,11 +223,6 @@ async fn cancel(operator: Operator, Path(id): Path<String>, Posted(form): Posted
 async fn resume(operator: Operator, Path(id): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
     let by = by(&operator, &form)?;
     Ok(changed(&id, &operator.calls.resume_run(&id, &by).await?, "run-resumed"))
-}
-
-/// Whoever changes something, with the reason in the form.
-pub(super) fn by(operator: &Operator, form: &Fields) -> Result<By, CallError> {
-    because(operator.who.by(operator.calls.clock.as_ref()), form.given("reason"))
 }
 
 fn changed(id: &str, job: &JobView, said: &str) -> Response {

@@ -9,10 +9,10 @@ use axum::{
 };
 
 use super::{
-    form::Posted,
+    form::{Posted, by},
     frame::{Frame, Page, PageError, back},
     live::live,
-    registrations::{by, path, stop},
+    registrations::{path, stop},
     shown::{label, maybe_length},
     texts::Texts,
 };

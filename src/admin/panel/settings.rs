@@ -30,14 +30,13 @@ use crate::{
     admin::{
         AdminState, Who,
         calls::{
-            CallError, Calls, Field,
+            CallError, Calls, Field, because,
             settings::{DefinedSetting, SettingView, SettingsSection, right_to_change},
         },
         entry::{Operator, Reader},
     },
     config::{KeyInfo, Kind},
     settings::{Edit, Given, as_typed, definition, template},
-    store::audit::By,
 };
 
 /// The page with every switch.
@@ -266,7 +265,11 @@ async fn save(frame: Frame, operator: Operator, Path(page): Path<String>, Posted
     if edits.is_empty() {
         return Ok(back(&path, "settings-same"));
     }
-    match calls.change_settings(&edits, &by(&calls, &who, &filled.reason)).await {
+    let saved = match because(who.by(calls.clock.as_ref()), Some(&filled.reason)) {
+        Ok(by) => calls.change_settings(&edits, &by).await,
+        Err(error) => Err(error),
+    };
+    match saved {
         Ok(_) => Ok(back(&path, "settings-saved")),
         Err(CallError::Invalid(wrong)) => {
             filled.wrong = wrong;
@@ -295,7 +298,7 @@ async fn reset(frame: Frame, operator: Operator, Path(page): Path<String>, Poste
     if !who.role.may(right_to_change(&name)) {
         return Err(CallError::forbidden(format!("{name} 只能由管理员修改。"), format!("Only an administrator may change {name}.")).into());
     }
-    match calls.reset_settings(&[(name.clone(), Some(version))], &by(&calls, &who, "")).await {
+    match calls.reset_settings(&[(name.clone(), Some(version))], &who.by(calls.clock.as_ref())).await {
         Ok(_) => Ok(back(&format!("/panel/settings/{}", sheet.page), "settings-reset")),
         Err(CallError::Invalid(wrong)) => {
             let filled = Filled { wrong, ..Filled::default() };
@@ -312,9 +315,4 @@ async fn reset(frame: Frame, operator: Operator, Path(page): Path<String>, Poste
 
 fn unknown() -> CallError {
     CallError::invalid("/setting", "没有说明要恢复哪个设置", "it is not said which setting is to be reset")
-}
-
-fn by(calls: &Calls, who: &Who, reason: &str) -> By {
-    let reason: String = reason.chars().take(500).collect();
-    By { reason: Some(reason).filter(|reason| !reason.is_empty()), ..who.by(calls.clock.as_ref()) }
 }

@@ -102,6 +102,15 @@ pub struct AgentFigures {
     pub steps: Vec<Share>,
 }
 
+/// How the agents did in a time, each and together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AllAgents {
+    /// Each, the most asked first.
+    pub agents: Vec<AgentFigures>,
+    /// 95 % of the answers of all took at most so long, in each step of the grid.
+    pub p95: Vec<Option<i64>>,
+}
+
 #[derive(Default)]
 struct Part {
     questions: i64,
@@ -115,20 +124,26 @@ struct Part {
 
 impl Store {
     /// How the agents did.
-    pub async fn agent_figures(&self, grid: Grid) -> Result<Vec<AgentFigures>, StoreError> {
-        let (mut parts, names) = self.scan(move |db| read(db, &grid)).await??;
+    pub async fn agent_figures(&self, grid: Grid) -> Result<AllAgents, StoreError> {
+        let Read { mut parts, steps, names } = self.scan(move |db| read(db, &grid)).await??;
         let figures = names.iter().filter_map(|(id, name)| parts.remove(id).map(|part| part.figures(id, Some(name))));
         let mut figures: Vec<_> = figures.collect();
         figures.extend(parts.into_iter().map(|(id, part)| part.figures(&id, None)));
         figures.sort_by_key(|agent| std::cmp::Reverse(agent.questions));
-        Ok(figures)
+        Ok(AllAgents { agents: figures, p95: steps.iter().map(|step| step.spread().p95).collect() })
     }
 }
 
-type Read = (BTreeMap<String, Part>, Vec<(String, String)>);
+struct Read {
+    parts: BTreeMap<String, Part>,
+    /// The answers of all, in each step.
+    steps: Vec<Tally>,
+    names: Vec<(String, String)>,
+}
 
 fn read(db: &Connection, grid: &Grid) -> rusqlite::Result<Result<Read, StoreError>> {
     let mut parts = BTreeMap::<String, Part>::new();
+    let mut steps = vec![Tally::default(); grid.steps()];
     let mut statement = db.prepare_cached(READ)?;
     let mut found = statement.query(params![grid.span.ms(), grid.first_row(), grid.until])?;
     while let Some(row) = found.next()? {
@@ -141,17 +156,30 @@ fn read(db: &Connection, grid: &Grid) -> rusqlite::Result<Result<Read, StoreErro
         if !kind.is_empty() {
             add_to(&mut part.errors, &kind, questions);
         }
+        let step = grid.step(row.get(0)?);
         if state != "unknown" {
-            let step = grid.step(row.get(0)?).and_then(|step| part.steps.get_mut(step));
-            for share in [Some(&mut part.answered), step].into_iter().flatten() {
+            let share = step.and_then(|step| part.steps.get_mut(step));
+            for share in [Some(&mut part.answered), share].into_iter().flatten() {
                 share.of += questions;
                 share.hits += if answered { questions } else { 0 };
             }
         }
-        if answered && let Err(error) = part.latency.absorb(row.get_ref(7)?.as_blob()?, row.get(6)?) {
-            return Ok(Err(error));
+        if answered {
+            let (spread, duration_ms) = (row.get_ref(7)?.as_blob()?, row.get(6)?);
+            let all = step.and_then(|step| steps.get_mut(step));
+            for tally in [Some(&mut part.latency), all].into_iter().flatten() {
+                if let Err(error) = tally.absorb(spread, duration_ms) {
+                    return Ok(Err(error));
+                }
+            }
         }
     }
+    add_costs(db, grid, &mut parts)?;
+    let names = rows::all(db, NAMES, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Ok(Read { parts, steps, names }))
+}
+
+fn add_costs(db: &Connection, grid: &Grid, parts: &mut BTreeMap<String, Part>) -> rusqlite::Result<()> {
     let costs: Vec<(String, String, i64)> = rows::all(db, READ_COSTS, params![grid.span.ms(), grid.first_row(), grid.until], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
@@ -160,7 +188,7 @@ fn read(db: &Connection, grid: &Grid) -> rusqlite::Result<Result<Read, StoreErro
             part.costs.push(Cost { currency, sum: nanos as f64 / 1e9 });
         }
     }
-    Ok(Ok((parts, rows::all(db, NAMES, [], |row| Ok((row.get(0)?, row.get(1)?)))?)))
+    Ok(())
 }
 
 impl Part {

@@ -246,13 +246,15 @@ async fn an_agents_figures_are_those_of_its_questions() {
         ask(&bench, run, T0, state).await;
     }
     let figures = bench.store.agent_figures(ranges()[1]).await.unwrap();
-    let [agent] = &figures[..] else { panic!("{figures:?}") };
+    let [agent] = &figures.agents[..] else { panic!("{figures:?}") };
     assert_eq!((agent.agent.as_deref(), agent.questions, agent.tokens), (Some("a v1"), 4, 120));
     assert_eq!(agent.answered, Share { hits: 2, of: 3 }, "how a question ended that nobody heard of says nothing");
     assert_eq!(agent.costs.iter().map(|cost| (cost.currency.as_str(), cost.sum)).collect::<Vec<_>>(), [("USD", 0.0048)]);
     assert_eq!(agent.errors, [("server".to_owned(), 1)]);
     assert_eq!((agent.latency.count, agent.latency.mean), (2, Some(1200.0)));
     assert_eq!(agent.steps.last(), Some(&Share { hits: 2, of: 3 }));
+    assert_eq!(figures.p95.last(), Some(&agent.latency.p95), "all of them are of the last step, and of one agent");
+    assert!(agent.latency.p95.is_some() && figures.p95.iter().flatten().count() == 1);
 }
 
 #[tokio::test]

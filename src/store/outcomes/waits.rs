@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row};
 
-use super::{CLAIM_TARGET_MS, Grid, NOTICE_TARGET_MS, RESPONSE_TARGET_MS, RunStep, Rungs, Share};
+use super::{CLAIM_TARGET_MS, Grid, NOTICE_TARGET_MS, RESPONSE_TARGET_MS, RunStep, Rungs, Share, Spread};
 
 pub(super) const RUNS: &str =
     "SELECT accepted_at, state, deadline_at, welcome_rung, welcome_at, answered, opened_at, noticed_at, reached_at,
@@ -21,6 +21,8 @@ pub(super) struct Waits {
     pub(super) claims: Vec<i64>,
     pub(super) claimed_in_time: Share,
     pub(super) steps: Vec<RunStep>,
+    /// The times to the welcome, in each step.
+    responses_in_steps: Vec<Vec<i64>>,
 }
 
 /// One run.
@@ -51,6 +53,7 @@ impl Waits {
             notices_arrived: Share::default(),
             claims: Vec::new(),
             claimed_in_time: Share::default(),
+            responses_in_steps: vec![Vec::new(); steps.len()],
             steps,
         }
     }
@@ -60,6 +63,9 @@ impl Waits {
         let mut rows = statement.query([self.grid.since])?;
         while let Some(row) = rows.next()? {
             self.run(row, working)?;
+        }
+        for (step, times) in self.steps.iter_mut().zip(std::mem::take(&mut self.responses_in_steps)) {
+            step.welcome_p95 = Spread::of(times).p95;
         }
         Ok(())
     }
@@ -108,7 +114,11 @@ impl Waits {
 
     /// Of the welcomes that are there or should be, those that came in time.
     fn welcome(&mut self, run: &Run) {
-        self.responses.extend(run.welcome.map(|at| at - run.accepted));
+        let waited = run.welcome.map(|at| at - run.accepted);
+        self.responses.extend(waited);
+        if let Some(times) = self.grid.step(run.accepted).and_then(|step| self.responses_in_steps.get_mut(step)) {
+            times.extend(waited);
+        }
         let now = self.grid.until;
         for (share, bound) in
             [(&mut self.responded_in_time, run.accepted + RESPONSE_TARGET_MS), (&mut self.welcome_by_deadline, run.deadline)]

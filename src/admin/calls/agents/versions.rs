@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::AgentView;
 use crate::{
-    admin::calls::{CallError, Calls, Listed, cursor},
+    admin::calls::{CallError, Calls, Listed, pages},
     clock::rfc3339,
     store::{
         agents::{AgentChange, AgentSettings, AgentVersion},
@@ -106,14 +106,11 @@ impl Calls {
     /// The versions of an agent, the latest first. `cursor` is the number of the last one on the page before.
     pub async fn agent_versions(&self, name: &str, cursor: Option<&str>, limit: u32) -> Result<Listed<AgentVersionView>, CallError> {
         let agent = self.stored_agent(name)?;
-        let below = cursor.map(|text| text.parse::<i64>().map_err(|_| cursor::bad())).transpose()?;
+        let below = pages::number(cursor)?;
         // One more than is shown: it says whether there is a next page, and what the last one shown was before.
         let found = self.store.agent_versions(&agent.id, below, limit.saturating_add(1)).await?;
-        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-        let items: Vec<AgentVersionView> =
-            found.iter().take(shown).zip(found.iter().skip(1).map(Some).chain([None])).map(|(one, before)| view(one, before)).collect();
-        let next_cursor = if found.len() > shown { items.last().map(|last| last.number.to_string()) } else { None };
-        Ok(Listed { items, next_cursor })
+        let pairs: Vec<_> = found.iter().zip(found.iter().skip(1).map(Some).chain([None])).collect();
+        Ok(pages::cut(pairs, limit, |(one, _)| one.number.to_string(), |(one, before)| view(one, before)))
     }
 
     /// One version of an agent.

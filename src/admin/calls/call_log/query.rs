@@ -58,6 +58,7 @@ pub struct CallQuery {
     pub protocol: Option<String>,
     /// That took at least so many milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub min_ms: Option<u32>,
     /// That arrived at this time or later (RFC 3339; without an offset it is UTC).
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ use crate::{
     admin::calls::{CallError, Calls, said},
     registration::hours::{Hours, utc_offset_ms},
     store::{
-        figures::{agents::AgentFigures, calls::CallFigures, grid::Grid, steps::StepFigures},
+        figures::{agents::AllAgents, calls::CallFigures, grid::Grid, steps::StepFigures},
         outcomes::{Outcomes, RunStep},
     },
 };
@@ -35,7 +35,7 @@ pub(super) struct Gathered {
     pub(super) runs: Vec<RunStep>,
     pub(super) calls: CallFigures,
     pub(super) steps: Vec<StepFigures>,
-    pub(super) agents: Vec<AgentFigures>,
+    pub(super) agents: AllAgents,
     /// Registrations since the clinic's midnight.
     pub(super) today: i64,
     /// Customers nobody has claimed, of those whom the claims' list shows.
@@ -98,7 +98,7 @@ impl Calls {
     }
 
     /// How far the clinic's clock is before UTC.
-    pub(super) fn clinic_offset(&self) -> Result<i64, CallError> {
+    pub(in crate::admin) fn clinic_offset(&self) -> Result<i64, CallError> {
         Ok(utc_offset_ms(&self.settings.current()?.working_hours.utc_offset).unwrap_or_default())
     }
 

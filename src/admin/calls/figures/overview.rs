@@ -212,7 +212,7 @@ impl Calls {
                 success: outcomes.automation_success.into(),
             },
             automation: gathered.automation(),
-            agents: self.agent_summaries(&gathered.agents)?,
+            agents: self.agent_summaries(&gathered.agents.agents)?,
             calls: CallSummaryView {
                 calls: calls.calls,
                 failed: calls.failed,
@@ -284,7 +284,7 @@ impl Gathered {
     fn errors(&self) -> Vec<ErrorCountView> {
         let calls = self.calls.outcomes.iter().filter(|(outcome, _)| outcome != "ok");
         let mut errors: Vec<_> = calls.map(|(outcome, count)| error("call", outcome, *count)).collect();
-        for (kind, count) in self.agents.iter().flat_map(|agent| &agent.errors) {
+        for (kind, count) in self.agents.agents.iter().flat_map(|agent| &agent.errors) {
             match errors.iter_mut().find(|known| known.kind == "agent" && known.error == *kind) {
                 Some(known) => known.count += count,
                 None => errors.push(error("agent", kind, *count)),

@@ -26,7 +26,7 @@ pub struct SeriesView {
 }
 
 /// One step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, ToSchema)]
 pub struct SeriesPoint {
     /// When it began.
     pub at: String,
@@ -48,6 +48,10 @@ pub struct SeriesPoint {
     pub agent_questions: i64,
     /// Those that were answered.
     pub agent_answers: i64,
+    /// 95 % of the answers took at most so long, in milliseconds.
+    pub agent_p95_ms: Option<i64>,
+    /// 95 % of the welcomes were there after at most so long, in milliseconds.
+    pub welcome_p95_ms: Option<i64>,
 }
 
 impl Calls {
@@ -75,6 +79,7 @@ impl Gathered {
         let calls = self.calls.steps.get(step).copied().unwrap_or_default();
         let asked = self
             .agents
+            .agents
             .iter()
             .filter_map(|agent| agent.steps.get(step))
             .fold(Share::default(), |sum, share| Share { hits: sum.hits + share.hits, of: sum.of + share.of });
@@ -89,6 +94,8 @@ impl Gathered {
             call_p95_ms: calls.p95,
             agent_questions: asked.of,
             agent_answers: asked.hits,
+            agent_p95_ms: self.agents.p95.get(step).copied().flatten(),
+            welcome_p95_ms: runs.welcome_p95,
         }
     }
 }

@@ -98,6 +98,9 @@ async fn the_steps_of_a_range_add_up_to_its_overview() {
             sum(|point| point.welcomes_by_template),
             overview.automation.welcomes.segment + overview.automation.welcomes.static_text
         );
+        let waited = series.points.iter().filter_map(|point| point.welcome_p95_ms);
+        assert!(waited.clone().all(|ms| (1_000..=9_000).contains(&ms)), "{range:?}");
+        assert_eq!(waited.max().is_some(), overview.automation.first_response.count > 0, "{range:?}");
         assert_eq!((&series.since, &series.until), (&overview.since, &overview.until));
     }
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{End, Field, Keys, ShownKey, Wanted, checked_name, with_any_reason};
+use super::{End, Keys, ShownKey, Wanted, checked_name};
 use crate::{
-    admin::calls::{CallError, Calls, groups::check::done, keys::KeyView, said},
+    admin::calls::{CallError, Calls, Field, because, groups::check::done, keys::KeyView, said},
     clock::rfc3339,
     config::{HumanDuration, Reveal},
     gate::keys::{self, MintError, Order},
@@ -105,7 +105,7 @@ impl Calls {
             }
             (Err(error), _) | (_, Err(error)) => return Err(error),
         };
-        self.add_key(code, (name, expires), &with_any_reason(by, new.reason.as_deref())?).await
+        self.add_key(code, (name, expires), &because(by, new.reason.as_deref())?).await
     }
 
     /// Gives a key another name. Says what it was called.

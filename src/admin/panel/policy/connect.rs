@@ -14,7 +14,8 @@ use crate::{
         calls::{
             CallError, Calls,
             connect::{self, Snippets},
-            keys::{KeyView, Wanted, with_reason},
+            keys::{KeyView, Wanted},
+            with_reason,
         },
         entry::{Administrator, Reader},
         panel::{
@@ -73,7 +74,7 @@ async fn with_key(admin: Administrator, frame: Frame, Path(code): Path<String>, 
     let (host, transport) = way(&typed)?;
     let wanted = typed.given("key_id").map_or(Wanted::Any, Wanted::Id);
     let done = async {
-        let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), typed.text("reason"))?;
+        let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), typed.given("reason"))?;
         admin.calls.snippets_with_key(&code, (host, transport), wanted, &by).await
     };
     match done.await {

@@ -12,8 +12,9 @@ use axum::{
 use super::mistakes;
 use crate::admin::{
     calls::{
-        CallError, Calls, Field,
-        keys::{KeyUsers, KeyView, NewKey, Rotation, ShownKey, Wanted, with_any_reason, with_reason},
+        CallError, Calls, Field, because,
+        keys::{KeyUsers, KeyView, NewKey, Rotation, ShownKey, Wanted},
+        with_reason,
     },
     entry::{Administrator, Reader},
     panel::{
@@ -143,7 +144,7 @@ async fn rotate(
     admin.who.confirmed(admin.calls.clock.as_ref())?;
     let by = admin.who.by(admin.calls.clock.as_ref());
     let done = async {
-        let by = with_any_reason(by, typed.given("reason"))?;
+        let by = because(by, typed.given("reason"))?;
         let rotation = Rotation::read(typed.given("grace"), typed.given("expires"))?;
         admin.calls.rotate_key(&code, Wanted::Id(&id), rotation, &by).await
     };
@@ -164,7 +165,7 @@ async fn reveal(
 ) -> Result<Response, PageError> {
     admin.who.confirmed(admin.calls.clock.as_ref())?;
     let done = async {
-        let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), typed.text("reason"))?;
+        let by = with_reason(admin.who.by(admin.calls.clock.as_ref()), typed.given("reason"))?;
         admin.calls.reveal_key(&code, Wanted::Id(&id), &by).await
     };
     match done.await {
