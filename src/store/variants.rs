@@ -119,7 +119,7 @@ impl Store {
         self.scan(move |db| {
             let mut figures = BTreeMap::new();
             of_runs(db, since, now, &mut figures)?;
-            asked.into_iter().for_each(|agent| of_questions(agent, &mut figures));
+            asked.agents.into_iter().for_each(|agent| of_questions(agent, &mut figures));
             for (id, figure) in &mut figures {
                 figure.agent_id.clone_from(id);
                 let sql = "SELECT app_name || ' v' || version FROM dify_configs WHERE id = ?1";
