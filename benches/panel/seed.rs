@@ -4,7 +4,7 @@ mod calls;
 mod runs;
 mod told;
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 pub(crate) use self::calls::{RARE_APP, RARE_CLIENT};
 use anmei_mcp::{
@@ -18,6 +18,7 @@ use anmei_mcp::{
 use anyhow::{Context, Result};
 use rusqlite::{Connection, params};
 use serde_json::json;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     common::{people::people, request::USERS, site::Site},
@@ -161,14 +162,14 @@ fn alerts(db: &Connection, cast: &Cast) -> Result<()> {
 fn changes(path: &Path, now: i64) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let store = Store::open(path).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let (days, random) = (Days::before(now), &mut Random::new(4));
+    let (days, random, tasks) = (Days::before(now), &mut Random::new(4), TaskTracker::new());
     runtime.block_on(async {
         let share = 400;
         for begin in (0..CHANGES).step_by(share) {
             let many = (begin..(begin + share as i64).min(CHANGES)).map(|n| {
                 let (by, change) = one_change(random, days.at(n as f64 / CHANGES as f64));
                 let store = store.clone();
-                tokio::spawn(async move { store.audit(by, change).await })
+                tasks.spawn(async move { store.audit(by, change).await })
             });
             for one in many.collect::<Vec<_>>() {
                 one.await??;
@@ -176,7 +177,7 @@ fn changes(path: &Path, now: i64) -> Result<()> {
         }
         anyhow::Ok(())
     })?;
-    runtime.block_on(Arc::new(store).close());
+    runtime.block_on(store.close());
     Ok(())
 }
 

@@ -79,13 +79,13 @@ impl Hours {
 
     /// Working time between two moments; none when `to` is not after `from`.
     pub fn working_ms_between(&self, from: i64, to: i64) -> i64 {
-        self.worked(to).saturating_sub(self.worked(from)).max(0)
+        i64::try_from(self.worked(to) - self.worked(from)).unwrap_or(i64::MAX).max(0)
     }
 
     /// The first moment at which `time` of work has passed since `from`: for no time at all the next working moment.
     pub fn add_working(&self, from: i64, time: Duration) -> i64 {
         let wanted = i128::try_from(time.as_millis()).unwrap_or(i128::MAX / 2);
-        let begun = i128::from(self.worked(from));
+        let begun = self.worked(from);
         // What ends with a window ends there, and not where the next one begins.
         let last_inside = i128::from(wanted > 0);
         let until = begun.saturating_add(wanted) - last_inside;
@@ -98,15 +98,15 @@ impl Hours {
     }
 
     /// Working time from Monday, 1969-12-29, to `moment`: only differences mean anything.
-    fn worked(&self, moment: i64) -> i64 {
-        // Asked of a hundred thousand runs at a time. Only moments beyond all calendars are at the ends of the numbers.
-        let shifted = moment.saturating_add(self.shift);
-        let (day, into_day) = (shifted.div_euclid(DAY), shifted.rem_euclid(DAY));
-        let (week, weekday) = (day.div_euclid(7), day.rem_euclid(7));
+    fn worked(&self, moment: i64) -> i128 {
+        // Asked of a hundred thousand runs at a time: what is divided are short numbers, which processors can do.
+        let into_day = moment.rem_euclid(DAY) + self.shift.rem_euclid(DAY);
+        let day = moment.div_euclid(DAY) + self.shift.div_euclid(DAY) + into_day.div_euclid(DAY);
+        let (week, weekday, into_day) = (day.div_euclid(7), day.rem_euclid(7), into_day.rem_euclid(DAY));
         let before = self.days.iter().filter(|&&one| one < weekday).count();
         let today = self.days.contains(&weekday);
-        let windows = week * self.days.len() as i64 + before as i64;
-        windows.saturating_mul(self.length).saturating_add(if today { into_day.min(self.length) } else { 0 })
+        let windows = i128::from(week) * self.days_per_week() + before as i128;
+        windows * self.length() + if today { i128::from(into_day.min(self.length)) } else { 0 }
     }
 
     fn length(&self) -> i128 {
