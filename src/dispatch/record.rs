@@ -201,13 +201,13 @@ enum Of {
 impl Entry {
     pub(super) fn begin(recorder: &Recorder, clock: &dyn Clock, tool: Cow<'static, str>, client: Client) -> Self {
         let row = CallRow {
-            call_id: new_id(clock),
+            call_id: new_id(clock).into(),
             tool_name: tool,
             group_id: None,
             key_id: None,
-            caller_app_id: client.app_id,
+            caller_app_id: client.app_id.map(Into::into),
             registration_id: None,
-            client_name: client.name,
+            client_name: client.name.map(Into::into),
             channel: client.channel.as_str(),
             protocol: client.protocol,
             request_data: None,
@@ -242,7 +242,7 @@ impl Entry {
 
     pub(super) fn run(&mut self, registration_id: String) {
         if let Some(row) = &mut self.row {
-            row.registration_id = Some(registration_id);
+            row.registration_id = Some(registration_id.into());
         }
     }
 
@@ -287,7 +287,8 @@ impl Entry {
                 Bodies::None => None,
                 Bodies::Full => serde_json::to_string(arguments).ok(),
                 Bodies::Redacted => serde_json::to_string(&redacted(arguments)).ok(),
-            };
+            }
+            .map(Into::into);
         }
     }
 
@@ -301,8 +302,8 @@ impl Entry {
         row.error_message = error.map(|text| text.chars().take(1000).collect());
         row.response_data = result.and_then(|json| match settings.bodies {
             Bodies::None => None,
-            Bodies::Full => Some(json.to_owned()),
-            Bodies::Redacted => Some(format!("{{\"bytes\":{}}}", json.len())),
+            Bodies::Full => Some(json.into()),
+            Bodies::Redacted => Some(format!("{{\"bytes\":{}}}", json.len()).into()),
         });
         row.duration_ms = self.timed(&row);
         let pushed = self.recorder.push(row);

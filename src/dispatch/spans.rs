@@ -44,7 +44,7 @@ pub(super) fn call(traced: Traced, row: &CallRow, known: bool, took: Duration) {
     if !row.protocol.is_empty() {
         attributes.push(("mcp.protocol.version", Attribute::Text(row.protocol.clone())));
     }
-    attributes.extend(row.registration_id.clone().map(|id| ("anmei.registration.id", id.into())));
+    attributes.extend(row.registration_id.clone().map(|id| ("anmei.registration.id", String::from(id).into())));
     let error_type = (row.outcome != "ok").then_some(row.outcome);
     Done { name: format!("tools/call {tool}").into(), kind: Kind::Server, parent: traced.parent, took, attributes, error_type }.send();
 }

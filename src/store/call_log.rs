@@ -10,11 +10,12 @@ use super::{
     stale::{self, StaleCall},
 };
 
-/// One call or refusal, as it is stored. Thousands wait in memory: what many have in common is shared.
+/// One call or refusal, as it is stored. Thousands wait in memory: what many have in common is shared, and
+/// texts take no more than they are long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CallRow {
     /// UUID v7 of the call.
-    pub call_id: String,
+    pub call_id: Box<str>,
     /// Tool asked for.
     pub tool_name: Cow<'static, str>,
     /// Group asked for.
@@ -22,25 +23,25 @@ pub struct CallRow {
     /// Key used.
     pub key_id: Option<Arc<str>>,
     /// Id the caller gives itself.
-    pub caller_app_id: Option<String>,
+    pub caller_app_id: Option<Box<str>>,
     /// Run whose subject it was about.
-    pub registration_id: Option<String>,
+    pub registration_id: Option<Box<str>>,
     /// Name and version of the client.
-    pub client_name: Option<String>,
+    pub client_name: Option<Box<str>>,
     /// `http`, `stdio`, `cli` or `admin`.
     pub channel: &'static str,
     /// Protocol revision spoken.
     pub protocol: Cow<'static, str>,
     /// Arguments as JSON text, redacted by whoever made the row.
-    pub request_data: Option<String>,
+    pub request_data: Option<Box<str>>,
     /// Result as JSON text, redacted by whoever made the row.
-    pub response_data: Option<String>,
+    pub response_data: Option<Box<str>>,
     /// Whether the tool answered with a result.
     pub success: bool,
     /// How it ended.
     pub outcome: &'static str,
     /// Why not, as the caller was told.
-    pub error_message: Option<String>,
+    pub error_message: Option<Box<str>>,
     /// Time in dispatch, rounded up.
     pub duration_ms: i64,
     /// When the call arrived.
@@ -135,7 +136,7 @@ mod tests {
             group_id: None,
             key_id: None,
             caller_app_id: None,
-            registration_id: run.map(str::to_owned),
+            registration_id: run.map(Into::into),
             client_name: None,
             channel: "http",
             protocol: "".into(),

@@ -9,10 +9,10 @@ use super::{
     Store, StoreError,
     audit::{self, By, Change},
     job_admin::send_again,
+    page::Page,
     pushes::PUSH_JOB,
     reach::{self, TOP},
     rows,
-    page::Page,
 };
 
 /// How a notice stands.

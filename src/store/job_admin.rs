@@ -12,9 +12,9 @@ use super::{
     Store, StoreError,
     audit::{self, By, Change},
     jobs::{self, NewJob, Priority},
+    page::Page,
     reach::{self, TOP},
     rows,
-    page::Page,
 };
 use crate::{ids::new_id_at, telemetry::figures};
 

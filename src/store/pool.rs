@@ -61,7 +61,7 @@ fn pool(path: &Path, size: u32) -> Result<Pool<SqliteConnectionManager>, OpenErr
         db.busy_timeout(Duration::from_secs(5))?;
         db.execute_batch(
             "PRAGMA query_only = ON; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
-             PRAGMA cache_size = -640;",
+             PRAGMA cache_size = -448;",
         )
     });
     Pool::builder()

@@ -9,9 +9,9 @@ use crate::store::{
     Store, StoreError,
     audit::{self, By, Change},
     job_admin::send_again,
+    page::Page,
     reach::{self, TOP},
     rows,
-    page::Page,
 };
 
 /// An event in a list.

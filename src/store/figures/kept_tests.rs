@@ -36,7 +36,7 @@ impl Dice {
         let outcome = self.of(&OUTCOMES);
         let made_up = format!("made_up_{}", self.below(1000));
         CallRow {
-            call_id: format!("call_{number}"),
+            call_id: format!("call_{number}").into(),
             tool_name: if outcome == "unknown_tool" { made_up.into() } else { self.of(&TOOLS).into() },
             group_id: Some(self.of(&["g1", "g2"]).into()).filter(|_| self.below(9) > 0),
             key_id: None,

@@ -12,7 +12,7 @@ const HOUR: i64 = 3_600_000;
 
 fn call(n: usize, outcome: &'static str, duration_ms: i64) -> CallRow {
     CallRow {
-        call_id: format!("call_{n}"),
+        call_id: format!("call_{n}").into(),
         tool_name: "get_user_profile".into(),
         success: outcome == "ok",
         outcome,
@@ -24,7 +24,7 @@ fn call(n: usize, outcome: &'static str, duration_ms: i64) -> CallRow {
 
 fn any_row() -> CallRow {
     CallRow {
-        call_id: String::new(),
+        call_id: "".into(),
         tool_name: "".into(),
         group_id: None,
         key_id: None,
