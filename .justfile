@@ -55,7 +55,7 @@ api *ARGS:
     cargo build
     python3 tests/api/run.py --binary target/debug/anmei-mcp {{ ARGS }}
 
-# The consultants' page in a real Chromium; screenshots in target/screenshots
+# Every page in a real Chromium: the panel, the consent page, the consultants' page; screenshots in target/screenshots
 browser *ARGS:
     cargo build
     python3 tests/browser/run.py --binary target/debug/anmei-mcp {{ ARGS }}
