@@ -68,6 +68,11 @@ impl Part<'_> {
         format!("{} MiB", bytes / (1024 * 1024))
     }
 
+    /// Bytes in a second.
+    fn rate(bytes: &Option<f64>) -> String {
+        bytes.map_or_else(|| "—".into(), |bytes| format!("{:.0} KiB/s", bytes / 1024.0))
+    }
+
     /// A figure in the unit of its indicator.
     fn measured(value: &f64, unit: &Unit) -> String {
         match unit {
