@@ -103,7 +103,10 @@ mod collected {
     }
 
     fn hex(bytes: &[u8], field: u64) -> String {
-        all(bytes, field).first().map(|inner| inner.iter().map(|byte| format!("{byte:02x}")).collect()).unwrap_or_default()
+        all(bytes, field)
+            .first()
+            .map(|inner| inner.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
+            .unwrap_or_default()
     }
 
     fn attributes(bytes: &[u8], field: u64) -> HashMap<String, String> {

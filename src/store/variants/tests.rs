@@ -33,7 +33,7 @@ async fn figures_are_what_the_rows_say() {
     bench.sql("UPDATE agent_calls SET tokens = 100, price = '0.0012345', currency = 'USD' WHERE registration_id IN ('a', 'c')", &[]);
     bench.sql("UPDATE agent_calls SET tokens = 7, price = '1.5', currency = 'RMB' WHERE registration_id = 'e'", &[]);
     bench.sql("UPDATE agent_calls SET started_at = started_at - ?1 WHERE registration_id = 'too_old'", &[&(8 * DAY)]);
-    bench.store.write(|db| count_all(db)).await.unwrap();
+    bench.store.write(count_all).await.unwrap();
     bench.says("a", T0 - 2 * DAY + 1_000 + DAY);
     bench.says("b", T0 - 2 * DAY + 1_001 + DAY);
     bench.says("e", T0);
