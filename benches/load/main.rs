@@ -13,16 +13,14 @@ mod reference_answers;
 mod reference_store;
 mod report;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
 use self::{
     common::{
+        frame,
         people::people,
         request::USERS,
         site::{Beginning, Site},
@@ -73,24 +71,17 @@ enum Part {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let ended = match (&arguments.reference, &arguments.db, &arguments.port_file) {
-        (Some(kind), Some(db), Some(port_file)) => reference::run(*kind, db, port_file).map(|()| ExitCode::SUCCESS),
-        _ if !arguments.bench => {
-            eprintln!("not measured: run it with `cargo bench --bench load`, or with --bench");
-            Ok(ExitCode::SUCCESS)
+    // The benchmark starts itself again to be a reference, and then says so.
+    frame::run("load", arguments.bench || arguments.reference.is_some(), || {
+        match (&arguments.reference, &arguments.db, &arguments.port_file) {
+            (Some(kind), Some(db), Some(port_file)) => reference::run(*kind, db, port_file).map(|()| ExitCode::SUCCESS),
+            _ => measure(&arguments),
         }
-        _ => measure(&arguments),
-    };
-    ended.unwrap_or_else(|error| {
-        eprintln!("the benchmark could not run: {error:#}");
-        ExitCode::FAILURE
     })
 }
 
 fn measure(arguments: &Arguments) -> Result<ExitCode> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
-    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let scratch = tempfile::Builder::new().prefix("load-").tempdir_in(&folder)?;
+    let (folder, scratch) = frame::folders("load")?;
     let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     let mut report = Report::default();

@@ -32,6 +32,7 @@ use serde_json::{Map, Value};
 use self::{
     browser::Browser,
     common::{
+        frame,
         people::people,
         request::USERS,
         site::{Beginning, Site},
@@ -78,25 +79,12 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if !arguments.bench {
-        eprintln!("not measured: run it with `cargo bench --bench panel`, or with --bench");
-        return ExitCode::SUCCESS;
-    }
-    match measure(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("the benchmark could not run: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    frame::run("panel", arguments.bench, || measure(&arguments).map(frame::met))
 }
 
 /// True when every goal was reached.
 fn measure(arguments: &Arguments) -> Result<bool> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
-    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let scratch = tempfile::Builder::new().prefix("panel-").tempdir_in(&folder)?;
+    let (folder, scratch) = frame::folders("panel")?;
     let calls = arguments.rows.unwrap_or(if arguments.quick { ROWS / 10 } else { ROWS });
     let registrations = arguments.registrations.unwrap_or((calls / 10).min(MOST_REGISTRATIONS));
     let amounts = Amounts { calls, registrations };

@@ -17,17 +17,17 @@ mod report;
 mod rows;
 mod scenario;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
 use self::{
     agents::Agents,
-    common::site::{Beginning, Site},
+    common::{
+        frame,
+        site::{Beginning, Site},
+    },
     receiver::Receiver,
     report::Report,
     scenario::{Outside, Scenario},
@@ -52,25 +52,12 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if !arguments.bench {
-        eprintln!("not measured: run it with `cargo bench --bench registrations`, or with --bench");
-        return ExitCode::SUCCESS;
-    }
-    match measure(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("the benchmark could not run: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    frame::run("registrations", arguments.bench, || measure(&arguments).map(frame::met))
 }
 
 /// True when every goal was reached.
 fn measure(arguments: &Arguments) -> Result<bool> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
-    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let scratch = tempfile::Builder::new().prefix("registrations-").tempdir_in(&folder)?;
+    let (folder, scratch) = frame::folders("registrations")?;
     // The agents and the receiver; the load itself runs on the main thread.
     let runtime = tokio::runtime::Runtime::new()?;
     let receiver = runtime.block_on(Receiver::start())?;

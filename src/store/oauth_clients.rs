@@ -72,6 +72,29 @@ pub struct Client {
     pub revoked_at: Option<i64>,
 }
 
+#[cfg(test)]
+impl Client {
+    /// One without any right, for tests.
+    pub(crate) fn bare(id: &str, kind: ClientKind, created_at: i64) -> Self {
+        Self {
+            id: id.into(),
+            kind,
+            name: id.into(),
+            uri: None,
+            redirect_uris: Vec::new(),
+            grant_types: Vec::new(),
+            secret_hash: None,
+            groups: Vec::new(),
+            may_write: false,
+            may_introspect: false,
+            created_by: "registration".into(),
+            created_at,
+            used_at: None,
+            revoked_at: None,
+        }
+    }
+}
+
 impl Client {
     /// Whether it holds a secret.
     pub fn is_confidential(&self) -> bool {

@@ -52,7 +52,7 @@ impl<T> Page<T> {
 }
 
 /// Takes the row off that only showed that there are more.
-pub(super) fn cut<T>(items: &mut Vec<T>, limit: i64) -> bool {
+pub(crate) fn cut<T>(items: &mut Vec<T>, limit: i64) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = items.len() > limit;
     items.truncate(limit);

@@ -156,22 +156,7 @@ mod tests {
 
     #[test]
     fn a_client_is_forgotten_by_how_it_came_and_whether_it_was_used() {
-        let client = |kind, used_at, revoked_at| Client {
-            id: "c".into(),
-            kind,
-            name: "c".into(),
-            uri: None,
-            redirect_uris: Vec::new(),
-            grant_types: Vec::new(),
-            secret_hash: None,
-            groups: Vec::new(),
-            may_write: false,
-            may_introspect: false,
-            created_by: "registration".into(),
-            created_at: 5,
-            used_at,
-            revoked_at,
-        };
+        let client = |kind, used_at, revoked_at| Client { used_at, revoked_at, ..Client::bare("c", kind, 5) };
         assert_eq!(forgotten_at(&client(ClientKind::Dynamic, None, None), 10), Some(15));
         assert_eq!(forgotten_at(&client(ClientKind::Dynamic, Some(7), None), 10), Some(7 + IDLE_CLIENT_MS));
         assert_eq!(forgotten_at(&client(ClientKind::Document, Some(7), None), 10), Some(7 + IDLE_CLIENT_MS));

@@ -6,7 +6,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use super::{CallError, Listed};
-use crate::store::page::{Page, Place};
+use crate::store::page::{self, Page, Place};
 
 /// A cursor of a list that is sorted by a time, and by `what` among those of the same time.
 pub(super) fn cursor(at: i64, what: impl Display) -> String {
@@ -40,9 +40,7 @@ fn unknown() -> CallError {
 
 /// A page of what was found when one more was asked for than is shown; that one says that there is a next page.
 pub(super) fn cut<T, V>(mut found: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String, view: impl FnMut(T) -> V) -> Listed<V> {
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > shown;
-    found.truncate(shown);
+    let more = page::cut(&mut found, limit.into());
     let next_cursor = found.last().filter(|_| more).map(cursor);
     Listed { items: found.into_iter().map(view).collect(), next_cursor }
 }

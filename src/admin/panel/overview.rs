@@ -14,6 +14,7 @@ use axum::{
 
 use self::charts::Charts;
 use super::{
+    amounts,
     form::{Fields, Queried},
     frame::{Frame, Page, PageError},
     live::live,
@@ -57,7 +58,7 @@ struct Part<'a> {
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "a template hands references")]
 impl Part<'_> {
     fn percent(share: &Option<f64>) -> String {
-        share.map_or_else(|| "—".to_owned(), |share| format!("{:.1} %", share * 100.0))
+        share.map_or_else(|| "—".to_owned(), amounts::percent)
     }
 
     fn ms(time: &Option<i64>) -> String {
@@ -76,7 +77,7 @@ impl Part<'_> {
     /// A figure in the unit of its indicator.
     fn measured(value: &f64, unit: &Unit) -> String {
         match unit {
-            Unit::Share => format!("{:.1} %", value * 100.0),
+            Unit::Share => amounts::percent(*value),
             Unit::Milliseconds => format!("{:.1} s", value / 1000.0),
             Unit::Stars => format!("{value:.2}"),
         }

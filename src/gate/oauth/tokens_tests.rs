@@ -28,22 +28,7 @@ impl Door {
             "INSERT INTO mcp_tool_groups (id, server_code, name, created_by, created_at, updated_at) VALUES ('g', 'a', 'a', 'setup', 0, 0)";
         bench.sql(group, &[]);
         let store = bench.store.clone();
-        let client = Client {
-            id: "c".into(),
-            kind: ClientKind::Operator,
-            name: "c".into(),
-            uri: None,
-            redirect_uris: Vec::new(),
-            grant_types: Vec::new(),
-            secret_hash: None,
-            groups: Vec::new(),
-            may_write: false,
-            may_introspect: false,
-            created_by: "cli".into(),
-            created_at: NOW,
-            used_at: None,
-            revoked_at: None,
-        };
+        let client = Client { created_by: "cli".into(), ..Client::bare("c", ClientKind::Operator, NOW) };
         store.add_client(client, By::new("cli", NOW)).await.unwrap();
         let bearer = mint::mint(mint::ACCESS).unwrap();
         let grant = oauth_grants::Grant {

@@ -18,20 +18,9 @@ async fn store() -> (tempfile::TempDir, Store) {
 
 fn client(id: &str, kind: ClientKind, created_at: i64) -> Client {
     Client {
-        id: id.into(),
-        kind,
-        name: id.into(),
-        uri: None,
         redirect_uris: vec!["https://a.b/cb".into()],
         grant_types: vec!["authorization_code".into()],
-        secret_hash: None,
-        groups: Vec::new(),
-        may_write: false,
-        may_introspect: false,
-        created_by: "registration".into(),
-        created_at,
-        used_at: None,
-        revoked_at: None,
+        ..Client::bare(id, kind, created_at)
     }
 }
 
