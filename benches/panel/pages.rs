@@ -80,10 +80,10 @@ impl Known {
                 "SELECT claimed_at || '.' || rowid FROM claims ORDER BY claimed_at DESC LIMIT 1 OFFSET (SELECT count(*) / 6 FROM claims)",
             )?,
             deep_calls: one(
-                "SELECT created_at || '-' || id FROM mcp_call_logs WHERE id >= (SELECT max(id) / 2 FROM mcp_call_logs) LIMIT 1",
+                "SELECT created_at || '.' || id FROM mcp_call_logs WHERE id >= (SELECT max(id) / 2 FROM mcp_call_logs) LIMIT 1",
             )?,
             deep_tool_calls: one(&format!(
-                "SELECT created_at || '-' || id FROM mcp_call_logs
+                "SELECT created_at || '.' || id FROM mcp_call_logs
                   WHERE tool_name = '{TOOL}' AND id >= (SELECT max(id) / 2 FROM mcp_call_logs) ORDER BY id LIMIT 1"
             ))?,
             deep_notices: middle("id", "notifications", "id")?,

@@ -37,6 +37,6 @@ pub struct CallLog {
 
 impl Default for CallLog {
     fn default() -> Self {
-        Self { durable: false, bodies: Bodies::Redacted, queue: 4_096, flush_interval: HumanDuration::from_millis(200) }
+        Self { durable: false, bodies: Bodies::Redacted, queue: 1_024, flush_interval: HumanDuration::from_millis(200) }
     }
 }

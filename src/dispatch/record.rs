@@ -26,6 +26,10 @@ use crate::{
     telemetry::figures,
 };
 
+/// So many groups fit into the queue. Rows that wait are what memory grows by under load, and while one group is written
+/// there is room for those that come.
+const GROUPS_IN_QUEUE: usize = 4;
+
 /// How much of arguments and results is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bodies {
@@ -115,7 +119,7 @@ impl Recorder {
         let _closed = written.wait_for(|done| *done >= pushed).await;
     }
 
-    /// Lets rows gather for one interval; a full buffer or a flush ends the wait.
+    /// Lets rows gather for one interval; enough for a group, or a flush, ends the wait.
     async fn wait_for_rows(&self) {
         loop {
             let filled = self.shared.filled.notified();
@@ -155,10 +159,10 @@ impl Recorder {
         buffer.rows.push(row);
         buffer.pushed += 1;
         let (waiting, pushed) = (buffer.rows.len(), buffer.pushed);
-        let half = waiting * 2 >= self.shared.settings.queue;
-        buffer.hurry |= half;
+        let enough = waiting * GROUPS_IN_QUEUE >= self.shared.settings.queue;
+        buffer.hurry |= enough;
         drop(buffer);
-        if waiting == 1 || half {
+        if waiting == 1 || enough {
             self.shared.filled.notify_one();
         }
         pushed

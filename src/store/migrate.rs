@@ -108,7 +108,7 @@ fn pragmas(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -1024;",
+         PRAGMA cache_size = -768;",
     )
 }
 

@@ -9,6 +9,7 @@ use std::{
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
+use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::error::{OpenError, StoreError};
 
@@ -27,7 +28,9 @@ impl Readers {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         // A point read is never held across an await, so each thread of the runtime needs one at most.
         let threads = std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2));
-        Ok(Self { point: pool(path, threads + 2)?, scan: pool(path, SCANS)? })
+        // Opens connections for both: each thread that allocates has a heap of its own.
+        let opener = Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("store-opener").build());
+        Ok(Self { point: pool(path, threads + 2, &opener)?, scan: pool(path, SCANS, &opener)? })
     }
 
     pub(super) fn point<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
@@ -54,7 +57,7 @@ impl Readers {
     }
 }
 
-fn pool(path: &Path, size: u32) -> Result<Pool<SqliteConnectionManager>, OpenError> {
+fn pool(path: &Path, size: u32, opener: &Arc<ScheduledThreadPool>) -> Result<Pool<SqliteConnectionManager>, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|db| {
         db.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
@@ -66,6 +69,7 @@ fn pool(path: &Path, size: u32) -> Result<Pool<SqliteConnectionManager>, OpenErr
     });
     Pool::builder()
         .max_size(size)
+        .thread_pool(Arc::clone(opener))
         .min_idle(Some(1))
         .test_on_check_out(false)
         .idle_timeout(None)

@@ -18,9 +18,11 @@ pub(crate) const HOOK_KEY: &str = "hook-key-of-the-tests-0123456789";
 /// A Standard Webhooks secret: the one of the published vectors.
 pub(crate) const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// The binary under test.
+/// The binary under test: the one that cargo built beside this one, or that of another build by `ANMEI_MCP_BINARY`.
+#[expect(clippy::disallowed_methods, reason = "which binary is tested is said to the tests, not to the daemon")]
 pub(crate) fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_anmei-mcp"));
+    let path = std::env::var_os("ANMEI_MCP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_anmei-mcp").into());
+    let mut command = Command::new(path);
     command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "en_US.UTF-8").stdin(Stdio::null());
     command
 }

@@ -26,7 +26,6 @@ async fn a_trace_is_passed_on_to_the_agent_whether_or_not_spans_are_sent() {
     assert_eq!(run.trace_id.as_deref(), Some(TRACE));
 }
 
-#[cfg(not(feature = "otlp"))]
 #[test]
 fn a_build_that_sends_no_traces_says_so() {
     let app = App::idle(&[("telemetry.otlp_endpoint", "http://127.0.0.1:4318")]);
@@ -35,7 +34,7 @@ fn a_build_that_sends_no_traces_says_so() {
     assert!(output.status.code() == Some(2) && said.contains("telemetry.otlp_endpoint") && said.contains("--features otlp"), "{said}");
 }
 
-#[cfg(feature = "otlp")]
+/// What a collector is sent, by a build that sends it: `ANMEI_MCP_BINARY` names one, as `.ci/run figures` does.
 mod collected {
     use std::{
         collections::HashMap,
@@ -176,6 +175,7 @@ mod collected {
     }
 
     #[tokio::test]
+    #[ignore = "needs a build with `--features otlp`, named by ANMEI_MCP_BINARY"]
     async fn one_trace_joins_webhook_run_agent_and_tool_call() {
         let (endpoint, kept) = collector().await;
         let settings = [
@@ -248,6 +248,7 @@ mod collected {
     }
 
     #[tokio::test]
+    #[ignore = "needs a build with `--features otlp`, named by ANMEI_MCP_BINARY"]
     async fn what_is_not_sampled_is_not_sent_and_a_dead_collector_harms_nobody() {
         let (endpoint, kept) = collector().await;
         let service = ("telemetry.service_name", "anmei-mcp of the tests");

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, Row};
 
-use super::{CLAIM_TARGET_MS, Grid, NOTICE_TARGET_MS, RESPONSE_TARGET_MS, RunStep, Rungs, Share, Spread};
+use super::{CLAIM_TARGET_MS, CONVERSATION_TARGET_MS, Grid, NOTICE_TARGET_MS, RESPONSE_TARGET_MS, RunStep, Rungs, Share, Spread};
 
 pub(super) const RUNS: &str =
     "SELECT accepted_at, state, deadline_at, welcome_rung, welcome_at, answered, opened_at, noticed_at, reached_at,
-    claimed_at, closed FROM run_figures WHERE accepted_at >= ?1";
+    claimed_at, closed, wrote_at FROM run_figures WHERE accepted_at > ?1";
 
 /// What is gathered from the runs of a period.
 pub(super) struct Waits {
@@ -18,6 +18,7 @@ pub(super) struct Waits {
     pub(super) responded_in_time: Share,
     pub(super) welcome_by_deadline: Share,
     pub(super) notices_arrived: Share,
+    pub(super) conversed: Share,
     pub(super) claims: Vec<i64>,
     pub(super) claimed_in_time: Share,
     pub(super) steps: Vec<RunStep>,
@@ -51,6 +52,7 @@ impl Waits {
             responded_in_time: Share::default(),
             welcome_by_deadline: Share::default(),
             notices_arrived: Share::default(),
+            conversed: Share::default(),
             claims: Vec::new(),
             claimed_in_time: Share::default(),
             responses_in_steps: vec![Vec::new(); steps.len()],
@@ -58,11 +60,15 @@ impl Waits {
         }
     }
 
+    /// Reads the runs of the period, and before them those that have had their time to begin to talk in it.
     pub(super) fn read(&mut self, db: &Connection, working: &impl Fn(i64, i64) -> i64) -> rusqlite::Result<()> {
         let mut statement = db.prepare_cached(RUNS)?;
-        let mut rows = statement.query([self.grid.since])?;
+        let mut rows = statement.query([self.grid.since - CONVERSATION_TARGET_MS])?;
         while let Some(row) = rows.next()? {
-            self.run(row, working)?;
+            self.conversation(row)?;
+            if row.get::<_, i64>(0)? >= self.grid.since {
+                self.run(row, working)?;
+            }
         }
         for (step, times) in self.steps.iter_mut().zip(std::mem::take(&mut self.responses_in_steps)) {
             step.welcome_p95 = Spread::of(times).p95;
@@ -70,10 +76,19 @@ impl Waits {
         Ok(())
     }
 
+    /// In whichever conversation: what counts is that the customer began to talk.
+    fn conversation(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
+        let due = row.get::<_, i64>(0)? + CONVERSATION_TARGET_MS;
+        if due <= self.grid.until && wanted(row.get_ref(1)?.as_str()?) {
+            self.conversed.count(row.get::<_, Option<i64>>(11)?.is_some_and(|wrote| wrote <= due));
+        }
+        Ok(())
+    }
+
     fn run(&mut self, row: &Row<'_>, working: &impl Fn(i64, i64) -> i64) -> rusqlite::Result<()> {
         let state = row.get_ref(1)?.as_str()?;
         let (accepted, opened, noticed): (i64, Option<i64>, Option<i64>) = (row.get(0)?, row.get(6)?, row.get(7)?);
-        let wanted = !matches!(state, "skipped" | "cancelled");
+        let wanted = wanted(state);
         let run = Run {
             accepted,
             deadline: row.get(2)?,
@@ -154,4 +169,9 @@ fn due(share: &mut Share, came: Option<i64>, bound: i64, now: i64) {
         None if bound < now => share.count(false),
         None => {}
     }
+}
+
+/// Whether a welcome was wanted at all.
+fn wanted(state: &str) -> bool {
+    !matches!(state, "skipped" | "cancelled")
 }
