@@ -65,9 +65,12 @@ impl Waits {
         let mut statement = db.prepare_cached(RUNS)?;
         let mut rows = statement.query([self.grid.since - CONVERSATION_TARGET_MS])?;
         while let Some(row) = rows.next()? {
-            self.conversation(row)?;
-            if row.get::<_, i64>(0)? >= self.grid.since {
-                self.run(row, working)?;
+            let (accepted, wanted) = (row.get(0)?, !matches!(row.get_ref(1)?.as_str()?, "skipped" | "cancelled"));
+            if wanted {
+                self.conversation(accepted, row.get(11)?);
+            }
+            if accepted >= self.grid.since {
+                self.run(row, (accepted, wanted), working)?;
             }
         }
         for (step, times) in self.steps.iter_mut().zip(std::mem::take(&mut self.responses_in_steps)) {
@@ -77,18 +80,16 @@ impl Waits {
     }
 
     /// In whichever conversation: what counts is that the customer began to talk.
-    fn conversation(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
-        let due = row.get::<_, i64>(0)? + CONVERSATION_TARGET_MS;
-        if due <= self.grid.until && wanted(row.get_ref(1)?.as_str()?) {
-            self.conversed.count(row.get::<_, Option<i64>>(11)?.is_some_and(|wrote| wrote <= due));
+    fn conversation(&mut self, accepted: i64, wrote: Option<i64>) {
+        let due = accepted + CONVERSATION_TARGET_MS;
+        if due <= self.grid.until {
+            self.conversed.count(wrote.is_some_and(|wrote| wrote <= due));
         }
-        Ok(())
     }
 
-    fn run(&mut self, row: &Row<'_>, working: &impl Fn(i64, i64) -> i64) -> rusqlite::Result<()> {
+    fn run(&mut self, row: &Row<'_>, (accepted, wanted): (i64, bool), working: &impl Fn(i64, i64) -> i64) -> rusqlite::Result<()> {
         let state = row.get_ref(1)?.as_str()?;
-        let (accepted, opened, noticed): (i64, Option<i64>, Option<i64>) = (row.get(0)?, row.get(6)?, row.get(7)?);
-        let wanted = wanted(state);
+        let (opened, noticed): (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
         let run = Run {
             accepted,
             deadline: row.get(2)?,
@@ -169,9 +170,4 @@ fn due(share: &mut Share, came: Option<i64>, bound: i64, now: i64) {
         None if bound < now => share.count(false),
         None => {}
     }
-}
-
-/// Whether a welcome was wanted at all.
-fn wanted(state: &str) -> bool {
-    !matches!(state, "skipped" | "cancelled")
 }
