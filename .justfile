@@ -45,6 +45,10 @@ bench-registrations *ARGS:
 bench-panel *ARGS:
     cargo bench --bench panel -- {{ ARGS }}
 
+# Whether the time of a refusal tells a stranger anything about keys, groups and accounts
+timing *ARGS:
+    cargo bench --bench timing -- {{ ARGS }}
+
 # Real, unmodified clients against this build, such as: just clients --only inspector
 clients *ARGS:
     cargo build --bin anmei-mcp --example conformance_server

@@ -769,12 +769,19 @@ CREATE TABLE oauth_codes (
     hash           BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),              -- SHA-256 of the code
     grant_id       TEXT    NOT NULL UNIQUE REFERENCES oauth_grants (id) ON DELETE CASCADE, -- what it stands for
     transaction_id TEXT    NOT NULL UNIQUE,                                             -- the authorization request: each is approved once
-    redirect_uri   TEXT    NOT NULL,                                                    -- where it was sent; the client must say the same
+    redirect_uri   TEXT    NOT NULL,                                                    -- where it was sent; whatever the client says at the exchange must be the same
     challenge      TEXT    NOT NULL,                                                    -- PKCE challenge (S256)
     created_at     INTEGER NOT NULL,                                                    -- when it was sent
     expires_at     INTEGER NOT NULL,                                                    -- when it ends
-    used_at        INTEGER                                                              -- when it was exchanged
+    used_at        INTEGER,                                                             -- when it was exchanged
+    redirect_left_out INTEGER NOT NULL DEFAULT 0 CHECK (redirect_left_out IN (0, 1))    -- 1: the request did not name the redirect URI, and the exchange need not either
 ) STRICT;
+
+CREATE TABLE oauth_denials (
+    transaction_id TEXT    NOT NULL PRIMARY KEY,                                        -- the authorization request that a person refused: it cannot be allowed any more
+    expires_at     INTEGER NOT NULL                                                     -- when its page ends by itself, and this is not needed any more
+) STRICT, WITHOUT ROWID;
+CREATE INDEX oauth_denials_by_end ON oauth_denials (expires_at);
 
 CREATE TABLE oauth_tokens (
     hash          BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),               -- SHA-256 of the token

@@ -141,7 +141,7 @@ fn report(arguments: &Arguments, site: &Site) -> Result<Report> {
         pages.push((page.kind, timing::page(&mut browser, &page, times)?));
     }
     eprintln!("{} pages were measured", pages.len());
-    let overview = if wanted("overview") { timing::overview(&mut browser, times)? } else { Default::default() };
+    let overview = if wanted("overview") { timing::overview(&mut browser, times / 2)? } else { Default::default() };
     let throughput = if arguments.only.is_empty() || arguments.only.iter().any(|part| part == "throughput") {
         eprintln!("tools/call with and without people");
         let (count, seconds) = if arguments.quick { (2, 4) } else { (4, 10) };

@@ -13,7 +13,7 @@ use crate::{
 /// Requests before those that count.
 const WARM_UP: usize = 3;
 /// What was read for the overview is shared for a while: a multiple of how long it took to read, within these bounds.
-const SHARED_TIMES: u32 = 32;
+const SHARED_TIMES: u32 = 105;
 const SHARED: (Duration, Duration) = (Duration::from_millis(1_050), Duration::from_millis(30_500));
 
 /// The times of one page.

@@ -54,7 +54,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 fn sessions(stop: &CancellationToken, tasks: &TaskTracker) -> SessionSettings {
     SessionSettings {
         timeout: Duration::from_hours(1),
-        max: 1000,
+        // The suite is one key, which has a quarter of them.
+        max: 4000,
         retry: Some(Duration::from_secs(3)),
         stop: stop.clone(),
         tasks: tasks.clone(),

@@ -41,7 +41,9 @@ pub const BELOW: &[&str] = &["/", "/panel", "/api/v1", "/mcp/admin", "/registrat
 /// `route_layer` and not `layer`: a listener that several sections share must not put the door in front of the others.
 pub fn router(state: AdminState) -> Router {
     let api = api::router().route_layer(from_fn_with_state(state.clone(), entry::once));
-    skins(api)
+    let compat = compat::router().route_layer(from_fn_with_state(state.clone(), entry::once));
+    skins(api, compat)
+        .method_not_allowed_fallback(api::frame::no_such_method)
         .route_layer(from_fn_with_state(state.clone(), entry::guard))
         .route_layer(from_fn(api::frame::localised))
         .route_layer(from_fn(compat::enveloped))
@@ -49,8 +51,8 @@ pub fn router(state: AdminState) -> Router {
         .with_state(state)
 }
 
-fn skins(api: Router<AdminState>) -> Router<AdminState> {
-    api.merge(compat::router()).merge(panel::router())
+fn skins(api: Router<AdminState>, compat: Router<AdminState>) -> Router<AdminState> {
+    api.merge(compat).merge(panel::router())
 }
 
 #[cfg(test)]

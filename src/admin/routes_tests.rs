@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{api, skins};
+use super::{api, compat, skins};
 
 const TABLE: &str = include_str!("../../tests/it/admin_routes.txt");
 
 /// Every route as the router holds it, which tells nobody but by its debug output.
 fn registered() -> BTreeSet<String> {
-    let text = format!("{:?}", skins(api::router()));
+    let text = format!("{:?}", skins(api::router(), compat::router()));
     let text = text.split("fallback_router: ").next().unwrap();
     let (endpoints, paths) = text.split_once("node: Node { paths: ").unwrap();
     let numbered = |text: &'static str, of: &str| -> BTreeMap<String, String> {

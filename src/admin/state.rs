@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, Uri, header};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::calls::Calls;
 use crate::{config::Admin, gate::origins::Origins, problem::Problem};
@@ -55,6 +55,7 @@ struct Inner {
     calls: Calls,
     settings: EntrySettings,
     stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 /// What the routes share. Cheap to clone.
@@ -68,9 +69,9 @@ impl fmt::Debug for AdminState {
 }
 
 impl AdminState {
-    /// Puts it together. `stop` ends what is open.
-    pub fn new(calls: Calls, settings: EntrySettings, stop: CancellationToken) -> Self {
-        Self(Arc::new(Inner { calls, settings, stop }))
+    /// Puts it together. `stop` ends what is open; a stop waits for `tasks`.
+    pub fn new(calls: Calls, settings: EntrySettings, stop: CancellationToken, tasks: TaskTracker) -> Self {
+        Self(Arc::new(Inner { calls, settings, stop, tasks }))
     }
 
     /// How the door behaves.
@@ -81,6 +82,11 @@ impl AdminState {
     /// Ends what is open, such as a page's live parts.
     pub fn stop(&self) -> CancellationToken {
         self.0.stop.clone()
+    }
+
+    /// What goes on although whoever asked for it has gone; a stop waits for it.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
     }
 
     /// The calls, for whoever was found to be let in.

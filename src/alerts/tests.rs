@@ -127,6 +127,22 @@ async fn a_dead_letter_is_told_once_and_resolved_when_its_replay_is_done() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_that_is_recorded_only_is_told_to_nobody() {
+    let stage = stage().await;
+    stage.job("registration", "r1", "dead");
+    assert_eq!(Stage::one(&stage.after(0).await), ("dead_letter", "registration/r1"));
+    stage.bench.set("retry.on_failure", json!("record")).await;
+    for n in 0..40 {
+        stage.job("registration", &format!("s{n:02}"), "dead");
+    }
+    assert_eq!(Stage::one(&stage.after(2_000).await), ("dead_letter", "registration/r1"), "what was told goes on until it is settled");
+    stage.job("registration", "r1", "done");
+    assert_eq!(stage.after(2_000).await, []);
+    stage.bench.set("retry.on_failure", json!("alert")).await;
+    assert_eq!(stage.after(2_000).await.len(), 11, "told again, those that still wait are told");
+}
+
+#[tokio::test]
 async fn many_dead_letters_are_told_together() {
     let stage = stage().await;
     for n in 0..40 {
@@ -198,10 +214,11 @@ async fn agents_are_judged_by_runs_and_not_by_questions() {
     stage.run(Run { id: "cut", state: "done", accepted_at: stage.now(), ..Run::default() });
     stage.call("cut", ("g", "agent"), "unknown", 100);
     assert_eq!(stage.after(1_000).await, [], "19 of 20 is 95 %");
-    stage.sql("UPDATE agent_calls SET state = 'refused' WHERE registration_id = 'r0' AND state = 'answered'", &[]);
+    stage.run(Run { id: "refused", state: "done", accepted_at: stage.now(), ..Run::default() });
+    stage.call("refused", ("g", "agent"), "refused", 100);
     let opened = stage.after(11_000).await;
     assert_eq!(Stage::one(&opened), ("agent_success", ""));
-    assert_eq!((opened[0].severity.as_str(), &opened[0].detail["of"]), ("warning", &json!(20)));
+    assert_eq!((opened[0].severity.as_str(), &opened[0].detail["of"]), ("warning", &json!(21)));
 }
 
 #[tokio::test]

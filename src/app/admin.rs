@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{automation::Shared, core::Core, data_dir::RunFile};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 
 impl Core {
     /// What the routes of the admin side share.
-    pub(super) fn admin(&self, shared: &Shared, process: Process, stop: &CancellationToken) -> AdminState {
+    pub(super) fn admin(&self, shared: &Shared, process: Process, stop: &CancellationToken, tasks: &TaskTracker) -> AdminState {
         let running = Running {
             hub: shared.hub.clone(),
             wake: Arc::clone(&shared.wake),
@@ -25,7 +25,7 @@ impl Core {
             stop: stop.clone(),
             process,
         };
-        AdminState::new(self.calls(Some(running)), EntrySettings::of(&self.config.admin), stop.clone())
+        AdminState::new(self.calls(Some(running)), EntrySettings::of(&self.config.admin), stop.clone(), tasks.clone())
     }
 
     /// The address of the panel for people: the public one, or that of the listener; none when it is switched off.

@@ -10,20 +10,28 @@ use crate::{
     store::{StoreError, audit::By},
 };
 
-/// How often.
+/// How often, unless keys retire sooner than that.
 const ROUND: Duration = Duration::from_secs(30);
+/// And how often at most.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Works until `stop`. A round that fails is made up for by the next one.
 pub(super) async fn keep(core: Core, stop: CancellationToken) {
+    let pause = pause(core.config.keys.retire_after_quiet.get());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(ROUND) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         if let Err(error) = round(&core).await {
             tracing::error!(%error, "the uses and ends of keys could not be written down; the next round tries again");
         }
     }
+}
+
+/// A key that retires after a few seconds does not wait half a minute for it.
+fn pause(quiet: Duration) -> Duration {
+    if quiet.is_zero() { ROUND } else { quiet.clamp(SHORTEST, ROUND) }
 }
 
 /// Uses first: a key is quiet only when nothing of it waits to be written.

@@ -27,3 +27,6 @@ pub use self::{
     first_start::{NewKey, Setup},
     serve::{Daemon, Parts, serve, server_settings},
 };
+
+#[cfg(test)]
+mod routes_tests;

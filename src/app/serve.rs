@@ -90,7 +90,7 @@ pub async fn serve(core: Core, parts: Parts) -> Result<Daemon, StartError> {
     ];
     let admin = config.admin.enabled.then(|| {
         routes.push(Router::new());
-        let state = core.admin(&shared, process, &stop);
+        let state = core.admin(&shared, process, &stop, &tasks);
         Late::new(admin::BELOW, move || admin::router(state))
     });
     // Figures are for whoever runs the daemon: they are shown where it is administered.
@@ -163,7 +163,13 @@ fn endpoint(core: &Core, stop: &CancellationToken, tasks: &TaskTracker) -> Endpo
         fast_lane: mcp.fast_lane,
         challenges: super::oauth::challenges(core),
         public_path: mcp.public_path(),
-        legacy_sse: mcp.legacy_sse.then(|| LegacySse { streams_per_key: mcp.legacy_sse_streams, stop: stop.clone(), tasks: tasks.clone() }),
+        legacy_sse: mcp.legacy_sse.then(|| LegacySse {
+            streams_per_key: mcp.legacy_sse_streams,
+            stop: stop.clone(),
+            shutdown: http.shutdown_timeout.into(),
+            tasks: tasks.clone(),
+        }),
+        subscriptions_per_key: mcp.subscription_streams,
         sessions: mcp.sessions.then(|| SessionSettings {
             timeout: mcp.session_timeout.into(),
             max: mcp.max_sessions,

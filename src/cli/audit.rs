@@ -53,7 +53,7 @@ async fn list(core: &Core, args: ListArgs) -> anyhow::Result<u8> {
     let since = args.since.map_or(0, |since| core.clock.now_ms().saturating_sub(since.as_ms()));
     let since = rfc3339(since);
     let query = AuditQuery { actor: &args.actor, action: &args.action, object: &args.object, since: Some(&since), until: None };
-    let mut entries = core.calls(None).audit_log(query, args.limit, None).await?.items;
+    let mut entries = core.calls(None).audit_rows(query, args.limit).await?;
     entries.reverse();
     if args.json {
         output::json(&entries)?;

@@ -1,7 +1,8 @@
 //! `doctor`: is everything as it should be, and if not, what puts it right.
 //!
-//! It changes nothing: it makes no directory and no database, brings no schema up to date, and calls tools only with
-//! arguments that are refused before anything runs. What it finds is one line each, with the fix below it.
+//! It sets nothing and changes no records: it makes no directory and no database, brings no schema up to date, and calls tools
+//! only with arguments that are refused before anything runs. It leaves traces as any client does: each key that it opens is in
+//! the audit log, each call in the call log. What it finds is one line each, with the fix below it.
 
 mod agents;
 mod calls;

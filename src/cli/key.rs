@@ -1,4 +1,4 @@
-//! `key`: list, show, add, rename, rotate, revoke, and who uses which.
+//! `key`: list, show, add, rename, rotate, retire, revoke, and who uses which.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub(super) mod open;
+mod retire;
 mod rotate;
 mod usage;
 
@@ -50,6 +51,8 @@ pub(super) enum KeyCommand {
     },
     /// Puts a new key in the place of one; the old one stays valid for the grace
     Rotate(rotate::RotateArgs),
+    /// Ends the grace of an old key, and leaves its successor as it is
+    Retire(retire::RetireArgs),
     /// Refuses a key, or all keys of the group, from the next request on, and ends what is open with it
     Revoke {
         /// Server code of the group
@@ -109,6 +112,7 @@ pub(super) async fn run(command: KeyCommand, core: &Core) -> anyhow::Result<u8> 
         KeyCommand::Add(args) => add(core, &args).await?,
         KeyCommand::Rename { code, key, name, json } => rename(core, &code, (&key, &name), json).await?,
         KeyCommand::Rotate(args) => rotate::rotate(core, &args).await?,
+        KeyCommand::Retire(args) => retire::retire(core, &args).await?,
         KeyCommand::Revoke { code, which, json } => revoke(core, &code, &which, json).await?,
         KeyCommand::Usage { code, key, json } => usage::show(core, &code, key.as_deref(), json).await?,
     }
@@ -160,7 +164,7 @@ fn state(key: &KeyView) -> String {
         (KeyState::Current, Some(until)) => format!("current until {until}"),
         (KeyState::InGrace, until) => format!("in grace until {}", until.as_deref().unwrap_or("-")),
         (KeyState::Expired, _) => format!("expired on {}", end()),
-        (KeyState::Replaced, _) if key.retired_at.is_some() => format!("replaced, retired unused on {}", end()),
+        (KeyState::Replaced, _) if key.retired_at.is_some() => format!("replaced, retired on {}", end()),
         (KeyState::Replaced, _) => format!("replaced, grace ended on {}", end()),
         (KeyState::Revoked, _) => format!("revoked on {}", end()),
     }
@@ -198,7 +202,7 @@ fn until(shown: &ShownKey) -> String {
 }
 
 async fn rename(core: &Core, code: &str, (wanted, name): (&str, &str), as_json: bool) -> anyhow::Result<()> {
-    let renamed = core.calls(None).rename_key(code, (Wanted::Named(wanted), name), &super::by(core, None)).await;
+    let renamed = core.calls(None).rename_key(code, (Wanted::Named(wanted), name), None, &super::by(core, None)).await;
     let (before, key) = renamed.map_err(fault)?;
     if as_json {
         return output::json(&json!({"server_code": code, "id": key.id, "before": before, "name": name}));

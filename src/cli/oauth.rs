@@ -33,6 +33,16 @@ pub(super) enum ClientsCommand {
         /// Its client_id
         client_id: String,
     },
+    /// Lets a client that was shut out ask again; what it had been granted stays ended
+    Restore {
+        /// Its client_id
+        client_id: String,
+    },
+    /// Removes a client with everything it was granted; one that registers itself, or is known by a document, may come again
+    Remove {
+        /// Its client_id
+        client_id: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -81,12 +91,7 @@ pub(super) enum GrantsCommand {
 
 pub(super) async fn run(command: OauthCommand, core: &Core) -> anyhow::Result<u8> {
     match command {
-        OauthCommand::Clients(ClientsCommand::List { json }) => clients(core, json)?,
-        OauthCommand::Clients(ClientsCommand::Add(args)) => add(core, &args).await?,
-        OauthCommand::Clients(ClientsCommand::Revoke { client_id }) => {
-            let ended = core.calls(None).revoke_oauth_client(&client_id, &super::by(core, None)).await.map_err(fault)?;
-            output::say(format_args!("{client_id} is shut out; {ended} grant(s) ended with it, in force for the next request"))?;
-        }
+        OauthCommand::Clients(command) => run_clients(command, core).await?,
         OauthCommand::Grants(GrantsCommand::List { all, json }) => grants(core, all, json)?,
         OauthCommand::Grants(GrantsCommand::Revoke { id }) => {
             let ended = core.calls(None).revoke_oauth_grant(&id, &super::by(core, None)).await.map_err(fault)?;
@@ -94,6 +99,26 @@ pub(super) async fn run(command: OauthCommand, core: &Core) -> anyhow::Result<u8
         }
     }
     Ok(exit::OK)
+}
+
+async fn run_clients(command: ClientsCommand, core: &Core) -> anyhow::Result<()> {
+    let (calls, by) = (core.calls(None), super::by(core, None));
+    match command {
+        ClientsCommand::List { json } => clients(core, json),
+        ClientsCommand::Add(args) => add(core, &args).await,
+        ClientsCommand::Revoke { client_id } => {
+            let ended = calls.revoke_oauth_client(&client_id, &by).await.map_err(fault)?;
+            output::say(format_args!("{client_id} is shut out; {ended} grant(s) ended with it, in force for the next request"))
+        }
+        ClientsCommand::Restore { client_id } => {
+            calls.restore_oauth_client(&client_id, &by).await.map_err(fault)?;
+            output::say(format_args!("{client_id} may ask again; in force for the next request"))
+        }
+        ClientsCommand::Remove { client_id } => {
+            calls.remove_oauth_client(&client_id, &by).await.map_err(fault)?;
+            output::say(format_args!("{client_id} is removed with everything it was granted; in force for the next request"))
+        }
+    }
 }
 
 fn clients(core: &Core, as_json: bool) -> anyhow::Result<()> {

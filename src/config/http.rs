@@ -45,9 +45,10 @@ impl Default for Http {
             trusted_proxies: Vec::new(),
             first_byte_timeout: HumanDuration::from_secs(5),
             header_timeout: HumanDuration::from_secs(5),
-            request_timeout: HumanDuration::from_secs(60),
+            request_timeout: HumanDuration::from_secs(30),
             write_timeout: HumanDuration::from_secs(30),
-            shutdown_timeout: HumanDuration::from_secs(10),
+            // More than any tool takes by default: what was begun is answered.
+            shutdown_timeout: HumanDuration::from_secs(20),
         }
     }
 }

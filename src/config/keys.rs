@@ -28,7 +28,8 @@ pub struct Keys {
     /// How long a replaced key stays valid beside its successor, unless `key rotate --grace` says otherwise.
     #[schemars(extend("maximum" = "8760h"))]
     pub default_grace: HumanDuration,
-    /// A replaced key that nobody has used for this long is retired before its grace ends. 0s: only at the end of its grace.
+    /// A replaced key that nobody has used for this long is retired before its grace ends. Longer than the longest pause of a client is right; a grace that is
+    /// no longer than this ends by itself. 0s: only at the end of its grace.
     #[schemars(extend("maximum" = "8760h"))]
     pub retire_after_quiet: HumanDuration,
     /// How long a key that ended (revoked, expired, replaced) is remembered, so that whoever still holds it is told what happened to it. Afterwards it is a
@@ -54,7 +55,8 @@ impl Default for Keys {
         Self {
             reveal: Reveal::Sealed,
             default_grace: HumanDuration::from_secs(24 * 3600),
-            retire_after_quiet: HumanDuration::from_secs(24 * 3600),
+            // Shorter than the grace, which it would otherwise never cut short.
+            retire_after_quiet: HumanDuration::from_secs(12 * 3600),
             forget_after: HumanDuration::from_secs(90 * 24 * 3600),
             failed_attempts: 10,
             master_key_file: None,

@@ -37,6 +37,10 @@ pub struct Mcp {
     /// Event streams of HTTP+SSE that one key may hold open at a time; a further one is answered 429.
     #[schemars(range(min = 1, max = 100_000))]
     pub legacy_sse_streams: usize,
+    /// Subscriptions (`subscriptions/listen`, protocol 2026-07-28) that one key may hold open at a time; a further one is
+    /// answered 429.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub subscription_streams: usize,
     /// Whether clients of protocol 2025-03-26 to 2025-11-25 get a session when they begin with `initialize`. Without one
     /// each request stands alone, which is all that tools need; with one, a client can hold a stream open on which it
     /// hears of changes of its tools.
@@ -44,7 +48,7 @@ pub struct Mcp {
     /// Silence after which a session ends. An open stream and a running call are not silence.
     #[schemars(extend("minimum" = "1s", "maximum" = "168h"))]
     pub session_timeout: HumanDuration,
-    /// Sessions at a time; a further one is answered 503.
+    /// Sessions at a time; a further one is answered 503. One key holds at most a quarter of them, and is answered 429 beyond that.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_sessions: usize,
     /// Name that clients see in the server's information.
@@ -78,6 +82,7 @@ impl Default for Mcp {
             fast_lane: true,
             legacy_sse: true,
             legacy_sse_streams: 64,
+            subscription_streams: 64,
             sessions: false,
             session_timeout: HumanDuration::from_secs(3600),
             max_sessions: 1000,

@@ -13,6 +13,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
+    keep::keep,
     merge::{MergeError, merge},
     pieces::FilePiece,
 };
@@ -38,6 +39,16 @@ pub enum InstallError {
         /// What is wrong with it.
         why: MergeError,
     },
+    /// There are placeholders only, and no keys in the file that could stay.
+    #[error(
+        "the keys of {names} cannot be shown, and {path} holds none that could stay. Nothing was changed; name one group with --group, and give its key in ANMEI_MCP_API_KEY (without --key)", names = .names.join(", "), path = .path.display()
+    )]
+    NoKeys {
+        /// The file.
+        path: PathBuf,
+        /// The entries.
+        names: Vec<String>,
+    },
 }
 
 /// What was done.
@@ -51,15 +62,26 @@ pub struct Installed {
     pub backup: Option<PathBuf>,
     /// Whether others on this machine may read it.
     pub exposed: bool,
+    /// Entries whose keys are those that stood there, because no others are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
 }
 
-/// Puts the entries into the file at `path`; `stamp` names the back-up.
-pub fn install(path: &Path, piece: &FilePiece, stamp: &str) -> Result<Installed, InstallError> {
+/// Puts the entries into the file at `path`; `stamp` names the back-up. A key that stands there stays where the entry has one of
+/// `placeholders` for it.
+pub fn install(path: &Path, piece: &FilePiece, placeholders: &[String], stamp: &str) -> Result<Installed, InstallError> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let before = read(&path)?;
-    let after = merge(before.as_deref().unwrap_or_default(), piece).map_err(|why| InstallError::Contents { path: path.clone(), why })?;
+    let wrong = |why| InstallError::Contents { path: path.clone(), why };
+    let text = before.as_deref().unwrap_or_default();
+    let known = keep(text, piece, placeholders).map_err(wrong)?;
+    if !known.without.is_empty() {
+        return Err(InstallError::NoKeys { path, names: known.without });
+    }
+    let after = merge(text, &FilePiece { format: piece.format, puts: known.puts }).map_err(wrong)?;
+    let kept = known.stay;
     if before.as_ref() == Some(&after) {
-        return Ok(Installed { changed: false, backup: None, exposed: is_exposed(&path), path });
+        return Ok(Installed { changed: false, backup: None, exposed: is_exposed(&path), path, kept });
     }
     let backup = match &before {
         None => {
@@ -70,7 +92,7 @@ pub fn install(path: &Path, piece: &FilePiece, stamp: &str) -> Result<Installed,
         Some(_) => Some(back_up(&path, stamp)?),
     };
     replace(&path, &after)?;
-    Ok(Installed { changed: true, backup, exposed: is_exposed(&path), path })
+    Ok(Installed { changed: true, backup, exposed: is_exposed(&path), path, kept })
 }
 
 fn read(path: &Path) -> Result<Option<String>, InstallError> {

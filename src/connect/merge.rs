@@ -43,6 +43,15 @@ pub fn merge(text: &str, piece: &FilePiece) -> Result<String, MergeError> {
     Ok(format!("{mark}{merged}"))
 }
 
+/// The file as one value, to look something up in it. Of TOML only texts and tables are told.
+pub(super) fn read(text: &str, format: Format) -> Result<Value, MergeError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match format {
+        Format::Json => json::read(text),
+        Format::Toml => toml::read(text),
+    }
+}
+
 /// Members that say how a server is reached, over all hosts: of these, what we do not say must not stay.
 const REACH: [&str; 14] = [
     "args",

@@ -7,6 +7,7 @@
 //! hosts     one function for each family of hosts
 //! place     where a host keeps its file, by platform
 //! merge     putting entries into a file that somebody else wrote: JSON with comments, TOML
+//! keep      keys that stand in such a file already, where only a placeholder is known
 //! install   the same on disk: a back-up first, then the whole file at once
 //! ```
 //!
@@ -16,6 +17,7 @@
 mod host;
 mod hosts;
 mod install;
+mod keep;
 mod merge;
 mod offer;
 mod pieces;

@@ -53,6 +53,11 @@ impl Offer {
         format!("anmei-{}", if taken { server.code.clone() } else { plain(server) })
     }
 
+    /// What stands in the place of each key that is not known.
+    pub fn placeholders(&self) -> Vec<String> {
+        self.servers.iter().filter(|server| server.key.is_none()).map(Server::key_text).collect()
+    }
+
     /// The command that serves a group on standard input and output: from the database, or through the bridge.
     pub fn command(&self, server: &Server, bridged: bool) -> (String, Vec<String>) {
         let mut arguments = if bridged {

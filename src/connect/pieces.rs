@@ -27,6 +27,13 @@ pub struct Pieces {
     pub notes: Vec<String>,
 }
 
+impl Pieces {
+    /// Takes back what is said of placeholders: the host's file holds the keys themselves.
+    pub fn keys_are_in_the_file(&mut self, placeholders: &[String]) {
+        self.notes.retain(|note| !placeholders.iter().any(|placeholder| note.starts_with(placeholder.as_str())));
+    }
+}
+
 /// One group.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Entry {

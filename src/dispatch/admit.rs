@@ -28,7 +28,7 @@ impl Dispatch {
     /// Whether a call of `tool` would pass the limits at this moment. It takes nothing.
     pub(super) fn has_room(&self, caller: &Caller, tool: &str, now: i64) -> bool {
         let offers = self.catalogue.offers(caller);
-        let tool = offers.find(tool).and_then(|offer| offer.limits.as_ref());
+        let tool = offers.meant(tool, now).and_then(|offer| offer.limits.as_ref());
         caller.allowance.as_ref().is_none_or(|allowance| allowance.has_room(now)) && tool.is_none_or(|limits| limits.has_room(now))
     }
 }

@@ -180,7 +180,7 @@ impl Dispatch {
 
     /// Why the caller's token does not cover a call of `tool`: it stores something, and the token may only read.
     pub fn lacks(&self, caller: &Caller, tool: &str) -> Option<Refusal> {
-        self.catalogue.offers(caller).find(tool).and_then(|offer| beyond(caller, offer))
+        self.catalogue.offers(caller).meant(tool, self.clock.now_ms()).and_then(|offer| beyond(caller, offer))
     }
 
     /// Does one call. Dropping the future ends the tool's work; the log then says `cancelled`.
@@ -347,6 +347,9 @@ fn failure(name: &str, error: &ToolError) -> String {
     match error {
         // The tool's own words begin so.
         ToolError::NotFound(text) if text.starts_with("错误") => text.clone(),
+        ToolError::Internal(why) => format!(
+            "错误 / Error ({name}): {why}。请勿重复调用，并告知系统管理员。 / Do not call it again with the same arguments; tell whoever runs this server."
+        ),
         error => format!("错误 / Error ({name}): {error}"),
     }
 }
@@ -367,4 +370,22 @@ fn late(name: &str, limit: Duration) -> String {
 pub(super) fn unknown(tool: &str, code: &str, names: &str) -> String {
     let tool: String = tool.chars().filter(|c| !c.is_control()).take(100).collect();
     format!("unknown tool `{tool}`: the group {code} has {names}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_says_that_it_is_one_and_what_to_do() {
+        let unavailable = ToolError::Unavailable { reason: "the database does not answer".into(), retry_after: Duration::from_secs(3) };
+        for (text, what_to_do) in [
+            (broken("tool"), "Do not call it again"),
+            (late("tool", Duration::from_secs(15)), "Try again with less to do"),
+            (failure("tool", &unavailable), "try again in 3 s"),
+            (failure("tool", &ToolError::Internal("a row cannot be read".into())), "tell whoever runs this server"),
+        ] {
+            assert!(text.starts_with("错误 / Error (tool): ") && text.contains(what_to_do), "{text}");
+        }
+    }
 }

@@ -93,6 +93,17 @@ pub(super) enum Old {
     Never,
 }
 
+impl Offers {
+    /// What a call of this name does now: the tool of that name, or the one that old clients still know by it.
+    pub(super) fn meant(&self, called: &str, now: i64) -> Option<&Arc<Offer>> {
+        let formerly = |name: &str| {
+            let renamed = self.renamed(name).filter(|renamed| now < renamed.until)?;
+            self.find(&renamed.to)
+        };
+        self.find(called).or_else(|| formerly(called)).or_else(|| formerly(bare(called)?))
+    }
+}
+
 impl Dispatch {
     /// Looks into what was offered before.
     pub(super) fn look_back(&self, caller: &Caller, offers: &Offers, called: &str) -> Old {
@@ -141,23 +152,28 @@ impl Dispatch {
         Ok(Some((Reason::Removed, gone)))
     }
 
-    /// Whether arguments that are refused were good under the definition before this one.
+    /// Whether arguments that are refused were good under a definition before this one; the latest such counts.
     pub(super) fn were_good(&self, known: &Known, called: &str, given: &Value) -> Option<Note> {
         let before = known.before.get_or_init(|| self.before(known)).as_ref()?;
-        before.validator.is_valid(given).then(|| arguments_note(called, before.changed_at))
+        let fitting = before.0.iter().find(|earlier| earlier.validator.is_valid(given))?;
+        Some(arguments_note(called, fitting.changed_at))
     }
 
     fn before(&self, known: &Known) -> Option<Before> {
         let seen =
             self.store.schemas(known.tool.name()).inspect_err(|error| tracing::warn!(%error, "earlier schemas cannot be read")).ok()?;
-        let present = schema_text(known);
         let (first, rest) = seen.split_first()?;
-        let earlier = rest.iter().find(|seen| seen.input_schema != NO_SCHEMA)?;
-        if first.input_schema != present {
+        if first.input_schema != schema_text(known) {
             return None;
         }
-        let schema = serde_json::from_str(&earlier.input_schema).ok()?;
-        Some(Before { validator: jsonschema::draft202012::new(&schema).ok()?, changed_at: first.seen_at })
+        let mut changed_at = first.seen_at;
+        let kept = rest.iter().filter(|seen| seen.input_schema != NO_SCHEMA);
+        let earlier = kept.filter_map(|seen| {
+            let ended_at = std::mem::replace(&mut changed_at, seen.seen_at);
+            let schema = serde_json::from_str(&seen.input_schema).ok()?;
+            Some(Earlier { validator: jsonschema::draft202012::new(&schema).ok()?, changed_at: ended_at })
+        });
+        Some(Before(earlier.collect()))
     }
 
     /// What is not as it was when a daemon last wrote down its definitions: the tools, and how they differ.
@@ -196,9 +212,13 @@ pub enum DefinitionChange {
     Gone,
 }
 
-/// The definition before the present one.
+/// The definitions before the present one, newest first.
 #[derive(Debug)]
-pub(super) struct Before {
+pub(super) struct Before(Vec<Earlier>);
+
+/// One of them, and when the next one took its place.
+#[derive(Debug)]
+struct Earlier {
     validator: jsonschema::Validator,
     changed_at: i64,
 }
@@ -244,7 +264,7 @@ fn gone_note(called: &str, reason: Reason, at: Option<i64>, code: &str, names: &
 fn arguments_note(called: &str, at: i64) -> Note {
     let at = rfc3339(at);
     let text = format!(
-        "提示：{called} 的参数已于 {at} 变更，本次参数符合旧定义；请刷新工具列表（tools/list）后按新定义调用。 / The tool list changed at {at}: the arguments of `{called}` are defined anew, and these fit the definition before. Refresh the list (tools/list), then call it as it is defined there."
+        "提示：{called} 的参数已于 {at} 变更，本次参数符合旧定义；请刷新工具列表（tools/list）后按新定义调用。 / The tool list changed at {at}: the arguments of `{called}` are defined anew, and these fit an earlier definition. Refresh the list (tools/list), then call it as it is defined there."
     );
     Note { reason: Reason::Arguments, called: called.into(), call_instead: Some(called.into()), changed_at: Some(at), until: None, text }
 }

@@ -143,9 +143,7 @@ pub struct LongCall {
 impl Dispatch {
     /// Whether the caller's group offers this tool, under this name or an old one, and one call of it may take long.
     pub fn is_long(&self, caller: &Caller, tool: &str) -> bool {
-        let offers = self.catalogue.offers(caller);
-        let offer = offers.find(tool).or_else(|| offers.renamed(tool).and_then(|renamed| offers.find(&renamed.to)));
-        offer.is_some_and(|offer| offer.known.tool.definition.long)
+        self.catalogue.offers(caller).meant(tool, self.clock.now_ms()).is_some_and(|offer| offer.known.tool.definition.long)
     }
 
     /// Starts a call as a task. When it returns, the task is durable. When none can be started, the call comes back.
@@ -164,7 +162,8 @@ impl Dispatch {
     /// The task's row.
     async fn keep(&self, call: &LongCall) -> Result<TaskView, NoTask> {
         let id = format!("task_{}", random_text(random_bytes::<24>()?));
-        let (now, limit) = (self.clock.now_ms(), self.limit_of(call));
+        let now = self.clock.now_ms();
+        let limit = self.limit_of(call, now);
         if !self.has_room(&call.caller, &call.tool, now) {
             return Err(NoTask::Limited);
         }
@@ -221,9 +220,9 @@ impl Dispatch {
     }
 
     /// The longest the call may take, with slack.
-    fn limit_of(&self, call: &LongCall) -> Duration {
+    fn limit_of(&self, call: &LongCall, now: i64) -> Duration {
         let offers = self.catalogue.offers(&call.caller);
-        offers.find(&call.tool).map_or(Duration::from_mins(5), |offer| offer.timeout) + SLACK
+        offers.meant(&call.tool, now).map_or(Duration::from_mins(5), |offer| offer.timeout) + SLACK
     }
 
     async fn work(self: Arc<Self>, id: String, running: Arc<Running>, call: LongCall) {

@@ -6,6 +6,7 @@
 
 mod may;
 mod passwords;
+pub mod second_factor;
 mod throttle;
 
 use std::{
@@ -147,13 +148,8 @@ impl Accounts {
         }
     }
 
-    /// Who this is. `from` is the address the attempt came from.
-    pub async fn sign_in(&self, login: &str, password: &SecretText, from: IpAddr) -> Result<Account, SignInError> {
-        self.sign_in_if(login, password, from, |_| std::future::ready(Ok(true))).await
-    }
-
-    /// Who this is, if `also` holds for them: a second factor, a right. What does not hold is a wrong password in every
-    /// respect: the same answer, counted and slowed down in the same way.
+    /// Who this is, if `also` holds for them: the second factor, a right. What does not hold is a wrong password in every
+    /// respect: the same answer, counted and slowed down in the same way. `from` is the address the attempt came from.
     pub async fn sign_in_if<Also: Future<Output = Result<bool, SignInError>> + Send>(
         &self,
         login: &str,

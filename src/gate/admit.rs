@@ -206,7 +206,7 @@ impl Gate {
         // A token outlives its group by no request.
         let group = policy.group_by_id(&grant.group_id).ok_or(Refusal::BadKey)?;
         let allowance = self.policy.limiter().allowance(&grant.principal, &group.limits, None);
-        admitted(&policy, group, presented.code, (Credential::Token(Arc::new(grant)), Some(allowance)))
+        admitted(&policy, group, presented.code, (Credential::Token(Arc::new(grant)), Some(allowance))).map_err(Refusal::of_token)
     }
 
     /// An attempt that failed; too many of them are told to wait.

@@ -164,10 +164,10 @@ impl PolicyWatch {
         if held.revision == revision {
             return Ok(held);
         }
-        if held.revision == 0 {
-            self.limiter.remember(&self.store)?;
-        }
-        let fresh = Arc::new(Policy::build(self.store.policy()?, &self.limiter));
+        let rows = self.store.policy()?;
+        // After the keys were read: a new one may go on from the calls of the one before it.
+        self.limiter.remember(&self.store)?;
+        let fresh = Arc::new(Policy::build(rows, &self.limiter));
         // Two requests may load at once; the older result must not replace the newer.
         self.current.rcu(|held| if held.revision < fresh.revision { Arc::clone(&fresh) } else { Arc::clone(held) });
         Ok(fresh)

@@ -85,7 +85,7 @@ impl Ended {
                 ),
             ),
             Standing::Replaced { rotated_at, ended_at, retired } => {
-                let how = if retired { "was retired on {} after nobody had used it for a while" } else { "its grace ended on {}" };
+                let how = if retired { "was retired on {}, before its grace ended" } else { "its grace ended on {}" };
                 let how = how.replace("{}", &rfc3339(ended_at));
                 (
                     "key-replaced",
@@ -125,6 +125,19 @@ impl Refusal {
             | Self::InvalidToken { .. }
             | Self::InsufficientScope { .. }
             | Self::Unavailable(_) => None,
+        }
+    }
+
+    /// The same for the holder of a token. One for another group is for another audience, and as invalid here as if it had
+    /// ended: the answer leads to a token for this URL (RFC 6750 §3.1, RFC 8707 §2).
+    pub(super) fn of_token(self) -> Self {
+        match self {
+            Self::OtherGroup { opens, .. } => Self::InvalidToken {
+                why: format!(
+                    "This token opens the group {opens}, not the one in this URL. Use /server/{opens}/mcp, or ask for a token for this URL (the `resource` parameter)."
+                ),
+            },
+            other => other,
         }
     }
 

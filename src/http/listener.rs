@@ -157,7 +157,8 @@ impl Connection {
             hyper::service::Service::call(&service, request)
         });
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
+        // The buffer alone is no sharp limit: hyper grows it in steps, and a head that fits into the last one is read.
+        http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD);
         let io = TokioIo::new(Patient::new(stream, limits.write));
         let mut connection = pin!(http.serve_connection(io, named).with_upgrades());
         let ended = tokio::select! {

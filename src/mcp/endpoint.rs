@@ -17,10 +17,11 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 
 use super::{
     backend::Backend,
-    fast, intake,
+    events, fast, intake,
     lanes::{self, Incoming},
     legacy::{self, LegacySse, Streams},
     sessions::{Session, SessionSettings, Sessions},
+    subscriptions::Subscriptions,
 };
 use crate::{
     gate::{Caller, Gate, Presented, Refusal, oauth::challenge::Challenges, origins::Origins},
@@ -45,6 +46,8 @@ pub struct EndpointSettings {
     pub public_path: String,
     /// HTTP+SSE of 2024-11-05, where it is served.
     pub legacy_sse: Option<LegacySse>,
+    /// Subscriptions that one key may hold open at a time.
+    pub subscriptions_per_key: usize,
     /// Sessions for handshake clients, where they are wanted.
     pub sessions: Option<SessionSettings>,
 }
@@ -54,11 +57,12 @@ impl Default for EndpointSettings {
         Self {
             origins: Origins::new(&["localhost", "127.0.0.1", "::1"].map(str::to_owned), &[], "mcp"),
             max_body: 1024 * 1024,
-            body_timeout: Duration::from_mins(1),
+            body_timeout: Duration::from_secs(30),
             fast_lane: true,
             challenges: None,
             public_path: String::new(),
             legacy_sse: None,
+            subscriptions_per_key: 64,
             sessions: None,
         }
     }
@@ -73,6 +77,8 @@ pub struct Shared<B: Backend> {
     pub(super) service: StreamableHttpService<B::Handler, NeverSessionManager>,
     /// Sessions of handshake clients, where they are wanted.
     pub(super) sessions: Option<Sessions<B::Handler>>,
+    /// How many wait for changes of their lists.
+    pub(super) subscriptions: Subscriptions,
     legacy: Option<Streams>,
     gate: Arc<Gate>,
 }
@@ -107,15 +113,18 @@ impl<B: Backend> Endpoint<B> {
             .with_legacy_session_mode(false)
             .with_json_response(true)
             .with_sse_retry(None)
+            .with_sse_keep_alive(Some(events::KEEP_ALIVE))
             .disable_allowed_hosts()
             .disable_allowed_origins()
             .with_max_request_body_bytes(settings.max_body);
         let factory = Arc::clone(&backend);
         let service = StreamableHttpService::new(move || Ok(factory.handler()), Arc::new(NeverSessionManager::default()), config);
         let factory = Arc::clone(&backend);
-        let sessions = settings.sessions.clone().map(|wanted| Sessions::new(move || factory.handler(), settings.max_body, wanted));
+        let sessions =
+            settings.sessions.clone().map(|wanted| Sessions::new(move || factory.handler(), settings.max_body, wanted, Arc::clone(&gate)));
         let legacy = settings.legacy_sse.clone().map(Streams::new);
-        Self(Arc::new(Shared { backend, settings, service, sessions, legacy, gate }))
+        let subscriptions = Subscriptions::new(settings.subscriptions_per_key);
+        Self(Arc::new(Shared { backend, settings, service, sessions, subscriptions, legacy, gate }))
     }
 }
 
@@ -138,7 +147,13 @@ pub struct Held {
 /// The routes, and the same ones under the public prefix: proxies differ in whether they take it away.
 pub fn router<B: Backend>(endpoint: Endpoint<B>) -> Router {
     let prefix = endpoint.settings.public_path.clone();
-    let routes = Router::new()
+    let routes = routes::<B>().with_state(endpoint);
+    if prefix.is_empty() { routes } else { routes.clone().nest(&prefix, routes) }
+}
+
+/// The routes by themselves: every one of them is behind the gate.
+pub fn routes<B: Backend>() -> Router<Endpoint<B>> {
+    Router::new()
         .route("/mcp", any(on_root::<B>))
         .route("/server/{server_code}/mcp", any(on_group::<B>))
         // Names that clients of 2024-11-05 expect.
@@ -146,8 +161,6 @@ pub fn router<B: Backend>(endpoint: Endpoint<B>) -> Router {
         .route("/server/{server_code}/sse", any(on_group::<B>))
         .route("/mcp/messages", any(on_root_message::<B>))
         .route("/server/{server_code}/mcp/messages", any(on_group_message::<B>))
-        .with_state(endpoint);
-    if prefix.is_empty() { routes } else { routes.clone().nest(&prefix, routes) }
 }
 
 async fn on_root<B: Backend>(State(endpoint): State<Endpoint<B>>, request: Request) -> Response {
@@ -181,7 +194,7 @@ async fn serve<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request: 
         Err(problem) => return problem.into_response(),
     };
     if let Some(refusal) = lanes::too_little(&*endpoint.backend, &caller, &body) {
-        return refuse(endpoint, &refusal, (&parts.headers, code)).await;
+        return refuse(endpoint, &refusal, (&parts, code)).await;
     }
     let session = match session(endpoint, &caller, &parts.headers) {
         Ok(session) => session,
@@ -189,7 +202,7 @@ async fn serve<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request: 
     };
     parts.extensions.insert(caller.clone());
     let only_events = intake::accepts_only_events(&parts.headers);
-    let response = lanes::answer(endpoint, Incoming { caller, parts, session }, body).await;
+    let response = lanes::answer(endpoint, Incoming { caller, parts, session, may_open: true }, body).await;
     if only_events { lanes::as_event(response).await } else { response }
 }
 
@@ -215,10 +228,14 @@ async fn message<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, request
     if parts.method != Method::POST {
         return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Messages are sent with POST.").into_response();
     }
-    match take_body(endpoint, &parts, body).await {
-        Ok(body) => legacy::take(endpoint, streams, &caller, parts, body),
-        Err(problem) => problem.into_response(),
+    let body = match take_body(endpoint, &parts, body).await {
+        Ok(body) => body,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Some(refusal) = lanes::too_little(&*endpoint.backend, &caller, &body) {
+        return refuse(endpoint, &refusal, (&parts, code)).await;
     }
+    legacy::take(endpoint, streams, &caller, parts, body)
 }
 
 /// Host and Origin, then the key.
@@ -228,7 +245,7 @@ async fn admit<B: Backend>(endpoint: &Endpoint<B>, code: Option<&str>, parts: &P
     }
     match endpoint.gate.admit(presented(parts, code)).await {
         Ok(caller) => Ok(caller),
-        Err(refusal) => Err(Box::new(refuse(endpoint, &refusal, (&parts.headers, code)).await)),
+        Err(refusal) => Err(Box::new(refuse(endpoint, &refusal, (parts, code)).await)),
     }
 }
 
@@ -270,23 +287,30 @@ async fn besides<B: Backend>(endpoint: &Endpoint<B>, caller: &Caller, code: Opti
 }
 
 /// Whether a GET is of a client of 2024-11-05. A later one that looks for notifications has a session, or says its
-/// version.
+/// version. At `/sse` nothing else is looked for: there a version is that of a client which connects again.
 fn is_legacy(parts: &Parts) -> bool {
-    let named_so = parts.uri.path().ends_with("/sse") && !parts.headers.contains_key(header::ACCEPT);
-    let later = ["mcp-session-id", "mcp-protocol-version", "last-event-id"].iter().any(|name| parts.headers.contains_key(*name));
-    !later && (named_so || intake::names_events(&parts.headers))
+    let headers = &parts.headers;
+    if ["mcp-session-id", "last-event-id"].iter().any(|name| headers.contains_key(*name)) {
+        return false;
+    }
+    if parts.uri.path().ends_with("/sse") {
+        return intake::accepts_events(headers);
+    }
+    let later = headers.get("mcp-protocol-version").is_some_and(|version| version != legacy::VERSION);
+    !later && intake::names_events(headers)
 }
 
-async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, (headers, code): (&HeaderMap, Option<&str>)) -> Response {
+async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, (parts, code): (&Parts, Option<&str>)) -> Response {
     if let Refusal::Unavailable(why) = refusal {
         tracing::error!(error = %why, "a key could not be checked");
     }
     if refusal.recorded() {
-        endpoint.backend.refused(refusal, headers).await;
+        endpoint.backend.refused(refusal, &parts.headers).await;
     }
     let mut response = refusal.problem().into_response();
     let challenges = endpoint.settings.challenges.as_ref();
-    let challenge = challenges.map_or_else(|| refusal.challenge(None), |challenges| challenges.answer(refusal, headers, code));
+    let asked = (parts.uri.path(), code);
+    let challenge = challenges.map_or_else(|| refusal.challenge(None), |challenges| challenges.answer(refusal, &parts.headers, asked));
     if let Some(challenge) = challenge {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }

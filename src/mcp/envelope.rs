@@ -1,12 +1,16 @@
 //! The JSON-RPC message, read once and strictly.
 //!
 //! A repeated member is refused instead of letting the last one win: a proxy in front and this server must never read
-//! two different messages out of the same bytes.
+//! two different messages out of the same bytes. What is nested without end is refused too, before anything that works its way
+//! inwards sees it.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, value::RawValue};
+
+/// Most levels of objects and arrays in one message, its own among them.
+const LEVELS: usize = 64;
 
 /// A message whose parameters are not read yet.
 #[derive(Debug, Deserialize)]
@@ -67,8 +71,16 @@ pub(super) enum Kind {
 impl<'a> Envelope<'a> {
     /// Reads one message and checks its shape. The error carries the id, where there is one.
     pub(super) fn read(body: &'a str) -> Result<(Self, Kind), (RpcError, Option<&'a RawValue>)> {
+        // Parameters are skipped here and not read, which no depth makes difficult.
         let envelope: Envelope<'a> = serde_json::from_str(body).map_err(|error| (shape_or_syntax(body, &error), id_of(body)))?;
-        match envelope.kind() {
+        let kind = match envelope.kind() {
+            // An answer may be one of ours, which is as deep as what it tells of.
+            Ok(kind) if kind != Kind::Answer && is_too_deep(body) => {
+                Err(RpcError::invalid_request(format_args!("the message is nested deeper than {LEVELS} levels")))
+            }
+            kind => kind,
+        };
+        match kind {
             Ok(kind) => Ok((envelope, kind)),
             Err(error) => {
                 let id = envelope.id.filter(|id| is_id(id));
@@ -94,6 +106,31 @@ impl<'a> Envelope<'a> {
             (None, _) => Err(RpcError::invalid_request("`method` is missing")),
         }
     }
+}
+
+/// Whether JSON is nested deeper than [`LEVELS`]. Nearly every message has fewer brackets than that, and to count them takes a
+/// fraction of the time in which it is parsed.
+fn is_too_deep(json: &str) -> bool {
+    json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > LEVELS && depth(json) > LEVELS
+}
+
+/// How many levels JSON has. Brackets within strings are text.
+fn depth(json: &str) -> usize {
+    let (mut level, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                level += 1;
+                deepest = deepest.max(level);
+            }
+            b']' | b'}' if !in_string => level = level.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// JSON that is not a message is a wrong shape; bytes that are not JSON are a syntax error.
@@ -268,6 +305,24 @@ mod tests {
             let (envelope, kind) = Envelope::read(&body).unwrap();
             assert_eq!((envelope.id.unwrap().get(), kind), (id, Kind::Request));
         }
+    }
+
+    #[test]
+    fn a_message_has_so_many_levels_and_no_more() {
+        let nested = |levels: usize| {
+            let (open, close) = ("[{\"a\":".repeat(levels / 2), "}]".repeat(levels / 2));
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\",\"params\":{{\"a\":{open}0{close}}}}}")
+        };
+        assert_eq!((depth(&nested(62)), depth(&nested(64))), (64, 66));
+        assert!(Envelope::read(&nested(62)).is_ok());
+        for body in [nested(64), nested(100_000)] {
+            let (error, id) = Envelope::read(&body).unwrap_err();
+            assert_eq!((error.code, id.map(RawValue::get)), (-32600, Some("7")), "{}", error.message);
+        }
+        let text = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"{}\\\"{}\"}}", "[".repeat(100), "{".repeat(100));
+        assert!(depth(&text) == 1 && Envelope::read(&text).is_ok(), "brackets in a text are text");
+        let wide = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\",\"params\":{{\"a\":[{}0]}}}}", "[],".repeat(1000));
+        assert!(depth(&wide) == 4 && Envelope::read(&wide).is_ok(), "what stands side by side is not deep");
     }
 
     #[test]

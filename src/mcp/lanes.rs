@@ -22,6 +22,7 @@ use super::{
     observed::{self, Ending},
     progress::AnswerOnly,
     sessions::Session,
+    subscriptions::{self, Place, held_open},
 };
 use crate::gate::{Caller, Credential, Refusal};
 
@@ -36,6 +37,8 @@ pub(super) struct Incoming {
     pub(super) parts: Parts,
     /// The session it is part of.
     pub(super) session: Option<Arc<Session>>,
+    /// Whether an `initialize` may open a session: only where the client sees the head of the answer, which names it.
+    pub(super) may_open: bool,
 }
 
 /// Answers what a body holds: one message, or a batch.
@@ -102,7 +105,11 @@ async fn through_a_lane<B: Backend>(
     if let Some(error) = misshapen(message) {
         return (json(error_answer(StatusCode::BAD_REQUEST, message.id, error.code, &error.message)), Ending::Code(error.code));
     }
-    let response = through_rmcp(endpoint, incoming, message, body.clone()).await;
+    let place = match subscribes(endpoint, &incoming, (message, kind)) {
+        Ok(place) => place,
+        Err(busy) => return (come_again(message.id, &busy), Ending::Code(busy.code)),
+    };
+    let response = held_open(through_rmcp(endpoint, incoming, message, body.clone()).await, place);
     let response = in_json_rpc(response, message.id).await;
     let acknowledges = response.status() == StatusCode::OK && matches!(message.method.as_deref(), Some("tasks/cancel" | "tasks/update"));
     let response = if acknowledges { named(response, endpoint.backend.server_meta()).await } else { response };
@@ -123,6 +130,19 @@ async fn admit<B: Backend>(endpoint: &Endpoint<B>, incoming: &Incoming, message:
         Some("tools/call") | None => Ok(()),
         Some(method) => endpoint.backend.admit(&incoming.caller, &incoming.parts.headers, method).await,
     }
+}
+
+/// The place of a subscription, if the message asks for one. It is taken here: the handler behind rmcp hears of a subscription
+/// when its stream has begun, and a stream has no status any more.
+fn subscribes<B: Backend>(
+    endpoint: &Endpoint<B>,
+    incoming: &Incoming,
+    (message, kind): (&Envelope<'_>, Kind),
+) -> Result<Option<Place>, Box<Busy>> {
+    if kind != Kind::Request || message.method.as_deref() != Some(subscriptions::LISTEN) {
+        return Ok(None);
+    }
+    endpoint.subscriptions.enter(&incoming.caller).map(Some)
 }
 
 /// The answer of a limit that is reached.
@@ -175,7 +195,7 @@ pub(super) fn misshapen(message: &Envelope<'_>) -> Option<RpcError> {
 }
 
 async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, message: &Envelope<'_>, body: Bytes) -> Response {
-    let Incoming { caller, mut parts, session } = incoming;
+    let Incoming { caller, mut parts, session, may_open } = incoming;
     if !intake::accepts_events(&parts.headers) {
         parts.extensions.insert(AnswerOnly);
     }
@@ -188,7 +208,7 @@ async fn through_rmcp<B: Backend>(endpoint: &Endpoint<B>, incoming: Incoming, me
             session.running.hear(message);
             sessions.pass(&session, message.id, parts, body).await
         }
-        (Some(sessions), None) if is_handshake(message, &parts) => sessions.begin(&caller, parts, body).await,
+        (Some(sessions), None) if may_open && is_handshake(message, &parts) => sessions.begin(&caller, parts, body).await,
         _ => {
             let request = http::Request::from_parts(parts, http_body_util::Full::new(body));
             endpoint.service.handle(request).await.map(Body::new)
@@ -233,7 +253,8 @@ async fn batch<B: Backend>(endpoint: &Endpoint<B>, incoming: &Incoming, text: &s
     let mut answers = Vec::new();
     for message in messages {
         let body = Bytes::copy_from_slice(message.get().as_bytes());
-        let response = Box::pin(one(endpoint, incoming.clone(), message.get(), &body)).await;
+        let incoming = Incoming { may_open: false, ..incoming.clone() };
+        let response = Box::pin(one(endpoint, incoming, message.get(), &body)).await;
         answers.extend(final_answer(response).await);
     }
     if answers.is_empty() {

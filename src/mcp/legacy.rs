@@ -3,11 +3,13 @@
 //! A GET opens a stream whose first event names the address to post to; answers come back on the stream. It carries
 //! nothing else: clients of this transport break on notifications, on requests of the server and on other events. The
 //! session is the stream and ends with it. Nobody's memory is filled by a client that does not read: what is asked and
-//! not yet taken is counted, and more of it is refused.
+//! not yet taken is counted, and more of it is refused. A request that was taken is answered even when the daemon stops:
+//! the stream ends after the last answer, or after an error in its place.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -41,19 +43,33 @@ use crate::{
 };
 
 /// Requests of one session that may be unanswered, or answered and not yet taken.
-const WAITING: usize = 32;
+const WAITING: u16 = 32;
 /// The revision that this transport belongs to.
-const VERSION: &str = "2024-11-05";
+pub(super) const VERSION: &str = "2024-11-05";
+/// What is agreed on with a client that asks for a revision nobody knows: the latest one that begins with a handshake.
+const LATEST: &str = "2025-11-25";
+/// How long before the end of a stop the requests that are left get an error: it has to reach their clients, too.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// How the transport behaves.
 #[derive(Debug, Clone)]
 pub struct LegacySse {
     /// Streams that one key may hold open at a time.
     pub streams_per_key: usize,
-    /// Ends every stream.
+    /// Ends every stream, as soon as what was asked on it is answered.
     pub stop: CancellationToken,
+    /// How long a stop may take.
+    pub shutdown: Duration,
     /// Runs what answers.
     pub tasks: TaskTracker,
+}
+
+impl LegacySse {
+    /// Comes when the time of a stop is nearly over.
+    async fn nearly_over(&self) {
+        self.stop.cancelled().await;
+        sleep(self.shutdown.saturating_sub(LAST_WORD)).await;
+    }
 }
 
 /// The open streams.
@@ -108,11 +124,12 @@ impl Streams {
             Ok(id) => id,
             Err(error) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "randomness", error.to_string()).into_response(),
         };
-        let (sender, answers) = mpsc::channel(WAITING);
+        let (sender, answers) = mpsc::channel(WAITING.into());
+        let room = Arc::new(Semaphore::new(WAITING.into()));
         let session = Arc::new(Session {
             principal: Principal::of(caller),
             answers: sender,
-            room: Arc::new(Semaphore::new(WAITING)),
+            room: Arc::clone(&room),
             running: Running::default(),
             version: OnceLock::new(),
             ended: CancellationToken::new(),
@@ -122,7 +139,8 @@ impl Streams {
             return problem.into_response();
         }
         let hello = events::event("endpoint", &format!("{path}/messages?sessionId={id}"));
-        let source = Source { answers, changes: changes.unwrap_or_else(|| stream::pending().boxed()), stop: self.settings.stop.clone() };
+        let changes = changes.unwrap_or_else(|| stream::pending().boxed());
+        let source = Source { answers, changes, room, stop: self.settings.stop.clone() };
         events::response(stream::unfold((Some(hello), source, closing), |(hello, mut source, closing)| async move {
             let chunk = match hello {
                 Some(hello) => hello,
@@ -173,6 +191,8 @@ impl Streams {
 struct Source {
     answers: mpsc::Receiver<Answered>,
     changes: ListChanges,
+    /// The session's: all of it is free when nothing is unanswered and every answer was taken.
+    room: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -181,10 +201,16 @@ impl Source {
     async fn next(&mut self) -> Option<Bytes> {
         // This transport tells of no change; that they end is what matters.
         let gone = async { while self.changes.next().await.is_some() {} };
+        let done = async {
+            self.stop.cancelled().await;
+            drop(self.room.acquire_many(WAITING.into()).await);
+        };
         tokio::select! {
-            () = self.stop.cancelled() => None,
+            // What is ready goes out before the end.
+            biased;
             () = gone => None,
             answer = self.answers.recv() => answer.map(|answer| events::event("message", &answer.text)),
+            () = done => None,
             () = sleep(events::KEEP_ALIVE) => Some(events::COMMENT),
         }
     }
@@ -218,11 +244,17 @@ pub(super) fn take<B: Backend>(endpoint: &Endpoint<B>, streams: &Streams, caller
             StatusCode::ACCEPTED.into_response()
         }
         Ok((message, Kind::Request)) => {
-            let Ok(room) = Arc::clone(&session.room).try_acquire_owned() else { return waiting().into_response() };
+            let room = Arc::clone(&session.room).try_acquire_owned();
+            // Asked once the place is taken: from then on a stop waits for it.
+            if streams.settings.stop.is_cancelled() {
+                return stopping().into_response();
+            }
+            let Ok(room) = room else { return waiting().into_response() };
             let parts = as_streamable(parts, &session, &message);
             let ticket = message.id.map(|id| session.running.begin(id));
-            let incoming = Incoming { caller: caller.clone(), parts, session: None };
-            streams.settings.tasks.spawn(work(endpoint.clone(), session, Asked { incoming, body, ticket, room }));
+            let incoming = Incoming { caller: caller.clone(), parts, session: None, may_open: false };
+            let asked = Asked { incoming, body, ticket, room, settings: streams.settings.clone() };
+            streams.settings.tasks.spawn(work(endpoint.clone(), session, asked));
             StatusCode::ACCEPTED.into_response()
         }
     }
@@ -231,6 +263,11 @@ pub(super) fn take<B: Backend>(endpoint: &Endpoint<B>, streams: &Streams, caller
 fn waiting() -> Problem {
     let detail = format!("{WAITING} requests of this session are unanswered, or answered and not yet read. Read the stream first.");
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "unread-answers", detail).with_retry_after(1)
+}
+
+fn stopping() -> Problem {
+    let detail = "The daemon is stopping and takes no new requests. Open the stream again in a moment.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail).with_retry_after(5)
 }
 
 /// The head as a client of streamable HTTP would send it in the revision that was agreed on.
@@ -242,9 +279,11 @@ fn as_streamable(mut parts: Parts, session: &Session, message: &Envelope<'_>) ->
     }
     parts.headers.remove("mcp-session-id");
     if message.method.as_deref() == Some("initialize") {
-        let asked = message.params.and_then(|params| serde_json::from_str::<Hello<'_>>(params.get()).ok());
-        let known = asked.and_then(|asked| HANDSHAKE.into_iter().find(|known| *known == asked.version));
-        let _once = session.version.set(known.unwrap_or(VERSION));
+        // What names no revision is no handshake, and will be told so.
+        if let Some(asked) = message.params.and_then(|params| serde_json::from_str::<Hello<'_>>(params.get()).ok()) {
+            let agreed = HANDSHAKE.into_iter().find(|known| *known == asked.version).unwrap_or(LATEST);
+            let _once = session.version.set(agreed);
+        }
     } else if !parts.headers.contains_key("mcp-protocol-version") {
         let version = session.version.get().copied().unwrap_or(VERSION);
         parts.headers.insert("mcp-protocol-version", HeaderValue::from_static(version));
@@ -258,23 +297,32 @@ struct Asked {
     body: Bytes,
     ticket: Option<Ticket>,
     room: OwnedSemaphorePermit,
+    settings: LegacySse,
 }
 
-/// Answers one request on its session's stream, as long as that is open and the client wants the answer.
+/// Answers one request on its session's stream, as long as that is open, the client wants the answer and a stop allows.
 async fn work<B: Backend>(endpoint: Endpoint<B>, session: Arc<Session>, asked: Asked) {
-    let Asked { mut incoming, body, ticket, room } = asked;
+    let Asked { mut incoming, body, ticket, room, settings } = asked;
     incoming.parts.extensions.insert(incoming.caller.clone());
     let cancelled = ticket.as_ref().map(|ticket| ticket.cancelled.clone()).unwrap_or_default();
+    let answer = async { lanes::final_answer(lanes::answer(&endpoint, incoming, body.clone()).await).await };
     let answer = tokio::select! {
         () = session.ended.cancelled() => return,
         () = cancelled.cancelled() => return,
-        response = lanes::answer(&endpoint, incoming, body.clone()) => lanes::final_answer(response).await,
+        answer = answer => answer,
+        () = settings.nearly_over() => Some(unanswered()),
     };
     let Some(text) = std::str::from_utf8(&body).ok().and_then(|request| fitting(request, answer.as_deref())) else { return };
     // There is room for every answer: one that does not fit belongs to a stream that is gone.
     if session.answers.try_send(Answered { text, _room: room }).is_err() {
         tracing::debug!("an answer came too late for its event stream");
     }
+}
+
+/// What a request gets that a stop did not leave time for.
+fn unanswered() -> String {
+    let why = "the daemon stopped before the request was answered; open the event stream again, and repeat the request";
+    String::from_utf8(error_answer(StatusCode::OK, None, -32603, why).1).unwrap_or_default()
 }
 
 /// An answer that names its request; one that names none would end some clients.

@@ -8,12 +8,12 @@
 //! fast        the two hot methods of stateless clients, answered right here
 //! backend     what an endpoint serves: the seam between transports and tools
 //! legacy      HTTP+SSE, the transport of 2024-11-05
-//! sessions    sessions of handshake clients, for those who want them
+//! sessions    sessions of handshake clients, for those who want them    seats   how many there may be, and of whom
 //! principal   who a session belongs to    running   what a client may cancel    events   event streams as text
 //! product     the daemon's own backend: the tools of the dispatch
 //! handler     everything else, through rmcp; also the whole of stdio
 //! listing     tools/list of a group, serialised once per change of the group
-//! watch       who is told when a list changes
+//! watch       who is told when a list changes    subscriptions   how many may wait for that
 //! result      what came of a call, in rmcp's words
 //! tasks       long calls as tasks of their own
 //! progress    how far a call is, for clients that ask
@@ -42,8 +42,10 @@ mod product;
 mod progress;
 mod result;
 mod running;
+mod seats;
 mod sessions;
 mod stdio;
+mod subscriptions;
 mod tasks;
 mod watch;
 
@@ -51,7 +53,7 @@ mod watch;
 mod tests;
 
 pub use backend::{Asked, Backend, Busy, CallAnswer, ListChanges, Listing};
-pub use endpoint::{Endpoint, EndpointSettings, Held, router};
+pub use endpoint::{Endpoint, EndpointSettings, Held, router, routes};
 pub use envelope::Meta;
 pub use handler::ServerSettings;
 pub use legacy::LegacySse;

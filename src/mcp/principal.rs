@@ -13,4 +13,9 @@ impl Principal {
     pub(super) fn of(caller: &Caller) -> Self {
         Self { group: caller.group.group.id.clone(), credential: caller.principal().to_owned() }
     }
+
+    #[cfg(test)]
+    pub(super) fn named(group: &str, credential: &str) -> Self {
+        Self { group: group.to_owned(), credential: credential.to_owned() }
+    }
 }

@@ -2,8 +2,8 @@
 //! and an end.
 //!
 //! rmcp keeps the session's state and speaks its protocol. What it leaves open is held here: sessions are counted,
-//! belong to whoever opened them, expire by silence and not by the clock of the last message, and no request is left
-//! without an answer when one ends under it.
+//! belong to whoever opened them, of whom none may have them all, expire by silence and not by the clock of the last
+//! message, end with the key that opened them, and no request is left without an answer when one ends under it.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,6 @@ use rmcp::{
     },
 };
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -42,8 +41,12 @@ use super::{
     legacy::same,
     principal::Principal,
     running::Running,
+    seats::{Seat, Seats},
 };
-use crate::{gate::Caller, problem::Problem};
+use crate::{
+    gate::{Caller, Gate},
+    problem::Problem,
+};
 
 /// The header that names a session.
 const ID: &str = "mcp-session-id";
@@ -57,7 +60,7 @@ const LIST_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/lis
 pub struct SessionSettings {
     /// A session that is silent for so long ends. An open stream and a running call are not silence.
     pub timeout: Duration,
-    /// Sessions at once.
+    /// Sessions at once; one holder of a credential has at most a quarter of them, and one in any case.
     pub max: usize,
     /// Names a time after which to reconnect, in an event without data, at the head of each stream. Some clients
     /// cannot read such an event.
@@ -79,24 +82,26 @@ pub(super) struct Sessions<H: ServerHandler> {
 struct Book {
     manager: Arc<LocalSessionManager>,
     open: Mutex<HashMap<String, Arc<Session>>>,
-    room: Arc<Semaphore>,
+    seats: Arc<Seats>,
     timeout: Duration,
+    gate: Arc<Gate>,
 }
 
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
-    principal: Principal,
+    seat: Seat,
+    /// Its opener, as they were let in.
+    opener: Caller,
     pub(super) running: Running,
     last: Mutex<Instant>,
     /// Open streams and running requests.
     active: AtomicUsize,
     /// Whether the client went on after the handshake.
     confirmed: AtomicBool,
-    /// Whether one of its streams hears of changes.
-    told: AtomicBool,
+    /// Its own open streams by their numbers, the newest last.
+    streams: Mutex<Vec<u64>>,
     ended: CancellationToken,
-    _room: OwnedSemaphorePermit,
 }
 
 /// Something of a session that is going on.
@@ -104,6 +109,23 @@ pub(super) struct Session {
 pub(super) struct Active(Arc<Session>);
 
 impl Session {
+    fn new(seat: Seat, opener: Caller) -> Self {
+        Self {
+            seat,
+            opener,
+            running: Running::default(),
+            last: Mutex::new(Instant::now()),
+            active: AtomicUsize::new(0),
+            confirmed: AtomicBool::new(false),
+            streams: Mutex::default(),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    fn streams(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn enter(self: &Arc<Self>) -> Active {
         self.active.fetch_add(1, Ordering::Relaxed);
         self.confirmed.store(true, Ordering::Relaxed);
@@ -126,7 +148,12 @@ impl Drop for Active {
 
 impl<H: ServerHandler> Sessions<H> {
     /// Sessions whose handlers come from `factory`.
-    pub(super) fn new(factory: impl Fn() -> H + Send + Sync + 'static, max_body: usize, settings: SessionSettings) -> Self {
+    pub(super) fn new(
+        factory: impl Fn() -> H + Send + Sync + 'static,
+        max_body: usize,
+        settings: SessionSettings,
+        gate: Arc<Gate>,
+    ) -> Self {
         let mut config = SessionConfig::default();
         // rmcp counts messages only: it would end a session under an open stream or a long call.
         config.keep_alive = None;
@@ -142,8 +169,8 @@ impl<H: ServerHandler> Sessions<H> {
             .disable_allowed_origins()
             .with_max_request_body_bytes(max_body);
         let service = StreamableHttpService::new(move || Ok(factory()), Arc::clone(&manager), http);
-        let room = Arc::new(Semaphore::new(settings.max));
-        let book = Arc::new(Book { manager, open: Mutex::default(), room, timeout: settings.timeout });
+        let seats = Arc::new(Seats::new(settings.max));
+        let book = Arc::new(Book { manager, open: Mutex::default(), seats, timeout: settings.timeout, gate });
         settings.tasks.spawn(sweep(Arc::clone(&book), settings.stop.clone()));
         Self { service, book, stop: settings.stop }
     }
@@ -157,26 +184,19 @@ impl<H: ServerHandler> Sessions<H> {
     pub(super) fn named(&self, caller: &Caller, headers: &HeaderMap) -> Result<Option<Arc<Session>>, Problem> {
         let Some(id) = headers.get(ID) else { return Ok(None) };
         let found = id.to_str().ok().and_then(|id| self.book.open().get(id).cloned());
-        let found = found.filter(|session| session.principal == Principal::of(caller));
+        let found = found.filter(|session| session.seat.is_of(&Principal::of(caller)));
         found.map(Some).ok_or_else(unknown)
     }
 
     /// The handshake that opens a session.
     pub(super) async fn begin(&self, caller: &Caller, parts: Parts, body: Bytes) -> Response {
-        let Ok(room) = Arc::clone(&self.book.room).try_acquire_owned() else { return full().into_response() };
+        let seat = match self.book.seats.take(Principal::of(caller)) {
+            Ok(seat) => seat,
+            Err(problem) => return problem.into_response(),
+        };
         let response = self.service.handle(http::Request::from_parts(parts, http_body_util::Full::new(body))).await;
         if let Some(id) = response.headers().get(ID).and_then(|id| id.to_str().ok()) {
-            let session = Session {
-                principal: Principal::of(caller),
-                running: Running::default(),
-                last: Mutex::new(Instant::now()),
-                active: AtomicUsize::new(0),
-                confirmed: AtomicBool::new(false),
-                told: AtomicBool::new(false),
-                ended: CancellationToken::new(),
-                _room: room,
-            };
-            self.book.open().insert(id.to_owned(), Arc::new(session));
+            self.book.open().insert(id.to_owned(), Arc::new(Session::new(seat, caller.clone())));
         }
         response.map(Body::new)
     }
@@ -192,21 +212,21 @@ impl<H: ServerHandler> Sessions<H> {
         }
     }
 
-    /// The stream of a session: what the server has to say by itself, and of the list's `changes` if nobody else does.
+    /// The stream of a session: what the server has to say by itself, and of the list's `changes` as long as no newer one does.
     pub(super) async fn listen(&self, session: &Arc<Session>, parts: Parts, changes: Option<ListChanges>) -> Response {
         let active = session.enter();
+        let own = is_own(&parts.headers);
         let empty = http_body_util::Empty::<Bytes>::new();
         let response = self.service.handle(http::Request::from_parts(parts, empty)).await.map(Body::new);
         if response.status() != StatusCode::OK {
             return response;
         }
-        let telling = Telling::begin(session);
-        let changes = until_gone(changes, telling.is_some());
+        let changes = until_gone(changes, own.then(|| Telling::begin(session)));
         let over = future::select(Box::pin(session.ended.clone().cancelled_owned()), Box::pin(self.stop.clone().cancelled_owned()));
         response.map(|body| {
             let said = body.into_data_stream().filter_map(|chunk| future::ready(chunk.ok()));
             let stream = either(said, changes).take_until(over);
-            Body::from_stream(holding(stream, (active, telling)))
+            Body::from_stream(holding(stream, active))
         })
     }
 
@@ -229,10 +249,17 @@ impl<H: ServerHandler> Sessions<H> {
     }
 }
 
-/// What a stream has to say of changes, if it is the one that `tells`. Ends when the caller is no longer let in.
-fn until_gone(changes: Option<ListChanges>, tells: bool) -> BoxStream<'static, Bytes> {
+/// Whether a GET opens a stream of the session itself, or goes on with one. Events of a request's stream have ids of two
+/// parts, its own of one.
+fn is_own(headers: &HeaderMap) -> bool {
+    headers.get("last-event-id").is_none_or(|id| !id.as_bytes().contains(&b'/'))
+}
+
+/// What a stream has to say of changes while it is the one that tells. Ends when the caller is no longer let in.
+fn until_gone(changes: Option<ListChanges>, telling: Option<Telling>) -> BoxStream<'static, Bytes> {
     let Some(changes) = changes else { return stream::pending().boxed() };
-    changes.filter_map(move |()| future::ready(tells.then(|| events::event("message", LIST_CHANGED)))).boxed()
+    let tells = move || telling.as_ref().is_some_and(Telling::is_newest);
+    changes.filter_map(move |()| future::ready(tells().then(|| events::event("message", LIST_CHANGED)))).boxed()
 }
 
 impl Book {
@@ -250,12 +277,18 @@ impl Book {
         }
     }
 
-    /// The sessions that are to end: silent for too long, or over on rmcp's side.
+    /// The sessions that are to end: silent for too long, over on rmcp's side, or of a key that no longer opens its group.
     async fn due(&self) -> Vec<String> {
         let alive = self.manager.sessions.read().await;
-        let open = self.open();
-        let due = open.iter().filter(|(id, session)| session.expired(self.timeout) || !alive.contains_key(id.as_str()));
-        due.map(|(id, _)| id.clone()).collect()
+        // The gate may ask the database: nobody waits for that.
+        let open: Vec<_> = self.open().iter().map(|(id, session)| (id.clone(), Arc::clone(session))).collect();
+        let over = |id: &str, session: &Session| session.expired(self.timeout) || !alive.contains_key(id) || self.is_barred(session);
+        open.into_iter().filter(|(id, session)| over(id, session)).map(|(id, _)| id).collect()
+    }
+
+    /// Whether its key opens nothing any more. That a token has ended says nothing: its holder comes with the next one.
+    fn is_barred(&self, session: &Session) -> bool {
+        session.opener.key_id().is_some() && !self.gate.still_admits(&session.opener)
     }
 }
 
@@ -273,28 +306,34 @@ async fn sweep(book: Arc<Book>, stop: CancellationToken) {
     }
 }
 
-/// The right of one stream to tell of changes: each is told on one stream only.
-struct Telling(Arc<Session>);
+/// One open stream among those of its session. A change is told on one of them only: the newest, since of an older one
+/// nobody may know yet that its client is gone.
+struct Telling {
+    session: Arc<Session>,
+    number: u64,
+}
 
 impl Telling {
-    fn begin(session: &Arc<Session>) -> Option<Self> {
-        (!session.told.swap(true, Ordering::Relaxed)).then(|| Self(Arc::clone(session)))
+    fn begin(session: &Arc<Session>) -> Self {
+        let mut streams = session.streams();
+        let number = streams.last().map_or(0, |newest| newest + 1);
+        streams.push(number);
+        Self { session: Arc::clone(session), number }
+    }
+
+    fn is_newest(&self) -> bool {
+        self.session.streams().last() == Some(&self.number)
     }
 }
 
 impl Drop for Telling {
     fn drop(&mut self) {
-        self.0.told.store(false, Ordering::Relaxed);
+        self.session.streams().retain(|number| *number != self.number);
     }
 }
 
 fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "session", "There is no such session: it ended or expired. Begin a new one with `initialize`.")
-}
-
-fn full() -> Problem {
-    let detail = "All sessions are taken (`mcp.max_sessions`). Try again later, or use the endpoint without a session.";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "sessions-full", detail).with_retry_after(30)
 }
 
 /// Both streams, until the first of them ends.
@@ -306,7 +345,10 @@ fn either<T>(one: impl Stream<Item = T>, other: impl Stream<Item = T>) -> impl S
 }
 
 /// A stream with something that is given back when it ends.
-fn holding<T, G>(stream: impl Stream<Item = T> + Send + 'static, held: G) -> impl Stream<Item = Result<T, std::convert::Infallible>>
+pub(super) fn holding<T, G>(
+    stream: impl Stream<Item = T> + Send + 'static,
+    held: G,
+) -> impl Stream<Item = Result<T, std::convert::Infallible>>
 where
     T: Send + 'static,
     G: Send + 'static,
@@ -361,6 +403,15 @@ mod tests {
         assert!(!holds_answer(b": keep-alive\n\n", &id("0")));
         assert!(holds_answer(b"id: 0/0\ndata: {\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}}\n\n", &id("0")));
         assert!(!holds_answer(b"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n", &id("0")));
+    }
+
+    #[test]
+    fn what_goes_on_with_a_requests_stream_is_no_stream_of_the_session() {
+        for (last, own) in [(None, true), (Some("0"), true), (Some("12"), true), (Some("0/0"), false), (Some("3/17"), false)] {
+            let headers: HeaderMap =
+                last.map(|id| (http::HeaderName::from_static("last-event-id"), id.parse().unwrap())).into_iter().collect();
+            assert_eq!(is_own(&headers), own, "{last:?}");
+        }
     }
 
     #[tokio::test]

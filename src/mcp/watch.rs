@@ -39,7 +39,9 @@ impl ListWatch {
 
     /// One item for each change of the bytes of the caller's list. Ends when the caller is no longer let in.
     pub(super) fn changes(&self, caller: Caller) -> ListChanges {
-        let told = self.revision.subscribe();
+        let mut told = self.revision.subscribe();
+        // What changed since the caller was let in would pass for seen.
+        told.mark_changed();
         let watch = self.clone();
         stream::unfold((watch, told, caller), |(watch, mut told, mut caller)| async move {
             loop {

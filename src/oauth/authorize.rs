@@ -70,6 +70,7 @@ fn ask(
         id: new_id(state.parts.clock.as_ref()),
         client_id: client.id.clone(),
         redirect_uri: target.redirect_uri.clone(),
+        redirect_left_out: target.left_out,
         state: target.state.clone(),
         challenge: asked.challenge,
         audience: asked.resource.uri,

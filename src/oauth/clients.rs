@@ -40,35 +40,48 @@ impl Shared {
             (Some(row), _) if row.revoked_at.is_some() => Err(Unanswerable::RevokedClient),
             (Some(row), _) if row.kind != ClientKind::Document => Ok(row),
             (_, Some(settings)) => {
-                self.fetches.take(address, self.parts.clock.now_ms()).map_err(Unanswerable::Busy)?;
-                let document = self.document(id, settings).await.map_err(Unanswerable::Document)?;
+                let document = self.document(id, settings, address).await?;
                 Ok(known_by(&document, self.parts.clock.now_ms()))
             }
             _ => Err(Unanswerable::UnknownClient),
         }
     }
 
-    async fn document(&self, id: &str, settings: &DocumentSettings) -> Result<Arc<ClientDocument>, String> {
+    /// The document at an address. Only one that has to be fetched counts against whoever asks for it.
+    async fn document(&self, id: &str, settings: &DocumentSettings, address: IpAddr) -> Result<Arc<ClientDocument>, Unanswerable> {
+        let reader = self.reader(settings).await.map_err(Unanswerable::Document)?;
+        if !reader.keeps(id) {
+            self.fetches.take(address, self.parts.clock.now_ms()).map_err(Unanswerable::Busy)?;
+        }
+        reader.read(id).await.map_err(|error| Unanswerable::Document(error.to_string()))
+    }
+
+    async fn reader(&self, settings: &DocumentSettings) -> Result<&ClientDocuments, String> {
         let make = async || {
             let (settings, clock) = (settings.clone(), Arc::clone(&self.parts.clock));
             let made = tokio::task::spawn_blocking(move || ClientDocuments::new(settings, clock)).await;
             made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
         };
-        let reader = self.reader.get_or_try_init(make).await?;
-        reader.read(id).await.map_err(|error| error.to_string())
+        self.reader.get_or_try_init(make).await
     }
 
     /// The client of a request for tokens, which proves itself if it holds a secret.
     pub(super) fn authenticated(&self, headers: &HeaderMap, params: &Params) -> Result<Client, OauthError> {
         let unknown = || OauthError::invalid_client("no such client, or not its secret");
         let (id, secret) = credentials(headers, params)?;
-        let client = self.parts.store.oauth_client(&id)?.filter(|client| client.revoked_at.is_none()).ok_or_else(unknown)?;
+        let known = self.parts.store.oauth_client(&id)?.filter(|client| client.revoked_at.is_none());
+        let client = known.filter(|client| self.accepts(client)).ok_or_else(unknown)?;
         match (&client.secret_hash, secret) {
             (None, None) => Ok(client),
             (Some(hash), Some(secret)) if bool::from(hash.ct_eq(&mint::hash(secret.expose()))) => Ok(client),
             // A public client has no secret that any text could match.
             _ => Err(unknown()),
         }
+    }
+
+    /// Whether a client is one of today's: who is known by a document is so only while documents from there are read.
+    fn accepts(&self, client: &Client) -> bool {
+        client.kind != ClientKind::Document || self.parts.documents.as_ref().is_some_and(|settings| settings.accepts(&client.id))
     }
 }
 

@@ -1,8 +1,9 @@
 //! `POST /oauth/consent`: what the person answered.
 //!
 //! A form counts only when it comes from our own page (Origin, Sec-Fetch-Site), from the browser that was shown it
-//! (cookie and seal), in time, and once. The right to a group is proved by its key, or by an account whose role and
-//! tier open it. What is wrong about a proof is not said; failures are slowed down per address by whoever checks it.
+//! (cookie and seal), in time, and once, whatever the answer is. The right to a group is proved by its key, or by an
+//! account whose role and tier open it, with its second factor if it has one. What is wrong about a proof is not said;
+//! failures are slowed down per address by whoever checks it.
 
 use axum::{
     extract::{Request, State},
@@ -20,22 +21,26 @@ use super::{
 use crate::{
     gate::{
         GroupPolicy, Presented, Refusal,
-        accounts::{SignInError, account_may},
+        accounts::{SignInError, account_may, second_factor::SecondFactors},
         oauth::{
             OauthError,
-            grants::{Consent, Proof},
+            grants::{Approved, Consent, Proof},
             params::Params,
             request::{Target, Unanswerable},
             transaction::{BadTransaction, Transaction},
         },
     },
     secret::SecretText,
-    store::oauth_clients::{Client, ClientKind},
+    store::{
+        accounts::Account,
+        oauth_clients::{Client, ClientKind},
+    },
 };
 
 pub(super) async fn consent(State(state): State<OauthState>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let base = match state.base(&parts.uri, &parts.headers) {
+    // The lists of origins are about pages of others; ours is the only one here, whatever they say.
+    let base = match state.own_base(&parts.uri, &parts.headers) {
         Ok(base) => base,
         Err(problem) => return problem.into_response(),
     };
@@ -58,7 +63,7 @@ pub(super) async fn consent(State(state): State<OauthState>, request: Request) -
         Ok(client) => client,
         Err(why) => return page::refusal(&base, language, &why),
     };
-    answered(&state, &Answer { transaction, client, params, language, parts: &parts }).await
+    answered(&state, &Answer { transaction, client, params, language, parts: &parts, arrived_at: now }).await
 }
 
 /// A form in order.
@@ -68,11 +73,13 @@ struct Answer<'a> {
     params: Params,
     language: Language,
     parts: &'a Parts,
+    arrived_at: i64,
 }
 
 impl Answer<'_> {
     fn target(&self) -> Target {
-        Target { redirect_uri: self.transaction.redirect_uri.clone(), state: self.transaction.state.clone() }
+        let Transaction { redirect_uri, redirect_left_out, state, .. } = &self.transaction;
+        Target { redirect_uri: redirect_uri.clone(), left_out: *redirect_left_out, state: state.clone() }
     }
 
     /// The page again, with what is wrong.
@@ -95,10 +102,7 @@ impl Answer<'_> {
 
 async fn answered(state: &Shared, answer: &Answer<'_>) -> Response {
     let proof = match answer.params.get("action") {
-        Some("deny") => {
-            let error = OauthError::new("access_denied", "the person did not grant access");
-            return back(&answer.target(), &answer.transaction.issuer, &error);
-        }
+        Some("deny") => return denied(state, answer).await,
         // One form holds both proofs; a key that was typed in is meant.
         Some("allow") if answer.params.get("key").is_some() => by_key(state, answer).await,
         Some("allow") => by_account(state, answer).await,
@@ -110,19 +114,30 @@ async fn answered(state: &Shared, answer: &Answer<'_>) -> Response {
     }
 }
 
+async fn denied(state: &Shared, answer: &Answer<'_>) -> Response {
+    let issuer = &answer.transaction.issuer;
+    match state.parts.grants.deny(&answer.transaction).await {
+        Ok(true) => back(&answer.target(), issuer, &OauthError::new("access_denied", "the person did not grant access")),
+        Ok(false) => page::trouble(issuer, answer.language, &Trouble::Answered),
+        Err(error) => back(&answer.target(), issuer, &error),
+    }
+}
+
 async fn granted(state: &Shared, answer: &Answer<'_>, group: &GroupPolicy, proof: Proof) -> Response {
     let document = (answer.client.kind == ClientKind::Document).then(|| answer.client.clone());
     let write = answer.params.get("write").is_some();
     let issuer = &answer.transaction.issuer;
-    let consent = Consent { group, proof: proof.clone(), write, address: Some(address(answer.parts)) };
+    let (address, proved_at) = (Some(address(answer.parts)), answer.arrived_at);
+    let consent = Consent { group, proof: proof.clone(), write, address, proved_at };
     match state.parts.grants.approve(&answer.transaction, consent, document).await {
-        Ok(Some(code)) => {
+        Ok(Approved::Code(code)) => {
             tracing::info!(
                 oauth.client = answer.client.id, group.code = group.group.server_code, write, by = ?kind(&proof), "access was granted to a client"
             );
             redirect(&answer.target(), issuer, &[("code", code.expose())])
         }
-        Ok(None) => page::trouble(issuer, answer.language, &Trouble::Answered),
+        Ok(Approved::Answered) => page::trouble(issuer, answer.language, &Trouble::Answered),
+        Ok(Approved::KeyEnded) => answer.again(Some(Trouble::WrongKey)),
         Err(error) => back(&answer.target(), issuer, &error),
     }
 }
@@ -158,15 +173,7 @@ async fn by_key(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>
 
 /// An account whose role and tier open the group.
 async fn by_account(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPolicy>, Proof), Trouble> {
-    let (Some(login), Some(password)) = (answer.params.get("login"), answer.params.get("password")) else {
-        return Err(Trouble::WrongLogin);
-    };
-    let signed_in = state.parts.accounts.sign_in(login, &SecretText::new(password), address(answer.parts)).await;
-    let account = signed_in.map_err(|error| match error {
-        SignInError::Wrong => Trouble::WrongLogin,
-        SignInError::Throttled { retry_after } | SignInError::Busy { retry_after } => Trouble::Wait(retry_after.as_secs().max(1)),
-        SignInError::Unavailable(_) => Trouble::Unavailable,
-    })?;
+    let account = signed_in(state, answer).await?;
     let policy = state.parts.gate.policy().current().map_err(|_| Trouble::Unavailable)?;
     let mut open = policy.groups().iter().filter(|group| account_may(&account, &group.group).is_ok());
     let code = answer.transaction.group.as_deref().or_else(|| answer.params.get("group").map(str::trim));
@@ -181,6 +188,22 @@ async fn by_account(state: &Shared, answer: &Answer<'_>) -> Result<(Arc<GroupPol
         }
     };
     Ok((Arc::clone(group), Proof::Account(account.id)))
+}
+
+/// Who shows login, password and, where there is one, the second factor: as for the panel, all of it in one check.
+async fn signed_in(state: &Shared, answer: &Answer<'_>) -> Result<Account, Trouble> {
+    let (Some(login), Some(password)) = (answer.params.get("login"), answer.params.get("password")) else {
+        return Err(Trouble::WrongLogin);
+    };
+    let parts = &state.parts;
+    let factors = SecondFactors::new(parts.store.clone(), Arc::clone(&parts.clock), Arc::clone(&parts.master));
+    let (code, from) = (answer.params.get("otp").unwrap_or_default().to_owned(), address(answer.parts));
+    let also = move |account: Account| async move { factors.shown(&account, &code, from).await };
+    parts.accounts.sign_in_if(login, &SecretText::new(password), from, also).await.map_err(|error| match error {
+        SignInError::Wrong => Trouble::WrongLogin,
+        SignInError::Throttled { retry_after } | SignInError::Busy { retry_after } => Trouble::Wait(retry_after.as_secs().max(1)),
+        SignInError::Unavailable(_) => Trouble::Unavailable,
+    })
 }
 
 /// Whether a form was sent by a page of ours, at the same address. Browsers always say so; nobody else has business here.

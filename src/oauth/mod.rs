@@ -126,13 +126,30 @@ impl Shared {
     /// The address by which a request reached us, once its host and origin are known to be allowed.
     fn base(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
         self.settings.origins.check(uri, headers)?;
-        Ok(self.settings.bases.of(headers.get(header::HOST).and_then(|host| host.to_str().ok())))
+        Ok(self.asked_at(headers))
+    }
+
+    /// The same for what our own page alone may send, whatever origins may call otherwise. Whoever asks compares the origin.
+    fn own_base(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
+        self.settings.origins.check_host(uri, headers)?;
+        Ok(self.asked_at(headers))
+    }
+
+    fn asked_at(&self, headers: &HeaderMap) -> String {
+        self.settings.bases.of(headers.get(header::HOST).and_then(|host| host.to_str().ok()))
     }
 }
 
 /// The routes, with and without the public path in front.
 pub fn router(state: OauthState) -> Router {
-    let routes = Router::new()
+    let (prefix, routes) = (state.settings.bases.path().to_owned(), routes());
+    let with_prefix = if prefix.is_empty() { routes } else { Router::new().nest(&prefix, routes.clone()).merge(routes) };
+    with_prefix.with_state(state)
+}
+
+/// The routes by themselves.
+pub fn routes() -> Router<OauthState> {
+    Router::new()
         .route("/.well-known/{*tail}", any(metadata::at_root))
         .route("/mcp/.well-known/{*tail}", any(metadata::below_endpoint))
         .route("/sse/.well-known/{*tail}", any(metadata::below_endpoint))
@@ -146,8 +163,5 @@ pub fn router(state: OauthState) -> Router {
         .route("/oauth/introspect", post(introspect::introspect))
         .route("/oauth/jwks", get(metadata::jwks).options(reply::preflight))
         .route("/oauth/style.css", get(page::style))
-        .route("/oauth/icon.svg", get(page::icon));
-    let prefix = state.settings.bases.path().to_owned();
-    let with_prefix = if prefix.is_empty() { routes } else { Router::new().nest(&prefix, routes.clone()).merge(routes) };
-    with_prefix.with_state(state)
+        .route("/oauth/icon.svg", get(page::icon))
 }

@@ -137,6 +137,11 @@ impl ClientDocuments {
         Ok(Self(Arc::new(Inner { client, settings, clock, turns: Semaphore::new(AT_ONCE), kept: Mutex::default() })))
     }
 
+    /// Whether what is known of an id is kept, so that reading it asks nobody.
+    pub fn keeps(&self, client_id: &str) -> bool {
+        self.0.kept(client_id, self.0.clock.now_ms()).is_some()
+    }
+
     /// The client behind an id.
     pub async fn read(&self, client_id: &str) -> Result<Arc<ClientDocument>, DocumentError> {
         let inner = &self.0;
@@ -196,6 +201,11 @@ impl Inner {
 }
 
 impl DocumentSettings {
+    /// Whether the document at this address would be read.
+    pub fn accepts(&self, client_id: &str) -> bool {
+        address(client_id, self.loopback).is_ok_and(|url| self.allows(&url))
+    }
+
     fn allows(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.');
         let within = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));

@@ -31,5 +31,6 @@ pub use definitions::{
 pub use manual::manual;
 pub use values::{
     Alerts, Assignment, AssignmentRule, Breaker, Channel, Conversation, Escalation, EscalationLevel, EscalationTarget, Events, Intake,
-    LateAnswer, Limits, Live, Notice, Retention, Retry, Rollout, Settings, Switch, Weekday, Welcome, WelcomeLanguage, WorkingHours,
+    LateAnswer, Limits, Live, Notice, OnFailure, Retention, Retry, Rollout, Settings, Switch, Weekday, Welcome, WelcomeLanguage,
+    WorkingHours,
 };

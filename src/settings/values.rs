@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     channel::Channel,
     consultants::{Assignment, AssignmentRule, Escalation, EscalationLevel, EscalationTarget, Notice, Weekday, WorkingHours},
-    operation::{Alerts, Breaker, Events, Intake, Limits, Live, Retention, Retry, Rollout},
+    operation::{Alerts, Breaker, Events, Intake, Limits, Live, OnFailure, Retention, Retry, Rollout},
     welcome::{Conversation, LateAnswer, Welcome, WelcomeLanguage},
 };
 

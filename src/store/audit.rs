@@ -6,12 +6,21 @@
 //!
 //! It refuses secrets by construction: what is written are facts of a row, and no row's facts hold a key.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Store, StoreError, rows};
+use super::{
+    Store, StoreError,
+    page::{self, Page},
+    rows,
+};
+
+/// Rows that are tried at a time, before the clock is looked at.
+const STRETCH: i64 = 5_000;
 
 /// Who makes a change, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,19 +144,17 @@ impl Store {
     /// The latest rows that fit, the oldest of them first.
     pub async fn audit_entries(&self, wanted: Wanted) -> Result<Vec<Entry>, StoreError> {
         self.scan(move |db| {
-            let mut found = rows::all(
-                db,
-                "SELECT seq, at, actor, action, object, before, after, reason, address, prev_hash, hash FROM audit_log
-                  WHERE at >= ?1 AND substr(object, 1, length(?2)) = ?2 AND substr(action, 1, length(?3)) = ?3
-                    AND substr(actor, 1, length(?4)) = ?4 AND at < coalesce(?5, 9223372036854775807) AND seq < coalesce(?6, 9223372036854775807)
-                  ORDER BY seq DESC LIMIT ?7",
-                params![wanted.since, wanted.object, wanted.action, wanted.actor, wanted.until, wanted.before, wanted.limit],
-                entry,
-            )?;
+            let mut found = fitting(db, &wanted, (i64::MIN, wanted.before.unwrap_or(i64::MAX)), wanted.limit.into())?;
             found.reverse();
             Ok(found)
         })
         .await
+    }
+
+    /// A page of the rows that fit, the latest first. However long the log is, it is not searched for longer than `time`: a
+    /// page for which too little was found by then ends early, and the next one goes on from there.
+    pub async fn audit_page(&self, wanted: Wanted, time: Duration) -> Result<Page<Entry, i64>, StoreError> {
+        self.scan(move |db| searched(db, &wanted, time)).await
     }
 
     /// Walks along the whole chain. `expected` is a hash that must be part of it; none is always found.
@@ -165,6 +172,41 @@ impl Store {
         })
         .await
     }
+}
+
+/// Stretch by stretch, from the latest row down.
+fn searched(db: &Connection, wanted: &Wanted, time: Duration) -> rusqlite::Result<Page<Entry, i64>> {
+    let (began, limit) = (Instant::now(), i64::from(wanted.limit));
+    let newest = rows::one(db, "SELECT seq FROM audit_log ORDER BY seq DESC LIMIT 1", [], |row| row.get::<_, i64>(0))?;
+    let mut before = wanted.before.unwrap_or(i64::MAX).min(newest.unwrap_or_default() + 1);
+    let mut items: Vec<Entry> = Vec::new();
+    loop {
+        let from = before.saturating_sub(STRETCH).max(1);
+        // One more than is shown says that there are more.
+        let left = limit + 1 - i64::try_from(items.len()).unwrap_or(limit);
+        items.extend(fitting(db, wanted, (from, before), left)?);
+        if page::cut(&mut items, limit) {
+            let next = items.last().map(|last| last.seq);
+            return Ok(Page { items, next });
+        }
+        before = from;
+        if before <= 1 || began.elapsed() >= time {
+            return Ok(Page { items, next: Some(before).filter(|before| *before > 1) });
+        }
+    }
+}
+
+/// Rows that fit, the latest first: of those from `from` on and before `before`.
+fn fitting(db: &Connection, wanted: &Wanted, (from, before): (i64, i64), limit: i64) -> rusqlite::Result<Vec<Entry>> {
+    rows::all(
+        db,
+        "SELECT seq, at, actor, action, object, before, after, reason, address, prev_hash, hash FROM audit_log
+          WHERE seq >= ?1 AND seq < ?2 AND at >= ?3 AND at < coalesce(?4, 9223372036854775807)
+            AND substr(object, 1, length(?5)) = ?5 AND substr(action, 1, length(?6)) = ?6 AND substr(actor, 1, length(?7)) = ?7
+          ORDER BY seq DESC LIMIT ?8",
+        params![from, before, wanted.since, wanted.until, wanted.object, wanted.action, wanted.actor, limit],
+        entry,
+    )
 }
 
 /// Adds a row in the transaction that makes the change.
@@ -296,6 +338,36 @@ mod tests {
         let entries = bench.store.audit_entries(Wanted { limit: 2, object: "key/g".into(), ..Wanted::default() }).await.unwrap();
         assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2, 3]);
         assert_eq!(entries[1].hash, proof.head);
+    }
+
+    #[tokio::test]
+    async fn a_search_ends_when_its_time_is_up_and_goes_on_where_it_ended() {
+        let bench = Bench::new();
+        // Two stretches of rows that nobody looks for, above the one that is.
+        bench.store.audit(By::new("mei", 1), Change::new("key.reveal", "key/g/1")).await.unwrap();
+        bench
+            .db
+            .execute_batch(
+                "WITH RECURSIVE n (seq) AS (SELECT 2 UNION ALL SELECT seq + 1 FROM n WHERE seq <= 10000)
+                 INSERT INTO audit_log (seq, at, actor, action, object, prev_hash, hash)
+                    SELECT seq, 1, 'x', 'y', 'z', zeroblob(32), CAST(printf('%032d', seq) AS BLOB) FROM n",
+            )
+            .unwrap();
+        let wanted = |before| Wanted { actor: "mei".into(), before, limit: 2, ..Wanted::default() };
+        let whole = bench.store.audit_page(wanted(None), Duration::from_mins(1)).await.unwrap();
+        assert_eq!((whole.items.len(), whole.items[0].seq, whole.next), (1, 1, None));
+        let (mut next, mut found, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let page = bench.store.audit_page(wanted(next), Duration::ZERO).await.unwrap();
+            found.extend(page.items.into_iter().map(|entry| entry.seq));
+            (next, pages) = (page.next, pages + 1);
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found, pages), (vec![1], 3));
+        let page = bench.store.audit_page(Wanted { limit: 2, before: Some(3), ..Wanted::default() }, Duration::ZERO).await.unwrap();
+        assert_eq!((page.items.len(), page.next), (2, None), "nothing is behind the first row");
     }
 
     #[tokio::test]

@@ -1,17 +1,18 @@
 //! Keys of groups and who uses them. What a key may do follows from its times; the gate knows how.
 //!
 //! Read here; changed in `change`, used in `uses`. A key is current, or was replaced by another one (`rotated_at`) and ends with its grace, or earlier when nobody used it
-//! any more (`retired_at`), or when it was revoked. Ended keys stay for a while, so that whoever still holds one can be
+//! any more or somebody ended the grace (`retired_at`), or when it was revoked. Ended keys stay for a while, so that whoever still holds one can be
 //! told what happened to it.
 
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, rows, version::version_of};
 use crate::clock::rfc3339;
 
 mod change;
+mod inherit;
 mod uses;
 
 /// A key that opens a group. The key itself is not in it.
@@ -41,7 +42,7 @@ pub struct Key {
     pub replaced_by: Option<String>,
     /// End of its grace, once another key took its place.
     pub grace_until: Option<i64>,
-    /// When it was retired because nobody used it any more.
+    /// When it was retired before the end of its grace: nobody used it any more, or somebody ended the grace.
     pub retired_at: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<i64>,
@@ -57,6 +58,12 @@ impl Key {
     /// Whether nothing took its place. It may have expired.
     pub fn is_current(&self) -> bool {
         self.rotated_at.is_none() && self.revoked_at.is_none()
+    }
+
+    /// Its version, which a change names: another one after every change, and the same however often it is used.
+    pub fn version(&self) -> i64 {
+        let times = [self.expires_at, self.rotated_at, self.grace_until, self.retired_at, self.revoked_at];
+        version_of(&json!([self.id, self.name, self.replaced_by, times]))
     }
 
     /// What may be said of it without showing it.

@@ -9,7 +9,9 @@ use serde_json::json;
 use super::{
     Store, StoreError,
     audit::{self, By, Change},
+    policy::Written,
     rows,
+    version::version_of,
 };
 
 /// What is limited.
@@ -106,6 +108,17 @@ pub struct LimitRow {
     pub updated_at: i64,
 }
 
+/// A change of limits of one group, all or none.
+#[derive(Debug, Clone, Default)]
+pub struct LimitsChange {
+    /// The group.
+    pub group_id: String,
+    /// What is set.
+    pub set: Vec<LimitRow>,
+    /// What is taken away, so that the next wider word counts; values are of no account.
+    pub cleared: Vec<LimitRow>,
+}
+
 /// Calls of one principal on its latest day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayCount {
@@ -117,8 +130,8 @@ pub struct DayCount {
     pub calls: u32,
 }
 
-const LIMITS: &str = "SELECT scope, group_id, key_id, tool_name, kind, value, updated_by, updated_at FROM mcp_limits
-    ORDER BY group_id, scope, key_id, tool_name, kind";
+const LIMITS: &str = "SELECT scope, group_id, key_id, tool_name, kind, value, updated_by, updated_at FROM mcp_limits";
+const ORDER: &str = "ORDER BY group_id, scope, key_id, tool_name, kind";
 const DAYS: &str = "SELECT principal, day, calls FROM mcp_day_counts";
 
 impl Store {
@@ -129,45 +142,25 @@ impl Store {
         })
     }
 
-    /// Sets limits, all or none.
-    pub async fn set_limits(&self, set: Vec<LimitRow>, by: By) -> Result<(), StoreError> {
-        self.write(move |db| {
-            for row in &set {
-                let before = value(db, row)?;
-                delete(db, row)?;
-                audit::append(db, &by, &change(db, "limit.set", row, before)?.after(json!(row.value)))?;
-                db.prepare_cached(
-                    "INSERT INTO mcp_limits (scope, group_id, key_id, tool_name, kind, value, updated_by, updated_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                )?
-                .execute(params![
-                    row.scope.as_str(),
-                    row.group_id,
-                    row.key_id,
-                    row.tool_name,
-                    row.kind.as_str(),
-                    row.value,
-                    row.updated_by,
-                    row.updated_at
-                ])?;
-            }
-            Ok(())
-        })
-        .await
+    /// The version of a group's limits, which a change names: made of all that are set in it.
+    pub fn limits_version(&self, group_id: &str) -> Result<i64, StoreError> {
+        self.point(|db| of_group(db, group_id)).map(|rows| version(&rows))
     }
 
-    /// Takes limits away, so that the next wider word counts. Says how many there were.
-    pub async fn clear_limits(&self, cleared: Vec<LimitRow>, by: By) -> Result<usize, StoreError> {
+    /// Sets limits and takes limits away. `seen` is the version of the group's limits the change was made on; none changes
+    /// whatever is there. Says how many were there of those that were taken away.
+    pub async fn change_limits(&self, change: LimitsChange, seen: Option<i64>, by: By) -> Result<Written<usize>, StoreError> {
         self.write(move |db| {
-            let mut gone = 0;
-            for row in &cleared {
-                let before = value(db, row)?;
-                if before.is_some() {
-                    audit::append(db, &by, &change(db, "limit.clear", row, before)?)?;
-                    gone += delete(db, row)?;
-                }
+            let is_old = |seen: i64| of_group(db, &change.group_id).map(|rows| version(&rows) != seen);
+            if seen.map(is_old).transpose()?.unwrap_or_default() {
+                return Ok(Written::Stale(0));
             }
-            Ok(gone)
+            change.set.iter().try_for_each(|row| set(db, row, &by))?;
+            let mut gone = 0;
+            for row in &change.cleared {
+                gone += clear(db, row, &by)?;
+            }
+            Ok(Written::Done(gone))
         })
         .await
     }
@@ -194,7 +187,47 @@ impl Store {
 
 /// Every limit that was set.
 pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<LimitRow>> {
-    rows::all(db, LIMITS, [], limit)
+    rows::all(db, &format!("{LIMITS} {ORDER}"), [], limit)
+}
+
+/// Every limit that was set in a group.
+pub(super) fn of_group(db: &Connection, group_id: &str) -> rusqlite::Result<Vec<LimitRow>> {
+    rows::all(db, &format!("{LIMITS} WHERE group_id = ?1 {ORDER}"), [group_id], limit)
+}
+
+fn version(rows: &[LimitRow]) -> i64 {
+    version_of(&json!(rows))
+}
+
+fn set(db: &Connection, row: &LimitRow, by: &By) -> Result<(), StoreError> {
+    let before = value(db, row)?;
+    delete(db, row)?;
+    audit::append(db, by, &change(db, "limit.set", row, before)?.after(json!(row.value)))?;
+    db.prepare_cached(
+        "INSERT INTO mcp_limits (scope, group_id, key_id, tool_name, kind, value, updated_by, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        row.scope.as_str(),
+        row.group_id,
+        row.key_id,
+        row.tool_name,
+        row.kind.as_str(),
+        row.value,
+        row.updated_by,
+        row.updated_at
+    ])?;
+    Ok(())
+}
+
+/// Takes a limit away. Says whether there was one, as a number.
+fn clear(db: &Connection, row: &LimitRow, by: &By) -> Result<usize, StoreError> {
+    let before = value(db, row)?;
+    if before.is_none() {
+        return Ok(0);
+    }
+    audit::append(db, by, &change(db, "limit.clear", row, before)?)?;
+    delete(db, row)
 }
 
 /// The value that is set, if one is.
@@ -282,7 +315,8 @@ mod tests {
             updated_by: "t".into(),
             updated_at: 1,
         };
-        assert!(matches!(store.set_limits(vec![row], By::new("t", 1)).await, Err(StoreError::NotFound(_))));
+        let change = LimitsChange { group_id: "nobody".into(), set: vec![row], cleared: Vec::new() };
+        assert!(matches!(store.change_limits(change, None, By::new("t", 1)).await, Err(StoreError::NotFound(_))));
         assert!(store.policy().unwrap().limits.is_empty());
     }
 }

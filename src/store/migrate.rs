@@ -30,6 +30,7 @@ static STEPS: LazyLock<Vec<M<'static>>> = LazyLock::new(|| {
             figures::upkeep::count_all(db).map_err(|error| HookError::Hook(error.to_string()))
         }),
         M::up(include_str!("migrations/0017_variants.sql")),
+        M::up(include_str!("migrations/0018_consent.sql")),
     ]
 });
 

@@ -78,6 +78,7 @@ pub mod tasks;
 pub mod users;
 pub mod variants;
 pub mod verify;
+mod version;
 
 use std::{
     path::{Path, PathBuf},

@@ -8,6 +8,7 @@ use super::{
     audit::{self, By, Change},
     rows::{self, Json, json},
 };
+use crate::clock::rfc3339;
 
 /// Where a client comes from, and so how far what it says of itself can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,15 +164,18 @@ impl Store {
     pub async fn revoke_client(&self, id: &str, by: By) -> Result<usize, StoreError> {
         let (id, now) = (id.to_owned(), by.at);
         self.write(move |db| {
-            let changed = db.execute("UPDATE oauth_clients SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1", params![id, now])?;
-            if changed == 0 {
-                return Err(unknown(&id));
-            }
-            audit::append(db, &by, &Change::new("oauth.client.revoke", object(&id)))?;
-            Ok(db.execute(
+            let before = existing(db, &id)?;
+            db.execute("UPDATE oauth_clients SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1", params![id, now])?;
+            let ended = db.execute(
                 "UPDATE oauth_grants SET revoked_at = ?2, revoked_why = 'client revoked' WHERE client_id = ?1 AND revoked_at IS NULL",
                 params![id, now],
-            )?)
+            )?;
+            let mut after = facts(&existing(db, &id)?);
+            if let Some(object) = after.as_object_mut() {
+                object.insert("grants_ended".into(), ended.into());
+            }
+            audit::append(db, &by, &Change::new("oauth.client.revoke", object(&id)).before(facts(&before)).after(after))?;
+            Ok(ended)
         })
         .await
     }
@@ -180,13 +184,13 @@ impl Store {
     pub async fn restore_client(&self, id: &str, by: By) -> Result<(), StoreError> {
         let id = id.to_owned();
         self.write(move |db| {
-            let known = rows::one(db, "SELECT revoked_at FROM oauth_clients WHERE id = ?1", [&id], |row| row.get::<_, Option<i64>>(0))?;
-            match known {
-                None => return Err(unknown(&id)),
-                Some(None) => return Err(StoreError::Conflict(format!("the OAuth client {id} is not shut out"))),
-                Some(Some(_)) => db.execute("UPDATE oauth_clients SET revoked_at = NULL WHERE id = ?1", [&id])?,
-            };
-            audit::append(db, &by, &Change::new("oauth.client.restore", object(&id)))
+            let before = existing(db, &id)?;
+            if before.revoked_at.is_none() {
+                return Err(StoreError::Conflict(format!("the OAuth client {id} is not shut out")));
+            }
+            db.execute("UPDATE oauth_clients SET revoked_at = NULL WHERE id = ?1", [&id])?;
+            let after = existing(db, &id)?;
+            audit::append(db, &by, &Change::new("oauth.client.restore", object(&id)).before(facts(&before)).after(facts(&after)))
         })
         .await
     }
@@ -195,8 +199,7 @@ impl Store {
     pub async fn remove_client(&self, id: &str, by: By) -> Result<(), StoreError> {
         let id = id.to_owned();
         self.write(move |db| {
-            let before = rows::one(db, &format!("SELECT {COLUMNS} FROM oauth_clients WHERE id = ?1"), [&id], client)?;
-            let before = facts(&before.ok_or_else(|| unknown(&id))?);
+            let before = facts(&existing(db, &id)?);
             db.execute("DELETE FROM oauth_clients WHERE id = ?1", [&id])?;
             audit::append(db, &by, &Change::new("oauth.client.remove", object(&id)).before(before))
         })
@@ -204,8 +207,9 @@ impl Store {
     }
 }
 
-fn unknown(id: &str) -> StoreError {
-    StoreError::NotFound(format!("there is no OAuth client {id}; `anmei-mcp oauth clients list` shows them"))
+fn existing(db: &Connection, id: &str) -> Result<Client, StoreError> {
+    let found = rows::one(db, &format!("SELECT {COLUMNS} FROM oauth_clients WHERE id = ?1"), [id], client)?;
+    found.ok_or_else(|| StoreError::NotFound(format!("there is no OAuth client {id}; `anmei-mcp oauth clients list` shows them")))
 }
 
 fn object(id: &str) -> String {
@@ -217,6 +221,7 @@ fn facts(client: &Client) -> Value {
     json!({
         "name": client.name, "redirect_uris": client.redirect_uris, "grant_types": client.grant_types, "group_ids": client.groups,
         "confidential": client.is_confidential(), "may_write": client.may_write, "may_introspect": client.may_introspect,
+        "revoked_at": client.revoked_at.map(rfc3339),
     })
 }
 
@@ -235,7 +240,8 @@ pub(super) fn keep_document(db: &Connection, client: &Client) -> Result<(), Stor
     db.prepare_cached(
         "INSERT INTO oauth_clients (id, kind, name, uri, redirect_uris, grant_types, secret_hash, group_ids, may_write, may_introspect, created_by, created_at,
             used_at, revoked_at) VALUES (?1, 'document', ?2, ?3, ?4, ?5, NULL, '[]', 0, 0, 'document', ?6, ?6, NULL)
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name, uri = excluded.uri, redirect_uris = excluded.redirect_uris",
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, uri = excluded.uri, redirect_uris = excluded.redirect_uris,
+            grant_types = excluded.grant_types",
     )?
     .execute(params![client.id, client.name, client.uri, Json(&client.redirect_uris), Json(&client.grant_types), client.created_at])?;
     Ok(())

@@ -9,7 +9,7 @@ mod rows;
 mod tests;
 
 use rusqlite::{Connection, params};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Store, StoreError,
@@ -18,9 +18,24 @@ use super::{
     oauth_clients::Client,
     rows as read,
 };
+use crate::clock::rfc3339;
 
-use self::rows::{CODE, GRANT, TOKEN, code, grant, insert_grant, insert_token, token};
+use self::rows::{CODE, GRANT, TOKEN, code, grant, insert_code, insert_grant, insert_token, token};
 pub use self::rows::{Code, Grant, Token, TokenKind};
+
+/// What became of a consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// The grant is in force.
+    Done,
+    /// The request had been answered before.
+    Answered,
+    /// The key that proved the right has ended meanwhile.
+    KeyEnded,
+}
+
+/// Refused requests that are kept at once. Nobody has to prove anything to refuse, so there must be an end to them.
+const MOST_DENIALS: u32 = 10_000;
 
 /// What became of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,34 +54,47 @@ impl Store {
         self.point(|db| db.prepare_cached("SELECT revision FROM oauth_revision")?.query_row([], |row| row.get(0)))
     }
 
-    /// Keeps a grant with the code that stands for it. False when the same authorization request was approved before.
-    pub async fn add_grant(&self, grant: Grant, code: Code, document: Option<Client>, by: By) -> Result<bool, StoreError> {
+    /// Keeps a grant with the code that stands for it, unless the same authorization request was answered before.
+    ///
+    /// The key behind a grant is looked at in this very write, so that one that ends at the same moment leaves nothing;
+    /// and what a key proved ends when the key does.
+    pub async fn add_grant(&self, grant: Grant, code: Code, document: Option<Client>, by: By) -> Result<Approval, StoreError> {
         self.write(move |db| {
-            let known = db.prepare_cached("SELECT 1 FROM oauth_codes WHERE transaction_id = ?1")?.exists([&code.transaction_id])?;
-            if known {
-                return Ok(false);
+            if is_answered(db, &code.transaction_id)? {
+                return Ok(Approval::Answered);
             }
+            let end = match &grant.key_id {
+                Some(key) => key_end(db, key, by.at)?,
+                None => Some(i64::MAX),
+            };
+            let Some(end) = end else { return Ok(Approval::KeyEnded) };
+            let grant = Grant { expires_at: grant.expires_at.min(end), ..grant };
             if let Some(client) = &document {
                 oauth_clients::keep_document(db, client)?;
             }
             insert_grant(db, &grant)?;
-            let facts =
-                json!({"client_id": grant.client_id, "group_id": grant.group_id, "scopes": grant.scopes, "audience": grant.audience});
-            audit::append(db, &by, &Change::new("oauth.grant.add", format!("oauth/grant/{}", grant.id)).after(facts))?;
+            audit::append(db, &by, &Change::new("oauth.grant.add", format!("oauth/grant/{}", grant.id)).after(facts(&grant)))?;
             oauth_clients::touch(db, &grant.client_id, grant.created_at)?;
+            insert_code(db, &code, &grant.id)?;
+            Ok(Approval::Done)
+        })
+        .await
+    }
+
+    /// Notes that a person refused an authorization request, whose page ends at `until`: it cannot be allowed any more.
+    /// False when it was answered before.
+    pub async fn deny_request(&self, transaction_id: &str, now: i64, until: i64) -> Result<bool, StoreError> {
+        let id = transaction_id.to_owned();
+        self.write(move |db| {
+            if is_answered(db, &id)? {
+                return Ok(false);
+            }
+            db.prepare_cached("DELETE FROM oauth_denials WHERE expires_at <= ?1")?.execute([now])?;
             db.prepare_cached(
-                "INSERT INTO oauth_codes (hash, grant_id, transaction_id, redirect_uri, challenge, created_at, expires_at, used_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)",
+                "INSERT INTO oauth_denials (transaction_id, expires_at)
+                 SELECT ?1, ?2 WHERE (SELECT count(*) FROM oauth_denials) < ?3",
             )?
-            .execute(params![
-                code.hash,
-                grant.id,
-                code.transaction_id,
-                code.redirect_uri,
-                code.challenge,
-                code.created_at,
-                code.expires_at
-            ])?;
+            .execute(params![id, until, MOST_DENIALS])?;
             Ok(true)
         })
         .await
@@ -85,7 +113,7 @@ impl Store {
     /// A code with its grant.
     pub fn oauth_code(&self, hash: &[u8; 32]) -> Result<Option<(Code, Grant)>, StoreError> {
         let sql = format!("SELECT {CODE}, {GRANT} FROM oauth_codes c JOIN oauth_grants g ON g.id = c.grant_id WHERE c.hash = ?1");
-        self.point(|db| read::one(db, &sql, [hash], |row| Ok((code(row)?, grant(row, 7)?))))
+        self.point(|db| read::one(db, &sql, [hash], |row| Ok((code(row)?, grant(row, 8)?))))
     }
 
     /// A token with its grant.
@@ -165,13 +193,11 @@ impl Store {
     pub async fn revoke_grant(&self, id: &str, why: &'static str, by: By) -> Result<bool, StoreError> {
         let id = id.to_owned();
         self.write(move |db| {
-            let exists = db.prepare_cached("SELECT 1 FROM oauth_grants WHERE id = ?1")?.exists([&id])?;
-            if !exists {
-                return Err(StoreError::NotFound(format!("there is no OAuth grant {id}; `anmei-mcp oauth grants list` shows them")));
-            }
+            let before = facts(&existing(db, &id)?);
             let ended = revoke(db, &id, why, by.at)?;
             if ended {
-                audit::append(db, &by, &Change::new("oauth.grant.revoke", format!("oauth/grant/{id}")))?;
+                let change = Change::new("oauth.grant.revoke", format!("oauth/grant/{id}")).before(before);
+                audit::append(db, &by, &change.after(facts(&existing(db, &id)?)))?;
             }
             Ok(ended)
         })
@@ -195,8 +221,9 @@ impl Store {
     }
 
     /// Deletes what has ended: tokens a day after their end (a used refresh token is kept until then, so that its reuse is
-    /// noticed), grants a week after theirs, clients that registered before `unused_since` and never got anything, and
-    /// those that got something and have had nothing for 90 days. Says how many rows.
+    /// noticed), grants a week after theirs, refused requests with their pages, clients that registered before
+    /// `unused_since` and never got anything, and those that got something and have had nothing for 90 days. Says how many
+    /// rows.
     pub async fn prune_oauth(&self, now: i64, unused_since: i64) -> Result<usize, StoreError> {
         const DAY: i64 = 24 * 3_600_000;
         self.write(move |db| {
@@ -206,16 +233,49 @@ impl Store {
                     OR (created_at < ?1 AND NOT EXISTS (SELECT 1 FROM oauth_tokens t WHERE t.grant_id = oauth_grants.id))",
                 [now - 7 * DAY],
             )?;
+            let denials = db.execute("DELETE FROM oauth_denials WHERE expires_at <= ?1", [now])?;
             let unused = oauth_clients::forget_unused(db, unused_since)?;
             let idle = db.execute(
                 "DELETE FROM oauth_clients WHERE kind <> 'operator' AND revoked_at IS NULL AND used_at < ?1
                     AND NOT EXISTS (SELECT 1 FROM oauth_grants g WHERE g.client_id = oauth_clients.id)",
                 [now - oauth_clients::IDLE_CLIENT_MS],
             )?;
-            Ok(tokens + grants + unused + idle)
+            Ok(tokens + grants + denials + unused + idle)
         })
         .await
     }
+}
+
+/// Whether a person allowed or refused an authorization request already.
+fn is_answered(db: &Connection, transaction_id: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT 1 FROM oauth_codes WHERE transaction_id = ?1 UNION ALL SELECT 1 FROM oauth_denials WHERE transaction_id = ?1",
+    )?
+    .exists([transaction_id])
+}
+
+/// When a key that is in force at `now` ends by itself; none when it is not in force.
+fn key_end(db: &Connection, id: &str, now: i64) -> rusqlite::Result<Option<i64>> {
+    read::one(
+        db,
+        "SELECT coalesce(expires_at, ?3) FROM mcp_keys WHERE id = ?1 AND revoked_at IS NULL AND retired_at IS NULL
+            AND (expires_at IS NULL OR expires_at > ?2) AND (rotated_at IS NULL OR grace_until IS NULL OR grace_until > ?2)",
+        params![id, now, i64::MAX],
+        |row| row.get(0),
+    )
+}
+
+fn existing(db: &Connection, id: &str) -> Result<Grant, StoreError> {
+    let found = read::one(db, &format!("SELECT {GRANT} FROM oauth_grants g WHERE g.id = ?1"), [id], |row| grant(row, 0))?;
+    found.ok_or_else(|| StoreError::NotFound(format!("there is no OAuth grant {id}; `anmei-mcp oauth grants list` shows them")))
+}
+
+/// What the audit log keeps of a grant.
+fn facts(grant: &Grant) -> Value {
+    json!({
+        "client_id": grant.client_id, "group_id": grant.group_id, "scopes": grant.scopes, "audience": grant.audience,
+        "revoked_at": grant.revoked_at.map(rfc3339), "revoked_why": grant.revoked_why,
+    })
 }
 
 fn grant_of(db: &Connection, sql: &str, hash: &[u8; 32]) -> rusqlite::Result<Option<String>> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     Store, StoreError,
     audit::{self, By, Change},
-    policy::tool_object,
+    policy::{Written, tool_object},
     rows,
 };
 
@@ -22,8 +22,19 @@ pub struct ToolAlias {
     pub tool_name: String,
     /// From when on it is refused.
     pub until: i64,
-    /// When it was made or last changed.
+    /// When it was made or last changed, which is its version: it rises with every change whatever the clock says.
     pub created_at: i64,
+}
+
+/// What somebody who sets an alias knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It is set whatever is there.
+    Whatever,
+    /// There is none of this name.
+    Nothing,
+    /// There is one, of this version.
+    Version(i64),
 }
 
 /// A call by somebody whose list is old, to be counted.
@@ -77,29 +88,44 @@ pub struct SeenSchema {
 }
 
 impl Store {
-    /// Makes or changes an alias.
-    pub async fn set_alias(&self, alias: ToolAlias, by: By) -> Result<(), StoreError> {
+    /// Makes or changes an alias, unless there is another one than was seen.
+    pub async fn set_alias(&self, alias: ToolAlias, seen: Seen, by: By) -> Result<Written<ToolAlias>, StoreError> {
         self.write(move |db| {
-            let change = Change::new("tool.alias", tool_object(db, &alias.group_id, &alias.alias)?).after(serde_json::to_value(&alias)?);
+            let before = one_alias(db, &alias.group_id, &alias.alias)?;
+            match (seen, &before) {
+                (Seen::Version(_), None) => return Err(no_alias(&alias.alias)),
+                (Seen::Nothing, Some(known)) => return Ok(Written::Stale(known.clone())),
+                (Seen::Version(seen), Some(known)) if seen != known.created_at => return Ok(Written::Stale(known.clone())),
+                _ => {}
+            }
             db.execute(
                 "INSERT INTO mcp_tool_aliases (group_id, alias, tool_name, until, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (group_id, alias) DO UPDATE SET tool_name = excluded.tool_name, until = excluded.until, created_at = excluded.created_at",
+                 ON CONFLICT (group_id, alias) DO UPDATE SET tool_name = excluded.tool_name, until = excluded.until,
+                    created_at = max(excluded.created_at, created_at + 1)",
                 params![alias.group_id, alias.alias, alias.tool_name, alias.until, alias.created_at],
             )?;
-            audit::append(db, &by, &change)
+            let after = one_alias(db, &alias.group_id, &alias.alias)?.ok_or_else(|| no_alias(&alias.alias))?;
+            let mut change =
+                Change::new("tool.alias", tool_object(db, &alias.group_id, &alias.alias)?).after(serde_json::to_value(&after)?);
+            change.before = before.map(serde_json::to_value).transpose()?;
+            audit::append(db, &by, &change)?;
+            Ok(Written::Done(after))
         })
         .await
     }
 
-    /// Removes an alias.
-    pub async fn remove_alias(&self, group_id: &str, alias: &str, by: By) -> Result<(), StoreError> {
+    /// Removes an alias. `seen` is its version; none removes whatever is there.
+    pub async fn remove_alias(&self, group_id: &str, alias: &str, seen: Option<i64>, by: By) -> Result<Written<ToolAlias>, StoreError> {
         let (group, alias) = (group_id.to_owned(), alias.to_owned());
         self.write(move |db| {
-            let removed = db.execute("DELETE FROM mcp_tool_aliases WHERE group_id = ?1 AND alias = ?2", params![group, alias])?;
-            if removed == 0 {
-                return Err(StoreError::NotFound(format!("the group has no alias {alias}")));
+            let before = one_alias(db, &group, &alias)?.ok_or_else(|| no_alias(&alias))?;
+            if seen.is_some_and(|seen| seen != before.created_at) {
+                return Ok(Written::Stale(before));
             }
-            audit::append(db, &by, &Change::new("tool.unalias", tool_object(db, &group, &alias)?))
+            db.execute("DELETE FROM mcp_tool_aliases WHERE group_id = ?1 AND alias = ?2", params![group, alias])?;
+            let change = Change::new("tool.unalias", tool_object(db, &group, &alias)?).before(serde_json::to_value(&before)?);
+            audit::append(db, &by, &change)?;
+            Ok(Written::Done(before))
         })
         .await
     }
@@ -164,12 +190,28 @@ fn stale_caller(row: &Row<'_>) -> rusqlite::Result<StaleCaller> {
     })
 }
 
+const ALIASES: &str = "SELECT group_id, alias, tool_name, until, created_at FROM mcp_tool_aliases";
+
 /// All aliases of all groups, within the caller's snapshot.
 pub(super) fn aliases(db: &Connection) -> rusqlite::Result<Vec<ToolAlias>> {
-    let sql = "SELECT group_id, alias, tool_name, until, created_at FROM mcp_tool_aliases ORDER BY group_id, alias";
-    rows::all(db, sql, [], |row| {
-        Ok(ToolAlias { group_id: row.get(0)?, alias: row.get(1)?, tool_name: row.get(2)?, until: row.get(3)?, created_at: row.get(4)? })
-    })
+    rows::all(db, &format!("{ALIASES} ORDER BY group_id, alias"), [], tool_alias)
+}
+
+/// The aliases of one group.
+pub(super) fn aliases_of(db: &Connection, group_id: &str) -> rusqlite::Result<Vec<ToolAlias>> {
+    rows::all(db, &format!("{ALIASES} WHERE group_id = ?1 ORDER BY alias"), [group_id], tool_alias)
+}
+
+fn one_alias(db: &Connection, group_id: &str, alias: &str) -> rusqlite::Result<Option<ToolAlias>> {
+    rows::one(db, &format!("{ALIASES} WHERE group_id = ?1 AND alias = ?2"), [group_id, alias], tool_alias)
+}
+
+fn tool_alias(row: &Row<'_>) -> rusqlite::Result<ToolAlias> {
+    Ok(ToolAlias { group_id: row.get(0)?, alias: row.get(1)?, tool_name: row.get(2)?, until: row.get(3)?, created_at: row.get(4)? })
+}
+
+fn no_alias(alias: &str) -> StoreError {
+    StoreError::NotFound(format!("the group has no alias {alias}"))
 }
 
 /// Counts a stale call, within the transaction that logs it.

@@ -38,7 +38,8 @@ class Chromium:
         self.errors: list[str] = []
         self.requests: list[str] = []
         #: Whether questions of the page are answered with yes, and which it asked.
-        self.accepts, self.questions = False, []
+        self.accepts = False
+        self.questions: list[str] = []
         self.agent = self.ask("Browser.getVersion")["userAgent"]
         target = next(target for target in self.ask("Target.getTargets")["targetInfos"] if target["type"] == "page")
         self._session = self.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
@@ -100,10 +101,12 @@ class Chromium:
         elif event == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.errors.append(f"log: {params['entry']['text']} {params['entry'].get('url', '')}")
         elif event == "Page.javascriptDialogOpening":
-            if not self.accepts:
-                raise Failed(f"the page opened a dialog, which stops it: {params['message']}")
+            # Pages of ours ask at most; only what a stranger wrote would call alert.
+            ours = self.accepts and params["type"] == "confirm"
+            self._send("Page.handleJavaScriptDialog", accept=ours)
+            if not ours:
+                raise Failed(f"the page opened a dialog ({params['type']}): {params['message']}")
             self.questions.append(params["message"])
-            self._send("Page.handleJavaScriptDialog", accept=True)
         elif event == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif event == "Network.webSocketCreated":
@@ -166,11 +169,15 @@ class Chromium:
             self.click(selector)
 
     def choose(self, selector: str, value: str) -> None:
-        """Takes an option of a list."""
+        """Takes an option of a list, or moves a slider."""
         self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.value = {json.dumps(value)};"
-            " e.dispatchEvent(new Event('change', {bubbles: true})); })()"
+            " for (const kind of ['input', 'change']) e.dispatchEvent(new Event(kind, {bubbles: true})); })()"
         )
+
+    def settle(self) -> None:
+        """Waits until a change of the window is drawn: the menu opens where there is room for it, and moves what is to be pressed next."""
+        self.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))")
 
     def look(self, width: int, height: int, scheme: str, scale: int = 2) -> None:
         """The size of the window and the colours the reader prefers."""

@@ -88,6 +88,11 @@ class Site:
             raise RuntimeError(f"anmei-mcp {' '.join(arguments)}: {done.stderr}")
         return done.stdout
 
+    def edit_config(self, line: str) -> None:
+        """A line more in the configuration file, as by hand."""
+        with self._config.open("a") as file:
+            file.write(line)
+
     def token(self, user: str) -> str:
         return json.loads(self.cli("live", "token", user, "--json"))["token"]
 
@@ -138,9 +143,10 @@ class Demo:
             self._process.wait()
         self._log.close()
 
-    def cli(self, *arguments: str) -> str:
-        """A verb of the program that must work."""
-        done = subprocess.run([str(self._binary), *arguments, "--data-dir", str(self.data)], capture_output=True, text=True, check=False, timeout=60)
+    def cli(self, *arguments: str, password: str = "") -> str:
+        """A verb of the program that must work; `password` is the one it asks for."""
+        line = [str(self._binary), *arguments, "--data-dir", str(self.data)]
+        done = subprocess.run(line, input=f"{password}\n", capture_output=True, text=True, check=False, timeout=60)
         if done.returncode != 0:
             raise RuntimeError(f"anmei-mcp {' '.join(arguments)}: {done.stderr}")
         return done.stdout

@@ -135,8 +135,7 @@ def looks_well(browser: Chromium, name: str) -> None:
         check(not found, f"{name}{suffix}: axe-core finds {found}")
         browser.screenshot(SCREENSHOTS / f"{name}{suffix}.png", whole=True)
     browser.look(*LOOKS[0][:3])
-    # The menu opens where there is room for it, and moves what is to be pressed next.
-    browser.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))")
+    browser.settle()
 
 
 def refused_with(browser: Chromium, status: int) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import axe  # noqa: E402
 from cases import SCREENSHOTS, check, each, main, nothing_else  # noqa: E402
 from chromium import Chromium  # noqa: E402
-from clinic import Site  # noqa: E402
+from clinic import ROOT, Site  # noqa: E402
 
 CONSULTANT, COLLEAGUE = "usr_sun", "usr_lin"
 HOSTILE = "<img src=x onerror=alert(1)><b>VIP</b>"
@@ -71,10 +72,14 @@ def a_consultants_day(browser: Chromium, site: Site, code: str) -> None:
 
 
 def photograph(browser: Chromium, code: str) -> None:
+    """In every look: as wide as the window, nothing that axe-core finds, and a picture for people."""
+    rules = axe.source(ROOT / "target" / "browser")
     for width, height, scheme, suffix in LOOKS:
         browser.look(width, height, scheme)
         wide = browser.evaluate("document.documentElement.scrollWidth")
         check(wide <= width, f"the page is {wide} wide in a window of {width}")
+        found = axe.findings(browser, rules)
+        check(not found, f"consultant-{code}{suffix}: axe-core finds {found}")
         browser.screenshot(SCREENSHOTS / f"consultant-{code}{suffix}.png")
     browser.look(*LOOKS[0][:3])
 

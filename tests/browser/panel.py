@@ -3,9 +3,10 @@
 
     python3 tests/browser/panel.py --binary target/debug/anmei-mcp
 
-First the work: an account by the setup link, a group, a key that is rotated, a tool that is tried, a registration that
-is watched, retries that are spaced anew, a claim, edits that cross, a session that ends. Then every page that has a
-route, in both languages, both colour schemes and two widths. Strangers' names are markup throughout, and must show as
+First the work: an account by the setup link, a group, a key that is rotated, a tool that is tried and answers to an old
+name, a registration that is watched, retries that are spaced anew, a claim, edits that cross, an agent that is rolled
+out, a channel that is tried, sessions that end. Then every page that has a route, in both languages, both colour schemes
+and two widths. At last what an operator and an auditor see. Strangers' names are markup throughout, and must show as
 text. The console stays silent, no other host is asked, axe-core finds nothing, and nothing is wider than the window.
 Leaves screenshots in target/screenshots. Needs Debian's packages `chromium` and `npm`, and fonts-noto-cjk for readable
 screenshots. The last line is `N passed, N failed`; the exit code is 1 if any failed.
@@ -13,12 +14,9 @@ screenshots. The last line is `N passed, N failed`; the exit code is 1 if any fa
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
+import json
 import re
 import shutil
-import struct
 import sys
 import tempfile
 import time
@@ -29,75 +27,24 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import axe  # noqa: E402
+import roles  # noqa: E402
 from cases import SCREENSHOTS, check, main, nothing_else  # noqa: E402
 from chromium import Chromium  # noqa: E402
 from clinic import ROOT, Demo  # noqa: E402
+from person import BRIEF, EN, HOSTILE, LOOKS, PASSWORD, ZH, Person, one_time_code  # noqa: E402
 
-HOSTILE = "<img src=x onerror=alert(1)><b>VIP</b>"
-LOGIN, PASSWORD = "mei", "a long pass phrase of the browser"
+LOGIN = "mei"
 GROUP = "browser_group"
-# Width, height, colours, and what the file's name ends in.
-LOOKS = [(1280, 800, "light", ""), (1280, 800, "dark", "-dark"), (390, 844, "light", "-narrow"), (390, 844, "dark", "-narrow-dark")]
-ZH, EN = "zh-CN", "en"
 # Routes of the table that are no pages to look at: streams, files, parts of pages, and what redirects.
 NO_PAGES = re.compile(r"/live$|^/panel/(assets/|calls/export|overview/charts|settings$)|^/panel$")
 # Of these every instance is looked at, not only the first that is found.
 ALL_OF = {"/panel/settings/{page}"}
 # Pages to which no link leads; the work goes through them.
 OUTSIDE = {"/panel/setup/{secret}", "/panel/sign-in", "/panel/confirm"}
-
-
-def one_time_code(secret: str, steps_ahead: int = 0) -> str:
-    """RFC 6238, as an authenticator app makes it."""
-    counter = int(time.time()) // 30 + steps_ahead
-    digest = hmac.new(base64.b32decode(secret + "=" * (-len(secret) % 8)), struct.pack(">Q", counter), hashlib.sha1).digest()
-    at = digest[-1] & 15
-    return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
-
-
-class Person:
-    """Whoever sits before the browser, and what they see."""
-
-    def __init__(self, browser: Chromium, demo: Demo, rules: str) -> None:
-        self.browser, self.demo, self._rules = browser, demo, rules
-        #: Where the work left something to see.
-        self.places: list[str] = []
-
-    def open(self, path: str) -> None:
-        self.browser.open(path if path.startswith("http") else self.demo.admin + path, ZH)
-
-    def path(self) -> str:
-        return str(self.browser.evaluate("location.pathname + location.search"))
-
-    def text(self, selector: str) -> str:
-        return str(self.browser.evaluate(f"document.querySelector({selector!r})?.innerText ?? ''"))
-
-    def fill(self, fields: dict[str, str]) -> None:
-        for name, value in fields.items():
-            self.browser.type(f'main [name="{name}"]', value)
-
-    def send(self, form: str, button: str = "button:not([type=button])") -> None:
-        """Presses a form's button, and waits for the page that comes."""
-        self.browser.follow(f'main form[action^="{form}"] {button}')
-
-    def is_refused(self, form: str, status: int = 422) -> None:
-        """Sends a form with a mistake in it: the page comes back and says so, and the browser notes its status."""
-        self.send(form)
-        noted = [error for error in self.browser.errors if f"status of {status}" in error and form in error]
-        check(len(noted) == 1, f"{form} was not answered {status}: {self.browser.errors}")
-        self.browser.errors.remove(noted[0])
-
-    def expect(self, path: str, says: str = "") -> None:
-        check(self.path().startswith(path), f"the page is {self.path()}, not {path}: {self.text('main')[:400]}")
-        check(says in self.text("main"), f"{path} does not say {says!r}: {self.text('main')[:600]}")
-
-    def calm(self) -> None:
-        """Nothing was said on the console, nothing asked elsewhere, and no stranger's text became markup."""
-        nothing_else(self.browser, self.demo.admin + "/")
-        check(self.browser.evaluate("document.querySelectorAll('main img[src=\"x\"], main b').length") == 0, f"{self.path()}: a stranger's text became markup")
-
-    def findings(self) -> list[str]:
-        return axe.findings(self.browser, self._rules)
+# Programs whose page of how to connect has a link that opens them.
+LINKED_HOSTS = ["cursor", "vscode", "cherry-studio"]
+# Runs that the guard of a roll-out needs of each side.
+COMPARED = 10
 
 
 # ---- the work -------------------------------------------------------------------------------------------------------
@@ -106,25 +53,21 @@ class Person:
 def sets_up(person: Person) -> None:
     """The first account, with a second factor, and what a mistake looks like."""
     person.open(person.demo.setup_link)
-    check(not person.findings(), f"setup: {person.findings()}")
+    person.looks_well_in_both_languages("setup")
     person.fill({"login": LOGIN, "display_name": HOSTILE, "password": PASSWORD, "again": "something else"})
     person.is_refused("/panel/setup/")
     check(person.text("#wrong-again"), "a password that differs is not told beside its field")
     check(person.browser.evaluate("document.querySelector('[name=login]').value") == LOGIN, "what was typed is lost")
+    person.looks_well("setup-refused")
     secret = str(person.browser.evaluate("document.querySelector('dl.facts code').textContent"))
     person.fill({"password": PASSWORD, "again": PASSWORD, "code": one_time_code(secret)})
     person.send("/panel/setup/")
     person.expect("/panel/setup/")
     codes = person.text("#once").split()
     check(len(codes) >= 8, f"recovery codes: {person.text('main')[:300]}")
-    person.calm()
+    person.looks_well("setup-codes")
     person.browser.follow("main .actions a")
     check(person.path() == "/panel/?said=set-up", f"the first administrator is at {person.path()}")
-
-
-def signs_in(person: Person, code: str) -> None:
-    person.fill({"login": LOGIN, "password": PASSWORD, "code": code})
-    person.send("/panel/sign-in")
 
 
 def makes_a_group(person: Person) -> str:
@@ -133,15 +76,44 @@ def makes_a_group(person: Person) -> str:
     person.fill({"server_code": "Not A Code!", "name": HOSTILE})
     person.is_refused("/panel/groups/new")
     check(person.text("#wrong-server_code"), f"a bad code is not told beside its field: {person.text('main')[:300]}")
+    person.looks_well("groups-new-refused")
     person.fill({"server_code": GROUP, "description": "浏览器里的分组"})
     for tool in ("get_user_profile", "search_users", "get_service_info"):
         person.browser.tick(f"#tool-{tool}")
     person.send("/panel/groups/new")
     person.demo.keys["old"] = person.text("#key-text")
     check(person.demo.keys["old"].startswith("mcp_key_"), f"no key: {person.text('main')[:300]}")
+    person.looks_well("key-shown")
+    copies(person, "#key-text")
     person.open(f"/panel/groups/{GROUP}")
     person.calm()
     return str(person.browser.evaluate("document.querySelector('main table a[href*=\"/keys/\"]').getAttribute('href')"))
+
+
+def copies(person: Person, source: str) -> None:
+    """Presses the button beside a text: the clipboard has it, and the button says so."""
+    button = f'main [data-copy="{source[1:]}"]'
+    person.browser.click(button)
+    person.browser.wait(f"((b) => b.dataset.copied && b.textContent === b.dataset.copied)(document.querySelector({button!r}))")
+    copied = str(person.browser.evaluate("navigator.clipboard.readText()"))
+    check(copied and copied == person.text(source).strip(), f"the clipboard holds {copied!r}")
+
+
+def connects(person: Person) -> None:
+    """Each program's link is a link to it; and the page with the key in its place, from which it is copied."""
+    for host in LINKED_HOSTS:
+        path = f"/panel/groups/{GROUP}/connect?host={host}"
+        person.open(path)
+        link = str(person.browser.evaluate("document.querySelector('main .actions a[role=button]')?.href"))
+        check(re.match(r"(cursor|vscode|cherrystudio):", link), f"{host} is opened with {link}")
+        person.places.append(path)
+    person.open(f"/panel/groups/{GROUP}/connect?host=cursor")
+    person.fill({"reason": "浏览器里的连接"})
+    person.send(f"/panel/groups/{GROUP}/connect")
+    person.looks_well("connect-with-key")
+    copies(person, "#file-text")
+    check(person.demo.keys["old"] in str(person.browser.evaluate("navigator.clipboard.readText()")), "the file has no key")
+    person.calm()
 
 
 def a_users_id(person: Person) -> str:
@@ -154,10 +126,13 @@ def rotates(person: Person, key: str) -> None:
     person.fill({"grace": "soon"})
     person.is_refused(f"{key}/rotate")
     check(person.browser.evaluate("document.querySelector('#rotate-grace').getAttribute('aria-invalid')") == "true", "a bad length of time is not told")
+    person.looks_well("key-rotate-refused")
     person.fill({"grace": "2h"})
     person.send(f"{key}/rotate")
     new = person.text("#key-text")
     check(new.startswith("mcp_key_") and new != person.demo.keys["old"], f"no new key: {person.text('main')[:300]}")
+    person.looks_well("key-rotated")
+    person.demo.keys["new"] = new
     for text, client in ((person.demo.keys["old"], "laggard/1.0"), (new, "quick/1.0")):
         answer = person.demo.call(text, "get_user_profile", {"user_id": a_users_id(person)}, client)
         check("result" in answer, f"{client}: {answer}")
@@ -175,13 +150,36 @@ def tries_a_tool(person: Person) -> None:
     person.fill({"args/query": "林", "args/limit": "many"})
     person.is_refused(f"{tool}/call")
     check(person.browser.evaluate("document.querySelector('#try ~ form [aria-invalid=true]')?.value") == "many", f"the mistake is not told beside its field: {person.text('main')[-900:]}")
+    person.looks_well("try-refused")
     person.fill({"args/limit": "2"})
     person.send(f"{tool}/call")
     check("林" in person.text("#try-result"), f"the try has no result: {person.text('main')[-900:]}")
+    person.looks_well("try-result")
     until = time.monotonic() + 5
     while "search_users" not in person.text("main table"):
         check(time.monotonic() < until, "the try is not in the log")
         person.open("/panel/calls?channel=admin")
+    person.calm()
+
+
+def keeps_an_old_name(person: Person) -> None:
+    """A call of a name that the tool had, and one that failed: both are on the pages that name them."""
+    tool, client = f"/panel/groups/{GROUP}/tools/search_users", "former/1.0"
+    person.open(tool)
+    person.fill({"alias": "find_users", "until": f"{time.gmtime().tm_year + 1}-06-30"})
+    person.send(f"{tool}/aliases")
+    person.expect(tool, "find_users")
+    answer = person.demo.call(person.demo.keys["new"], "find_users", {"query": "林"}, client)
+    check("result" in answer, f"the old name: {answer}")
+    person.demo.call(person.demo.keys["new"], "search_users", {"query": "林", "limit": "many"}, HOSTILE)
+    until = time.monotonic() + 5
+    while client not in person.text("#aliases"):
+        check(time.monotonic() < until, f"the page does not say who still calls the old name: {person.text('#aliases')}")
+        person.open(tool)
+    person.places.append(tool)
+    for query in (f"client={client}", "success=false"):
+        person.open(f"/panel/calls?{query}")
+        person.places.append(str(person.browser.evaluate("document.querySelector('main td a[href^=\"/panel/calls/\"]').getAttribute('href')")))
     person.calm()
 
 
@@ -205,6 +203,7 @@ def spaces_retries(person: Person) -> None:
     person.is_refused("/panel/settings/retry")
     wrong = person.text('[id="help-retry.delays"] .wrong')
     check(wrong and person.browser.evaluate("document.querySelector('[name=\"retry.delays\"]').value") == "soon", f"a bad setting is not told beside its field: {wrong}")
+    person.looks_well("settings-refused")
     person.fill({"retry.delays": "200ms", "retry.jitter": "0"})
     person.send("/panel/settings/retry")
     person.expect("/panel/settings/retry")
@@ -251,33 +250,89 @@ def crosses_an_edit(person: Person) -> None:
     warning = person.text('[id="s-welcome.max_chars"] .warning')
     check("250" in warning, f"the other's value is not shown: {warning}")
     check(person.browser.evaluate("document.querySelector('[name=\"welcome.max_chars\"]').value") == "300", "what was typed is lost")
+    person.looks_well("settings-stale")
     person.send("/panel/settings/welcome")
     check(person.demo.cli("settings", "get", "welcome.max_chars").strip() == "300", "the decision is not in force")
     person.demo.cli("settings", "reset", "welcome.max_chars")
     person.calm()
 
 
+def proves_and_tells(person: Person) -> None:
+    """What is made by a press and shown once: the proof of the jobs, a token of one's own; and a page that there is not."""
+    person.open("/panel/jobs")
+    person.send("/panel/jobs/verify")
+    person.looks_well("jobs-proof")
+    person.open("/panel/me")
+    person.fill({"name": HOSTILE, "days": "7"})
+    person.send("/panel/me/tokens")
+    check(person.text("#once"), f"no token: {person.text('main')[:300]}")
+    person.looks_well("token-shown")
+    person.open("/panel/groups/nothing_here")
+    person.noted("/panel/groups/nothing_here", 404)
+    person.looks_well("not-found")
+
+
+def prefers_dark(person: Person) -> None:
+    """Colours by the button are other rules than those of the reader's system, and stand against them."""
+    person.open("/panel/calls")
+    for scheme, against in (("dark", LOOKS[0]), ("light", LOOKS[1])):
+        person.browser.follow(f'button[name=scheme][value="{scheme}"]')
+        check(person.browser.evaluate("document.documentElement.dataset.theme") == scheme, f"the page is not {scheme}")
+        person.looks_well(f"calls-{scheme}-by-the-button", [against[:3] + ("",)])
+    person.browser.follow('button[name=scheme][value="auto"]')
+    check(not person.browser.evaluate("document.documentElement.dataset.theme"), "the colours are not the system's again")
+
+
+def reads_the_api(person: Person) -> None:
+    """The page of the API's document asks nobody else either."""
+    person.open("/api/v1/docs/")
+    person.browser.wait("document.querySelectorAll('.swagger-ui .opblock').length > 100", 20)
+    person.browser.screenshot(SCREENSHOTS / "api-docs.png")
+    nothing_else(person.browser, person.demo.admin + "/")
+
+
 def loses_the_session(person: Person) -> None:
-    """After signing in again one is where one was."""
+    """After signing in again one is where one was, from a link and from a form."""
     here = "/panel/registrations?state=done"
-    person.open("/panel/me/second-factor")
-    if person.path().startswith("/panel/confirm"):
-        check(not person.findings(), f"confirm: {person.findings()}")
-        person.fill({"password": PASSWORD})
-        person.send("/panel/confirm")
+    person.open("/panel/confirm?next=/panel/me/second-factor")
+    person.looks_well_in_both_languages("confirm")
+    person.fill({"password": "not this one"})
+    person.is_refused("/panel/confirm")
+    person.looks_well("confirm-refused")
+    person.fill({"password": PASSWORD})
+    person.send("/panel/confirm")
+    person.expect("/panel/me/second-factor")
     secret = str(person.browser.evaluate("document.querySelector('dl.facts code').textContent"))
     person.fill({"code": one_time_code(secret)})
     person.send("/panel/me/second-factor")
-    check(person.text("#once"), f"no recovery codes: {person.text('main')[:300]}")
+    recovery = person.text("#once").split()
+    check(len(recovery) >= 8, f"no recovery codes: {person.text('main')[:300]}")
+    person.looks_well("recovery-codes")
     person.browser.ask("Network.clearBrowserCookies")
     person.open(here)
     person.expect("/panel/sign-in")
-    check(not person.findings(), f"sign-in: {person.findings()}")
+    person.looks_well_in_both_languages("sign-in")
     person.fill({"login": LOGIN, "password": PASSWORD, "code": "000000"})
     person.is_refused("/panel/sign-in")
     check(person.text(".trouble"), "a wrong code is not told")
-    signs_in(person, one_time_code(secret, 1))
+    person.looks_well("sign-in-refused")
+    person.signs_in(LOGIN, one_time_code(secret, 1))
     person.expect(here)
+    sends_too_late(person, recovery[0])
+
+
+def sends_too_late(person: Person, recovery_code: str) -> None:
+    """A form that is sent after the session was ended changes nothing, and its page is there again after signing in."""
+    here, setting = "/panel/settings/welcome", "welcome.max_chars"
+    person.open(here)
+    before = person.demo.cli("settings", "get", setting)
+    person.demo.cli("account", "sign-out", LOGIN)
+    person.fill({setting: "333"})
+    person.send(here)
+    person.expect("/panel/sign-in")
+    person.signs_in(LOGIN, recovery_code)
+    person.expect(here)
+    check(person.demo.cli("settings", "get", setting) == before, "somebody who had to sign in changed a setting")
     person.calm()
 
 
@@ -298,29 +353,90 @@ def goes_by_keyboard(person: Person) -> None:
     browser.look(*LOOKS[0][:3])
 
 
-def has_data(person: Person) -> None:
-    """An agent with versions, a channel, an event and an OAuth client, so that every page has something to show."""
-    person.demo.cli("oauth", "clients", "add", HOSTILE, "--redirect", "https://client.example/callback")
+def adds_a_program(person: Person) -> None:
+    """An OAuth client with a secret, which is shown once."""
+    person.open("/panel/oauth/clients/new")
+    person.fill({"name": HOSTILE, "redirect_uris": "https://client.example/callback"})
+    person.browser.tick("#f-confidential")
+    person.send("/panel/oauth/clients/new")
+    check(person.text("#client-secret"), f"no secret: {person.text('main')[:400]}")
+    person.looks_well("oauth-client-made")
+
+
+def rolls_out(person: Person) -> None:
+    """A candidate gets a share, and the guard compares enough runs of both sides to show its figures."""
     person.open("/panel/agents/new")
-    person.fill({"name": HOSTILE, "key": "app-0123456789abcdef", "base_url": "http://127.0.0.1:9", "weight": "0"})
+    person.browser.choose("#f-part", "candidate")
+    person.fill({"name": HOSTILE, "key": "app-0123456789abcdef", "base_url": "http://127.0.0.1:9"})
     person.send("/panel/agents/new")
     check(re.fullmatch(r"/panel/agents/[^/?]+(\?.*)?", person.path()), f"the agent is not there: {person.path()} {person.text('main')[:400]}")
     agent = person.path().split("?")[0]
     person.fill({"max_concurrent": "3"})
-    person.send(agent, 'button[name="save"], button:not([type=button])')
+    person.send(f"{agent}#settings")
+    check(person.value('main [name="max_concurrent"]') == "3", "what was set is not kept")
+    person.browser.choose('main [name="percent"]', "1")
+    person.send(f"{agent}/rollout")
+    check(person.value('main [name="percent"]') == "1", "the share is not kept")
+    person.demo.cli("settings", "set", f"rollout.min_runs={COMPARED}")
+    compares(person, agent.rsplit("/", 1)[1])
+    person.open(agent)
+    check(person.browser.evaluate("document.querySelectorAll('#rollout ~ .scroll caption').length") == 1, f"no figures: {person.text('main')[:900]}")
+    check(person.browser.evaluate("document.querySelectorAll('main button[name=roll_back]').length") == 1, "the candidate cannot be rolled back")
+    person.places.append(agent)
+    person.calm()
+
+
+def compares(person: Person, candidate: str) -> None:
+    """Runs of both sides: all are the stable agent's by lot, and half of them are written down as the candidate's."""
+    demo = person.demo
+    runs = [demo.register(f"usr_compared_{n}", f"顾客 {n}") for n in range(2 * COMPARED)]
+    quoted = ", ".join(f"'{run}'" for run in runs)
+    until = time.monotonic() + 30
+    while demo.rows(f"SELECT COUNT(*) FROM registrations WHERE id IN ({quoted}) AND finished_at IS NOT NULL")[0][0] < len(runs):
+        check(time.monotonic() < until, "the runs do not end")
+        time.sleep(0.05)
+    stable = demo.rows(f"SELECT id FROM dify_configs WHERE part = 'stable' AND id != '{candidate}'")[0][0]
+    for agent, half in ((candidate, runs[::2]), (stable, runs[1::2])):
+        quoted = ", ".join(f"'{run}'" for run in half)
+        demo.rows(f"UPDATE registrations SET agent_id = '{agent}' WHERE id IN ({quoted})")
+        demo.rows(f"UPDATE agent_calls SET agent_id = '{agent}' WHERE registration_id IN ({quoted})")
+
+
+def tries_a_channel(person: Person) -> None:
+    """What a channel would show, and what becomes of a test of one that nobody answers; then of a real push."""
+    path = "/panel/notifications/channels"
+    channel = {"kind": "wecom", "name": HOSTILE, "url": "http://127.0.0.1:9/send?key=nobody"}
+    person.demo.cli("settings", "set", f"notice.channels={json.dumps([channel])}")
+    person.demo.cli("settings", "set", "notice.ack_timeout=50ms")
+    person.open(path)
+    person.fill({"username": HOSTILE})
+    person.browser.follow(f'main form[action^="{path}"] button:not([formmethod])')
+    check(person.text("#result pre"), f"no preview: {person.text('main')[:900]}")
+    preview = person.path()
+    asks = person.browser.evaluate(f"document.querySelector('main form[action^=\"{path}\"] button[formmethod=post]').dataset.confirm")
+    person.browser.follow(f'main form[action^="{path}"] button[formmethod=post]')
+    asked, person.browser.questions = person.browser.questions, []
+    check(asked == [asks], f"one was asked {asked}")
+    check(person.text("#result .trouble"), f"the test had an answer: {person.text('main')[-900:]}")
+    person.looks_well("channel-tested")
+    person.places += [preview, "/panel/notifications/pushes"]
+    person.demo.register("usr_pushed", HOSTILE)
     person.calm()
 
 
 def works(person: Person) -> None:
     timed(sets_up, person)
     key = timed(makes_a_group, person)
+    timed(connects, person)
     timed(rotates, person, key)
     timed(tries_a_tool, person)
+    timed(keeps_an_old_name, person)
     registration = timed(watches_a_registration, person)
     timed(spaces_retries, person)
     timed(replays, person, registration)
     timed(claims, person, registration)
-    for step in (crosses_an_edit, has_data, goes_by_keyboard, loses_the_session):
+    steps = [crosses_an_edit, adds_a_program, tries_a_channel, rolls_out, proves_and_tells, prefers_dark, reads_the_api, goes_by_keyboard]
+    for step in (*steps, loses_the_session):
         timed(step, person)
 
 
@@ -358,16 +474,19 @@ class Walk:
         return next((route for shape, route in self._routes if shape.fullmatch(bare)), None)
 
     def go(self) -> list[str]:
-        met, troubles = set(self._waiting), []
+        places, met, troubles = set(self._person.places), set(self._waiting), []
         while self._waiting:
             path = self._waiting.pop(0)
             route = self.route(path)
-            if route is None or route in OUTSIDE or (route in self._seen and route not in ALL_OF):
+            again = route in self._seen and route not in ALL_OF
+            if route is None or route in OUTSIDE or (again and path not in places):
                 continue
+            troubles += self._look(path, path if route in self._seen or route in ALL_OF else route, BRIEF if again else LOOKS)
             self._seen.add(route)
-            self._person.open(path)
-            troubles += looks_at(self._person, self._language, path, route)
-            links = self._person.browser.evaluate("[...document.querySelectorAll('a[href^=\"/panel\"]')].map((a) => a.getAttribute('href').split('#')[0])")
+            # What is downloaded leaves the page where it is.
+            links = self._person.browser.evaluate(
+                "[...document.querySelectorAll('a[href^=\"/panel\"]:not([download])')].map((a) => a.getAttribute('href').split('#')[0])"
+            )
             for link in links:
                 if link not in met:
                     met.add(link)
@@ -376,28 +495,12 @@ class Walk:
         check(not missing, f"no link leads to {missing}")
         return troubles
 
-
-def file_name(path: str, route: str) -> str:
-    text = path.split("?")[0] if route in ALL_OF else route
-    return re.sub(r"[^a-z0-9]+", "-", text.removeprefix("/panel").lower()).strip("-") or "overview"
-
-
-def looks_at(person: Person, language: str, path: str, route: str) -> list[str]:
-    """One page in every look. Returns what is wrong with it, so that one page does not hide the next."""
-    browser = person.browser
-    check(browser.evaluate("document.documentElement.lang") == language, f"{path}: the language is {browser.evaluate('document.documentElement.lang')}")
-    check(browser.evaluate("document.querySelectorAll('h1').length") == 1, f"{path}: not one heading")
-    troubles = []
-    for width, height, scheme, suffix in LOOKS:
-        browser.look(width, height, scheme, scale=1)
-        wide = browser.evaluate("document.documentElement.scrollWidth")
-        if wide > width:
-            troubles.append(f"{path}{suffix}: {wide} wide in a window of {width}")
-        troubles += [f"{path}{suffix}: {finding}" for finding in person.findings()]
-        browser.screenshot(SCREENSHOTS / f"panel-{file_name(path, route)}-{language[:2]}{suffix}.png", whole=True)
-    browser.look(*LOOKS[0][:3])
-    person.calm()
-    return troubles
+    def _look(self, path: str, name: str, looks: list[tuple[int, int, str, str]]) -> list[str]:
+        """One page. Returns what is wrong with it, so that one page does not hide the next."""
+        self._person.enters(path)
+        language = self._person.browser.evaluate("document.documentElement.lang")
+        check(language == self._language, f"{path}: the language is {language}")
+        return [f"{path}: {trouble}" for trouble in self._person.troubles(name, looks)]
 
 
 def run(command: str, binary: Path) -> tuple[int, int]:
@@ -410,8 +513,10 @@ def run(command: str, binary: Path) -> tuple[int, int]:
             person = Person(browser, demo, rules)
             browser.look(*LOOKS[0][:3])
             browser.accepts = True
+            browser.ask("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
             parts = [("the work", lambda: works(person))]
             parts += [(f"every page, {language}", lambda language=language: walk(person, language)) for language in (ZH, EN)]
+            parts += [(f"as {role}", lambda role=role: roles.WALKS[role](person)) for role in roles.WALKS]
             for name, part in parts:
                 began = time.monotonic()
                 try:
@@ -423,6 +528,7 @@ def run(command: str, binary: Path) -> tuple[int, int]:
                     browser.screenshot(SCREENSHOTS / "panel-FAILED.png", whole=True)
                     print(f"panel, {name}: FAILED\n{traceback.format_exc()}")
                     browser.errors.clear()
+                    browser.questions.clear()
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return passed, failed
@@ -430,8 +536,7 @@ def run(command: str, binary: Path) -> tuple[int, int]:
 
 def walk(person: Person, language: str) -> None:
     person.open("/panel/")
-    if person.browser.evaluate("document.documentElement.lang") != language:
-        person.browser.follow(f'button[name=language][value="{language}"]')
+    person.speaks(language)
     troubles = Walk(person, language).go()
     check(not troubles, "\n".join(troubles))
 

@@ -20,6 +20,7 @@ import cases  # noqa: E402
 import consent  # noqa: E402
 import consultant  # noqa: E402
 import panel  # noqa: E402
+import server  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(cases.main(__doc__, consultant.run, consent.run, panel.run))
+    sys.exit(cases.main(__doc__, consultant.run, consent.run, server.run, panel.run))

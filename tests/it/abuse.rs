@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::json;
 
-use crate::harness::{App, Era};
+use crate::{
+    events::Events,
+    harness::{App, Era},
+};
 
 fn connect(app: &App) -> TcpStream {
     let stream = TcpStream::connect(app.mcp_root().trim_start_matches("http://")).unwrap();
@@ -92,18 +95,120 @@ async fn no_spelling_of_a_request_smuggles_a_second_one() {
     assert_eq!(statuses(&two), ["200", "200"], "an honest second request is answered: {two}");
 }
 
+/// Most bytes of a request's head (`src/http/listener.rs`).
+const HEAD: usize = 64 * 1024;
+
+/// A request for the health whose head has so many bytes.
+fn head_of(bytes: usize) -> String {
+    let (begin, end) = ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-A: ", "\r\n\r\n");
+    format!("{begin}{}{end}", "a".repeat(bytes - begin.len() - end.len()))
+}
+
+/// The answers to the same bytes, sent over so many connections at once.
+fn at_once(app: &App, bytes: &str, connections: usize) -> Vec<String> {
+    std::thread::scope(|scope| {
+        let sent: Vec<_> = (0..connections).map(|_| scope.spawn(|| exchange(app, bytes.as_bytes()))).collect();
+        sent.into_iter().map(|answer| answer.join().unwrap()).collect()
+    })
+}
+
 #[tokio::test]
 async fn a_head_that_is_too_large_or_has_too_many_lines_is_431() {
     let app = App::start(&[]).await;
     let before = app.memory_kib();
-    for filler in [format!("X-A: {}\r\n", "a".repeat(200_000)), "X-A: b\r\n".repeat(300), format!("{}: b\r\n", "X".repeat(200_000))] {
-        for _ in 0..20 {
-            let answer = exchange(&app, format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\n{filler}\r\n").as_bytes());
-            assert!(statuses(&answer).iter().all(|status| *status == "431" || *status == "400"), "{answer}");
+    let with = |lines: &str| format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n");
+    for (what, bytes, status) in [
+        ("as large as it may be", head_of(HEAD), "200"),
+        ("a byte more", head_of(HEAD + 1), "431"),
+        ("a long value", with(&format!("X-A: {}\r\n", "a".repeat(200_000))), "431"),
+        ("a long name", with(&format!("{}: b\r\n", "X".repeat(200_000))), "431"),
+        ("many lines", with(&"X-A: b\r\n".repeat(300)), "431"),
+    ] {
+        for answer in at_once(&app, &bytes, 20) {
+            assert_eq!(statuses(&answer), [status], "{what}: {answer}");
         }
     }
     assert!(app.memory_kib().saturating_sub(before) < 20_000);
     assert_eq!(app.send("GET", &format!("{}/healthz", app.mcp_root()), &[], "").await.status, 200);
+}
+
+/// HTTP/1.1 is what is spoken: who begins with HTTP/2 is cut off, and an offer to change over is not taken.
+#[tokio::test]
+async fn nobody_is_answered_in_http_2() {
+    let app = App::start(&[]).await;
+    let (preface, settings) = ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\0\0\0\x04\0\0\0\0\0");
+    for bytes in ["PRI * HTTP/2.0\r\n\r\n".to_owned(), preface.to_owned(), format!("{preface}{settings}").repeat(50)] {
+        let start = Instant::now();
+        for answer in at_once(&app, &bytes, 10) {
+            let refused = statuses(&answer).iter().all(|status| *status == "400");
+            assert!(refused && (answer.is_empty() || answer.starts_with("HTTP/1.1 ")), "{answer:?}");
+        }
+        assert!(start.elapsed() < Duration::from_secs(1), "the connection is closed at once: {:?}", start.elapsed());
+    }
+    let offer = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n";
+    for answer in at_once(&app, &format!("{offer}{preface}{settings}"), 10) {
+        assert_eq!(statuses(&answer), ["200"], "answered as it was asked, and not changed over: {answer:?}");
+        assert!(answer.ends_with("{\"status\":\"ok\"}"), "{answer:?}");
+    }
+    assert_eq!(app.rpc(Era::Modern, &app.root_url(), Some(&app.key("system_tools")), "tools/list", json!({})).await.status, 200);
+}
+
+/// Beyond its connections a listener takes none in: they wait where they cost it nothing, and are served when there is room.
+#[tokio::test]
+async fn a_full_listener_lets_wait_and_serves_again_after() {
+    let app = App::start(&[("http.max_connections", "8"), ("http.first_byte_timeout", "30s")]).await;
+    let crowd: Vec<_> = (0..8).map(|_| connect(&app)).collect();
+    let mut waiting: Vec<_> = (0..4).map(|_| connect(&app)).collect();
+    let mut first = [0];
+    for stream in &mut waiting {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!(stream.read(&mut first).is_err(), "the ninth is not served");
+        stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    }
+    let other = app.send("GET", &format!("{}/healthz", app.hook_root()), &[], "").await;
+    assert_eq!(other.status, 200, "another listener has room of its own");
+    drop(crowd);
+    for mut stream in waiting {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert_eq!(statuses(&text), ["200"], "{text}");
+    }
+    for _ in 0..20 {
+        assert_eq!(app.send("GET", &format!("{}/healthz", app.mcp_root()), &[], "").await.status, 200);
+    }
+}
+
+/// One stream of a session tells of changes; others that are opened beside it end when there are too many of them.
+#[tokio::test]
+async fn the_streams_of_one_session_do_not_pile_up() {
+    let app = App::start(&[("mcp.sessions", "true")]).await;
+    let (url, key) = (app.root_url(), app.key("system_tools"));
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}});
+    let begun = app.rpc(Era::Silent, &url, Some(&key), "initialize", params).await;
+    let (session, bearer) = (begun.headers["mcp-session-id"].to_str().unwrap(), format!("Bearer {key}"));
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-session-id", session),
+        ("mcp-protocol-version", "2025-11-25"),
+    ];
+    let told = app.send("POST", &url, &headers, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    assert_eq!(told.status, 202);
+    let mut streams = Vec::new();
+    for _ in 0..36 {
+        let stream = Events::open("GET", &url, &headers, "").await;
+        assert_eq!(stream.status, 200);
+        streams.push(stream);
+    }
+    for stream in &mut streams[1..=3] {
+        assert_eq!(stream.next().await, None, "the oldest have ended");
+    }
+    for at in [0, 4, 35] {
+        assert!(streams[at].is_silent(Duration::from_millis(50)).await, "{at} is open");
+    }
+    assert_eq!(app.send("POST", &url, &headers, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await.status, 200);
 }
 
 /// One address fills its own share; the health of everybody else's is not touched by it, and all of it is given back.

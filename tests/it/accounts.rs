@@ -1,10 +1,11 @@
-//! Accounts by the command line: added, changed, refused.
+//! Accounts by the command line: added, changed, refused; and by two people at once on their page.
 
 use std::{io::Write, process::Stdio};
 
+use http::StatusCode;
 use serde_json::json;
 
-use crate::harness::App;
+use crate::{admin_kit::Person, harness::App};
 
 /// Runs `account …` with a password on stdin; exit code, stdout, stderr.
 fn with_password(app: &App, args: &[&str], password: &str) -> (i32, String, String) {
@@ -106,4 +107,68 @@ fn a_password_comes_from_the_environment_too_and_is_nowhere_to_be_seen() {
     for text in [audit, out, err, app.ok(&["account", "show", "mei"]), app.ok(&["account", "list", "--json"])] {
         assert!(!text.contains("afternoon") && !text.contains("argon2"), "{text}");
     }
+}
+
+/// The version that the form on the page of an account was made on.
+fn version_of(page: &str) -> &str {
+    page.split_once("name=\"version\" value=\"").unwrap_or_else(|| panic!("no version: {page}")).1.split_once('"').unwrap().0
+}
+
+#[tokio::test]
+async fn two_people_change_an_account_and_the_second_sees_both_versions() {
+    let app = App::start(&[]).await;
+    let lin = Person::called(&app, "lin", "administrator");
+    Person::called(&app, "wu", "auditor");
+    let path = "/panel/accounts/of/wu";
+    let typed = |version: &str| {
+        [
+            ("version", version.to_owned()),
+            ("display_name", "Mine".into()),
+            ("panel_role", "auditor".into()),
+            ("roles", "admin".into()),
+            ("tier", "internal".into()),
+            ("enabled", "true".into()),
+        ]
+    };
+    let send = async |version: &str| {
+        let fields = typed(version);
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        lin.form(&app, path, &fields).await
+    };
+    let page = lin.page(&app, path, "en").await;
+    let seen = version_of(&page.body).to_owned();
+    app.ok(&["account", "set", "wu", "--tier", "external", "--roles", "admin,doctor"]);
+    let stale = send(&seen).await;
+    assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED, "{stale:?}");
+    assert!(stale.body.contains("Somebody changed this account") && stale.body.contains("value=\"Mine\""), "{}", stale.body);
+    for theirs in ["<dt>Name</dt><dd>wu</dd>", "<dt>Tier</dt><dd>external</dd>", "<dt>Roles in the app</dt><dd>admin, doctor</dd>"] {
+        assert!(stale.body.contains(theirs), "{theirs}: {}", stale.body);
+    }
+    assert!(!stale.body.contains("<dt>Role in the panel</dt>"), "what is the same is not listed: {}", stale.body);
+    assert_eq!(app.ok_json(&["account", "show", "wu"])["display_name"], "wu");
+    let now = version_of(&stale.body).to_owned();
+    assert_ne!(now, seen);
+    let done = send(&now).await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/panel/accounts/of/wu?said=account-changed"), "{done:?}");
+    let wu = app.ok_json(&["account", "show", "wu"]);
+    assert_eq!((&wu["display_name"], &wu["tier"]), (&json!("Mine"), &json!("internal")));
+}
+
+#[tokio::test]
+async fn why_the_last_administrator_stays_one_is_said_beside_the_field() {
+    let app = App::start(&[]).await;
+    let lin = Person::called(&app, "lin", "administrator");
+    let path = "/panel/accounts/of/lin";
+    let version = version_of(&lin.page(&app, path, "en").await.body).to_owned();
+    let kept = [("version", version.as_str()), ("display_name", "Lin Xi"), ("roles", "admin"), ("tier", "internal")];
+    for (more, field) in
+        [(&[("panel_role", "administrator")][..], "enabled"), (&[("panel_role", "auditor"), ("enabled", "true")], "panel_role")]
+    {
+        let refused = lin.form(&app, path, &[&kept[..], more].concat()).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+        let beside = format!("id=\"wrong-{field}\">lin is the last administrator");
+        assert!(refused.body.contains(&beside) && refused.body.contains("value=\"Lin Xi\""), "{beside}: {}", refused.body);
+    }
+    let lin = app.ok_json(&["account", "show", "lin"]);
+    assert_eq!((&lin["enabled"], &lin["panel_role"]), (&json!(true), &json!("administrator")));
 }

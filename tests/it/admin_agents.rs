@@ -95,7 +95,7 @@ async fn weights_are_previewed_and_decide_who_is_asked_next() {
     for (n, first) in [0, 100].into_iter().enumerate() {
         let version = etag(&operator.ask(&app, ("GET", "/agents/weights"), &[], Value::Null).await);
         let set = operator.ask(&app, ("PUT", "/agents/weights"), &[("if-match", &version)], weights(first)).await;
-        assert_eq!(set.status, StatusCode::OK, "{set:?}");
+        assert_eq!((set.status, &set.json()["effective_immediately"]), (StatusCode::OK, &json!(true)), "{set:?}");
         let late = operator.ask(&app, ("PUT", "/agents/weights"), &[("if-match", &version)], weights(50)).await;
         assert_eq!((late.status, &late.json()["current"]["agents"][0]["weight"]), (StatusCode::PRECONDITION_FAILED, &json!(first)));
         let run = app.finished(&app.register(None, &new_user(n)).await.json()).await;
@@ -208,4 +208,97 @@ async fn a_candidate_is_rolled_out_compared_and_rolled_back() {
     assert_eq!(back.json()["rollout_percent"], 0, "{back:?}");
     let latest = &operator.get(&app, "/agents/new/versions?limit=1").await["items"][0];
     assert_eq!((&latest["action"], &latest["reason"]), (&json!("agent.roll_back"), &json!("worse")), "{latest}");
+}
+
+/// The version that the first form of a page was made on.
+fn revision_of(page: &str) -> String {
+    let rest = page.split_once("name=\"revision\" value=\"").unwrap_or_else(|| panic!("no revision: {page}")).1;
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn a_form_of_weights_shows_what_somebody_else_set_and_keeps_what_was_typed() {
+    let app = App::start(&[]).await;
+    let operator = Person::new(&app, "operator");
+    let dify = stand_in().await;
+    let id = operator.post(&app, "/agents", agent("one", &dify)).await["id"].as_str().unwrap().to_owned();
+    let field = format!("weight.{id}");
+    let revision = revision_of(&operator.page(&app, "/panel/agents", "en").await.body);
+    let weights = json!({"weights": [{"agent": "one", "weight": 30}]});
+    let set = operator.ask(&app, ("PUT", "/agents/weights"), &[("if-match", "*")], weights).await;
+    assert_eq!(set.status, StatusCode::OK, "{set:?}");
+
+    let send = async |revision: &str, reason: &str| {
+        operator
+            .form(&app, "/panel/agents/weights", &[("revision", revision), (field.as_str(), "70"), ("reason", reason), ("save", "1")])
+            .await
+    };
+    let stale = send(&revision, "try").await;
+    assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED, "{stale:?}");
+    for part in ["value=\"70\"", "now: 30", "value=\"try\"", "Somebody changed an agent"] {
+        assert!(stale.body.contains(part), "{part}: {}", stale.body);
+    }
+    let now = revision_of(&stale.body);
+    let wordy = send(&now, &"x".repeat(501)).await;
+    assert_eq!(wordy.status, StatusCode::UNPROCESSABLE_ENTITY, "{wordy:?}");
+    assert!(
+        wordy.body.contains("id=\"wrong-reason\">500 characters at most") && wordy.body.contains("value=\"70\""),
+        "what is wrong stands beside its field: {}",
+        wordy.body
+    );
+    assert!(!wordy.body.contains("now: 30"), "nobody was faster");
+    let done = send(&now, "try").await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/panel/agents?said=agents-weights"), "{done:?}");
+    assert_eq!(operator.get(&app, "/agents/one").await["weight"], 70);
+}
+
+#[tokio::test]
+async fn every_form_of_an_agent_shows_what_somebody_else_did_and_keeps_what_was_typed() {
+    let app = App::start(&[]).await;
+    let operator = Person::new(&app, "operator");
+    let (old, new) = (stand_in().await, stand_in().await);
+    operator.post(&app, "/agents", agent("old", &old)).await;
+    let mut candidate = agent("new", &new);
+    candidate["part"] = json!("candidate");
+    let id = operator.post(&app, "/agents", candidate).await["id"].as_str().unwrap().to_owned();
+    let panel = format!("/panel/agents/{id}");
+    let page = operator.page(&app, &panel, "en").await.body;
+    let slider = page.split_once("type=\"range\"").unwrap().1.split_once('>').unwrap().0;
+    assert!(slider.contains("min=\"0\" max=\"100\"") && slider.contains("data-shown-in=\"percent-now\""), "{slider}");
+    assert!(page.contains("<output id=\"percent-now\" for=\"f-percent\""), "{page}");
+
+    let revision = revision_of(&page);
+    let out = operator.ask(&app, ("PUT", "/agents/new/rollout"), &[("if-match", "*")], json!({"percent": 20})).await;
+    assert_eq!(out.status, StatusCode::OK, "{out:?}");
+    let theirs = "<dt>Roll-out (%)</dt><dd>20</dd>";
+    let key = new.key.expose();
+    for (path, typed, kept) in [
+        ("rollout", &[("percent", "40"), ("reason", "wider")][..], "value=\"40\""),
+        ("rollout", &[("percent", "40"), ("roll_back", "1"), ("reason", "wider")], "value=\"40\""),
+        ("key", &[("key", key), ("reason", "wider")], "value=\"wider\""),
+        ("versions/1/restore", &[("reason", "wider")], "value=\"wider\""),
+    ] {
+        let stale = operator.form(&app, &format!("{panel}/{path}"), &[&[("revision", revision.as_str())], typed].concat()).await;
+        assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED, "{path}: {stale:?}");
+        for part in [theirs, kept, "value=\"wider\"", "<dd>account:operator</dd>", "Somebody changed this agent"] {
+            assert!(stale.body.contains(part), "{path}: {part}: {}", stale.body);
+        }
+        assert!(!stale.body.contains(key), "no page holds a key");
+        assert_ne!(revision_of(&stale.body), revision, "sending it once more is a change of the version that is there");
+    }
+
+    let now = revision_of(&operator.page(&app, &panel, "en").await.body);
+    let rollout = format!("{panel}/rollout");
+    let send = async |percent: &str, reason: &str| {
+        operator.form(&app, &rollout, &[("revision", now.as_str()), ("percent", percent), ("reason", reason)]).await
+    };
+    let far = send("101", "wider").await;
+    assert!(far.status == StatusCode::UNPROCESSABLE_ENTITY && far.body.contains("id=\"wrong-percent\""), "{far:?}");
+    let wordy = send("40", &"x".repeat(501)).await;
+    assert!(wordy.status == StatusCode::UNPROCESSABLE_ENTITY && wordy.body.contains("500 characters at most"), "{wordy:?}");
+    assert!(wordy.body.contains("value=\"40\""), "{}", wordy.body);
+    assert_eq!(send("40", "wider").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(operator.get(&app, "/agents/new").await["rollout_percent"], 40);
+    let chinese = operator.page(&app, &panel, "zh-CN").await.body;
+    assert!(chinese.contains("灰度比例（%）: 20 → 40"), "fields are called by their names: {chinese}");
 }

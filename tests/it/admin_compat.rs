@@ -120,6 +120,44 @@ async fn the_same_door_stands_before_it_and_says_no_in_the_envelope() {
     assert_eq!(app.audited("key.reveal"), 0);
 }
 
+#[tokio::test]
+async fn whatever_is_refused_is_refused_in_the_envelope() {
+    let app = App::start(&[]).await;
+    let token = app.token_of_a("auditor");
+    for (method, path, status) in
+        [("PATCH", "/groups", 405), ("GET", "/groups/%FF", 400), ("GET", "/tools?group_id=a&group_id=b", 422), ("GET", "/groups/x", 404)]
+    {
+        let answer = app.api(&token, method, &format!("/mcp/admin{path}"), &[], None).await;
+        let envelope = answer.json();
+        assert_eq!(
+            (answer.status.as_u16(), &envelope["success"], &envelope["data"]),
+            (status, &json!(false), &Value::Null),
+            "{path}: {answer:?}"
+        );
+        assert!(envelope["message"].as_str().is_some_and(|message| !message.is_empty()), "{path}: {envelope}");
+    }
+    let method = app.api(&token, "PATCH", "/mcp/admin/groups", &[], None).await;
+    assert_eq!(method.headers["allow"], "GET,HEAD,POST");
+}
+
+#[tokio::test]
+async fn a_request_that_comes_twice_is_done_once_here_as_well() {
+    let app = App::start(&[]).await;
+    let token = app.token_of_a("administrator");
+    let send = async |path: &str, body: Option<Value>| {
+        let answer = app.api(&token, "POST", path, &[("idempotency-key", "k-1")], body).await;
+        (data(&answer)["api_key"].as_str().unwrap().to_owned(), answer.headers.contains_key("idempotency-replayed"))
+    };
+    let body = || Some(json!({"name": "front"}));
+    let (first, again) = (send("/mcp/admin/groups", body()).await, send("/mcp/admin/groups", body()).await);
+    assert_eq!((&first.0, first.1, again.1), (&again.0, false, true));
+    assert_eq!(app.count("SELECT count(*) FROM mcp_tool_groups WHERE name = 'front'"), 1);
+    let path = "/mcp/admin/groups/front/regenerate-key";
+    let (new, again) = (send(path, None).await, send(path, None).await);
+    assert_eq!((&new.0, new.1, again.1), (&again.0, false, true));
+    assert_eq!((app.audited("key.rotate"), opens(&app, &new.0).await), (1, 200));
+}
+
 fn fields(object: &Value) -> Vec<&str> {
     let mut names: Vec<_> = object.as_object().unwrap_or_else(|| panic!("{object}")).keys().map(String::as_str).collect();
     names.sort_unstable();

@@ -94,6 +94,12 @@ async fn pages_claim_for_a_consultant_and_say_what_is_wrong() {
     assert!(wrong.status == 422 && wrong.body.contains("only they may claim") && wrong.body.contains("value=\"x\""), "{wrong:?}");
     let done = browser.post("/panel/consultants/claim", &[("customer", id), ("consultant_id", "usr_consultant1"), ("reason", "")]).await;
     assert_eq!((done.status.as_u16(), done.location()), (303, "/panel/consultants?said=run-claimed"), "{done:?}");
+    let lost =
+        browser.post("/panel/consultants/claim", &[("customer", id), ("consultant_id", "usr_consultant2"), ("reason", "电话沟通")]).await;
+    assert!(
+        lost.status == 422 && lost.body.contains("usr_consultant1 was first") && lost.body.contains("value=\"电话沟通\""),
+        "what was chosen stays on the form: {lost:?}"
+    );
     let claims = browser.get("/panel/consultants/claims?consultant=usr_consultant1").await;
     assert!(claims.body.contains("王顾问") && claims.body.contains("林晓月"), "{claims:?}");
 }

@@ -1,11 +1,17 @@
 //! Who gets into panel and API: by setup link, by password and code, by token; and who does not.
 
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
 use anmei_mcp::clock::{Clock, SystemClock};
 use http::StatusCode;
 use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
-    admin_kit::{Browser, PASSWORD},
+    admin_kit::{Browser, PASSWORD, Person},
     harness::{Answer, App},
 };
 
@@ -18,13 +24,13 @@ fn path<'a>(app: &App, link: &'a str) -> &'a str {
 }
 
 /// What stands between two texts.
-fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let rest = text.split_once(before).unwrap_or_else(|| panic!("{before} is not in {text}")).1;
     rest.split_once(after).unwrap().0
 }
 
 /// The code a telephone shows so many steps from now.
-fn code(secret: &str, steps: i64) -> String {
+pub(crate) fn code(secret: &str, steps: i64) -> String {
     let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
     let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
     let seconds = SystemClock.now_ms() / 1000 + steps * 30;
@@ -483,6 +489,112 @@ async fn a_request_that_comes_twice_is_done_once() {
 }
 
 #[tokio::test]
+async fn a_request_whose_sender_went_away_is_done_and_its_answer_kept() {
+    let app = App::start(&[]).await;
+    let token = app.token_made_for_a("administrator");
+    // For a minute from now on its use is not written down again.
+    assert_eq!(app.api(&token, "GET", "/api/v1/me", &[], None).await.status, StatusCode::OK);
+    let body = json!({"name": "cut", "role": "operator"});
+    let (text, address) = (body.to_string(), app.admin_root().strip_prefix("http://").unwrap());
+    let head = format!(
+        "POST /api/v1/tokens HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         idempotency-key: cut-1\r\ncontent-length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    // While somebody else writes, the answer waits; and whoever asked does not.
+    let other = rusqlite::Connection::open(app.data().join("anmei-mcp.sqlite3")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(socket);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    let answer = loop {
+        let answer = app.api(&token, "POST", "/api/v1/tokens", &[("idempotency-key", "cut-1")], Some(body.clone())).await;
+        if answer.status != StatusCode::CONFLICT || Instant::now() >= until {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((answer.status, answer.headers.contains_key("idempotency-replayed")), (StatusCode::CREATED, true), "{answer:?}");
+    assert_eq!(app.count("SELECT count(*) FROM admin_tokens WHERE name = 'cut'"), 1);
+}
+
+#[tokio::test]
+async fn whatever_is_refused_is_a_problem_body() {
+    let app = App::start(&[]).await;
+    let person = Person::new(&app, "auditor");
+    for (method, path, status) in [
+        ("PUT", "/api/v1/audit", 405),
+        ("GET", "/api/v1/groups/system_tools/keys/x/rotate", 405),
+        ("GET", "/api/v1/groups/%FF", 400),
+        ("GET", "/api/v1/groups/system_tools/tools/%C3%28", 400),
+        ("GET", "/api/v1/docs/nothing.js", 404),
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v1/groups?limit=1&limit=2", 422),
+    ] {
+        for (language, chinese) in [("en", false), ("zh-CN", true)] {
+            let answer = app.api(&person.token, method, path, &[("accept-language", language)], None).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.headers["content-type"].to_str().unwrap()),
+                (status, "application/problem+json"),
+                "{method} {path}: {answer:?}"
+            );
+            let problem = answer.json();
+            assert_eq!(problem["status"], status, "{problem}");
+            let detail = problem["detail"].as_str().unwrap();
+            assert_eq!(detail.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), chinese, "{path}: {detail}");
+        }
+    }
+    for language in ["en", "zh-CN"] {
+        let asked = [("accept-language", language)];
+        for (method, path, allow) in [("PUT", "/api/v1/audit", "GET,HEAD"), ("GET", "/api/v1/groups/system_tools/keys/x/rotate", "POST")] {
+            let answer = app.api(&person.token, method, path, &asked, None).await;
+            assert_eq!(answer.headers["allow"], allow, "{language}: {answer:?}");
+        }
+    }
+    let twice = app.api(&person.token, "GET", "/api/v1/groups?limit=1&limit=2", &[], None).await;
+    assert_eq!(twice.json()["errors"][0]["pointer"], "/limit");
+    let nobody = app.send("PUT", &format!("{}/api/v1/audit", app.admin_root()), &[], "").await;
+    assert_eq!(nobody.status, StatusCode::UNAUTHORIZED, "who has not signed in does not hear which methods there are");
+    let page = Browser::of(&app, &person).get("/panel/me/tokens/revoke").await;
+    assert!(page.status == StatusCode::METHOD_NOT_ALLOWED && page.body.contains("<html"), "{page:?}");
+    assert_eq!(page.headers["allow"], "POST");
+}
+
+#[tokio::test]
+async fn sessions_and_tokens_come_page_by_page_whatever_ends_meanwhile() {
+    let app = App::start(&[]).await;
+    let person = Person::new(&app, "administrator");
+    for name in ["a", "b", "c", "d"] {
+        person.post(&app, "/tokens", json!({"name": name, "role": "operator"})).await;
+        Person::called(&app, name, "auditor");
+    }
+    for (list, table) in [("/tokens", "admin_tokens"), ("/sessions", "admin_sessions")] {
+        let first = person.get(&app, &format!("{list}?limit=2")).await;
+        let last = first["items"][1]["id"].as_str().unwrap().to_owned();
+        let mut seen: Vec<String> = first["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+        let total = app.count(&format!("SELECT count(*) FROM {table}"));
+        app.change(&format!("DELETE FROM {table} WHERE id = '{last}'"));
+        let mut next = first["next_cursor"].clone();
+        while let Some(cursor) = next.as_str() {
+            let page = person.get(&app, &format!("{list}?limit=2&cursor={cursor}")).await;
+            assert!(page["items"].as_array().unwrap().len() <= 2, "{page}");
+            seen.extend(page["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()));
+            next = page["next_cursor"].clone();
+        }
+        let different: BTreeSet<_> = seen.iter().collect();
+        assert_eq!((seen.len(), different.len()), (usize::try_from(total).unwrap(), seen.len()), "{list}: {seen:?}");
+        for query in ["cursor=x", "limit=0", "limit=201"] {
+            let refused = person.ask(&app, ("GET", &format!("{list}?{query}")), &[], json!(null)).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{list} {query}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn accounts_are_changed_on_the_version_that_was_seen_and_somebody_always_administers() {
     let app = App::start(&[]).await;
     let token = app.token_made_for_a("administrator");
@@ -505,6 +617,7 @@ async fn accounts_are_changed_on_the_version_that_was_seen_and_somebody_always_a
     assert_eq!(call("PATCH", "/api/v1/accounts/mei", &[], edit.clone()).await.status, StatusCode::PRECONDITION_REQUIRED);
     let changed = call("PATCH", "/api/v1/accounts/mei", &[("if-match", &etag)], edit.clone()).await;
     assert_eq!((changed.status, &changed.json()["panel_role"]), (StatusCode::OK, &json!(null)));
+    assert_eq!(changed.json()["effective_immediately"], true, "{changed:?}");
     let stale = call("PATCH", "/api/v1/accounts/mei", &[("if-match", &etag)], edit).await;
     assert_eq!((stale.status, stale.json()["current"]["display_name"].as_str()), (StatusCode::PRECONDITION_FAILED, Some("梅玲")));
     for (method, body) in [("PATCH", Some(json!({"enabled": false}))), ("PATCH", Some(json!({"panel_role": "operator"}))), ("DELETE", None)]

@@ -38,6 +38,106 @@ fn chart<'a>(page: &'a str, name: &str) -> (&'a str, Vec<i64>) {
     (says, sums)
 }
 
+/// The text of a piece of a page.
+fn plain(html: &str) -> String {
+    html.split('<').enumerate().map(|(n, part)| if n == 0 { part } else { part.split_once('>').map_or("", |(_, text)| text) }).collect()
+}
+
+/// The cells of a row of a table of the overview, behind its name.
+fn row(page: &str, table: &str, name: &str) -> Vec<String> {
+    let table = page.split_once(&format!("<h2>{table}</h2>")).unwrap_or_else(|| panic!("no table {table}: {page}")).1;
+    let rows = table.split_once("</table>").unwrap().0.split("<tr>").map(|row| row.split("</th>").collect::<Vec<_>>());
+    let found = rows.filter(|row| row.len() == 2).find(|row| plain(row[0]) == name);
+    let cells = found.unwrap_or_else(|| panic!("no row {name}: {table}"))[1];
+    cells.split("<td").skip(1).map(|cell| plain(&format!("<td{cell}"))).collect()
+}
+
+/// What stands behind a name in a list of facts.
+fn fact(page: &str, name: &str) -> String {
+    let rest = page.split_once(&format!("<dt>{name}</dt><dd>")).unwrap_or_else(|| panic!("no fact {name}: {page}")).1;
+    plain(rest.split_once("</dd>").unwrap().0)
+}
+
+/// The names of what the overview shows, in one language.
+struct Names {
+    tag: &'static str,
+    indicators: [&'static str; 2],
+    yes: &'static str,
+    steps: [&'static str; 2],
+    rungs: [&'static str; 4],
+    agents: &'static str,
+    open: &'static str,
+    tools: &'static str,
+    errors: &'static str,
+    kinds: [&'static str; 3],
+    claim: &'static str,
+    system: [&'static str; 3],
+}
+
+const NAMES: [Names; 2] = [
+    Names {
+        tag: "en",
+        indicators: ["Success indicators", "Runs that brought a welcome"],
+        yes: "yes",
+        steps: ["Steps of the automation", "Compose the welcome"],
+        rungs: ["Written by the agent", "Written by the fallback agent", "From the segment's template", "The fixed text"],
+        agents: "Agents",
+        open: "open",
+        tools: "Tools",
+        errors: "Errors",
+        kinds: ["Tool call · no such tool", "Tool call · refused", "Agent · key not accepted"],
+        claim: "Claim time",
+        system: ["Database", "Jobs due", "Jobs given up"],
+    },
+    Names {
+        tag: "zh-CN",
+        indicators: ["成功指标", "自动化成功率"],
+        yes: "是",
+        steps: ["自动化各步骤", "生成欢迎消息"],
+        rungs: ["由智能体撰写", "由备用智能体撰写", "按客群模板", "固定文本"],
+        agents: "智能体",
+        open: "已熔断",
+        tools: "工具",
+        errors: "错误",
+        kinds: ["工具调用 · 没有这个工具", "工具调用 · 被拒绝", "智能体 · 密钥未被接受"],
+        claim: "认领用时",
+        system: ["数据库", "待处理任务", "已放弃的任务"],
+    },
+];
+
+/// Every table of the overview says what the API says, in both languages.
+async fn every_table_says_it(app: &App, reader: &str, overview: &Value) {
+    let percent = |share: &Value| format!("{:.1} %", share.as_f64().unwrap() * 100.0);
+    let agent = &overview["agents"][0];
+    let tool = overview["calls"]["tools"].as_array().unwrap().iter().find(|tool| tool["tool"] == "get_user_profile").unwrap();
+    let claim = &overview["consultants"]["claim"];
+    let (p50, p95) = (claim["p50_ms"].as_i64().unwrap(), claim["p95_ms"].as_i64().unwrap());
+    assert!(claim["count"] == 1 && p95 < 10_000, "claimed within seconds: {claim}");
+    for names in &NAMES {
+        let answer = app.api(reader, "GET", "/panel/?range=1h", &[("accept-language", names.tag)], None).await;
+        let page = answer.body.replace("&#39;", "'");
+        assert!(answer.status == 200 && page.contains(&format!("<html lang=\"{}\"", names.tag)), "{page}");
+        assert_eq!(row(&page, names.indicators[0], names.indicators[1]), ["100.0 %", "≥ 99.0 %", names.yes], "{}", names.tag);
+        assert_eq!(row(&page, names.steps[0], names.steps[1])[0], "100.0 %");
+        assert_eq!(names.rungs.map(|rung| fact(&page, rung)), ["2", "0", "0", "1"]);
+        let name = agent["agent"].as_str().unwrap();
+        let cells = row(&page, names.agents, name);
+        assert_eq!(
+            (cells[0].as_str(), &cells[1], cells[4].as_str()),
+            ("3", &percent(&agent["answered"]["share"]), names.open),
+            "{cells:?}"
+        );
+        let cells = row(&page, names.tools, "get_user_profile");
+        assert_eq!((&cells[0], &cells[1]), (&tool["calls"].to_string(), &percent(&tool["failed"]["share"])), "{cells:?}");
+        assert_eq!(names.kinds.map(|kind| row(&page, names.errors, kind).concat()), ["1", "1", "1"]);
+        let said = format!("<small>{} p50 {p50} ms · p95 {p95} ms</small>", names.claim);
+        assert!(page.contains(&said), "{said}: {page}");
+        assert!(fact(&page, names.system[0]).contains(" MiB + WAL "), "{page}");
+        assert!(fact(&page, names.system[1]).parse::<i64>().is_ok(), "{page}");
+        assert_eq!(fact(&page, names.system[2]), "0");
+    }
+}
+
 fn sum(points: &Value, name: &str) -> i64 {
     points.as_array().unwrap().iter().map(|point| point[name].as_i64().unwrap()).sum()
 }
@@ -70,13 +170,16 @@ async fn logged(app: &App, calls: i64) {
 
 #[tokio::test]
 async fn figures_are_what_happened_and_the_same_everywhere() {
-    let app = App::with_records(&[]).await;
+    let app = App::with_records(&[("working_hours.from", "00:00"), ("working_hours.to", "24:00")]).await;
     let reader = tokens(&app).auditor;
     seven_calls_of_which_four_fail(&app).await;
     let dify = agent(&app, Behaviour::Normal { think_ms: 20 }).await;
     for n in 1..=2 {
         let run = app.finished(&app.register(None, &new_user(n)).await.json()).await;
         assert_eq!(run["welcome"]["rung"], "agent", "{run}");
+        if n == 1 {
+            app.ok(&["claim", "take", run["registration_id"].as_str().unwrap(), "--consultant", "usr_consultant1"]);
+        }
     }
     // An agent whose key is refused is asked once, and not again.
     dify.behave(Behaviour::Http(401));
@@ -126,6 +229,7 @@ async fn figures_are_what_happened_and_the_same_everywhere() {
             "{waits:?}"
         );
     }
+    every_table_says_it(&app, &reader, &overview).await;
     the_existing_apps_paths_say(&app, &reader, &overview).await;
 }
 

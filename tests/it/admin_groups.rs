@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    admin_kit::Browser,
+    admin_kit::{Browser, etag},
     harness::{App, Era},
 };
 
@@ -49,9 +49,46 @@ async fn a_group_is_made_changed_and_deleted_and_a_lost_update_is_refused() {
     assert_eq!((late.status, &late.json()["current"]["name"]), (StatusCode::PRECONDITION_FAILED, &json!("甲")), "{late:?}");
     assert_eq!(late.headers["etag"], first.headers["etag"]);
     assert_eq!(app.api(&token, "DELETE", &path, &[("if-match", &etag)], None).await.status, StatusCode::PRECONDITION_FAILED);
+    let limit = json!({"server_code": "frontdesk", "limits": {"call_per_minute": 7}});
+    assert_eq!(app.api(&token, "PATCH", "/api/v1/limits", &[("if-match", "*")], Some(limit)).await.status, 200);
+    let alias = json!({"tool_name": "search_users", "until": "90d"});
+    assert_eq!(app.api(&token, "PUT", &format!("{path}/aliases/find_users"), &[], Some(alias)).await.status, 200);
     let etag = first.headers["etag"].to_str().unwrap();
     assert_eq!(app.api(&token, "DELETE", &path, &[("if-match", etag)], None).await.status, StatusCode::NO_CONTENT);
-    assert_eq!((status(&app, &key).await, app.audited("group.delete")), (401, 1));
+    assert_eq!(status(&app, &key).await, 401);
+    let rows = app.ok_json(&["audit", "list", "--action", "group.delete"]);
+    let before = &rows[0]["before"];
+    assert_eq!(
+        (&before["keys"][0]["name"], &before["tools"], &before["limits"][0]["value"], &before["aliases"][0]["alias"]),
+        (&json!("default"), &json!(["search_users"]), &json!(7), &json!("find_users")),
+        "what went with it is on record: {rows}"
+    );
+    assert!(key.ends_with(before["keys"][0]["hint"].as_str().unwrap()) && !rows.to_string().contains(&key), "{rows}");
+}
+
+#[tokio::test]
+async fn a_page_of_groups_follows_although_the_group_before_it_is_gone() {
+    let app = App::start(&[]).await;
+    let token = app.token_of_a("administrator");
+    let page = async |query: &str| app.api(&token, "GET", &format!("{GROUPS}?limit=2{query}"), &[], None).await;
+    let codes = |page: &Value| page["items"].as_array().unwrap().iter().map(|group| text(&group["server_code"])).collect::<Vec<_>>();
+    let (mut all, first) = (Vec::new(), page("").await.json());
+    all.extend(codes(&first));
+    let gone = all[1].clone();
+    assert_eq!(app.api(&token, "DELETE", &format!("{GROUPS}/{gone}"), &[("if-match", "*")], None).await.status, StatusCode::NO_CONTENT);
+    let mut next = first["next_cursor"].clone();
+    while let Some(cursor) = next.as_str() {
+        let page = page(&format!("&cursor={cursor}")).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        all.extend(codes(&page.json()));
+        next = page.json()["next_cursor"].clone();
+    }
+    all.sort();
+    let mut wanted = crate::harness::GROUPS.map(str::to_owned).to_vec();
+    wanted.sort();
+    assert_eq!(all, wanted);
+    let refused = page("&cursor=x").await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["errors"][0]["pointer"]), (422, &json!("/cursor")), "{refused:?}");
 }
 
 #[tokio::test]
@@ -68,6 +105,10 @@ async fn every_mistake_is_named_by_its_pointer_in_the_readers_language() {
         "{problem}"
     );
     assert!(text(&problem["errors"][0]["detail"]).contains("分组代码"), "{problem}");
+    for (body, pointer) in [(json!({}), "/server_code"), (json!({"server_code": "x", "colour": 1}), "/colour")] {
+        let refused = app.api(&token, "POST", GROUPS, &[], Some(body.clone())).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["errors"][0]["pointer"]), (422, &json!(pointer)), "{body}: {refused:?}");
+    }
     let unknown = json!({"server_code": "x", "tools": ["no_such_tool"]});
     assert_eq!(app.api(&token, "POST", GROUPS, &[], Some(unknown)).await.json()["errors"][0]["pointer"], "/tools/0");
     let scoped = json!({"server_code": "x", "subject_scoped": true, "tools": ["get_user_profile", "search_users"]});
@@ -92,6 +133,7 @@ async fn a_rotation_with_grace_is_what_clients_see_and_who_uses_the_old_key_is_t
     assert_eq!((&users[0]["state"], &users[0]["users"][0]["calls_since_rotation"]), (&json!("in_grace"), &json!(1)), "{users}");
     let retired = app.api(&token, "POST", &format!("{path}/retire"), &[], Some(json!({}))).await;
     assert!(retired.status == 200 && retired.json()["state"] == "replaced", "{retired:?}");
+    assert_eq!(retired.json()["effective_immediately"], true, "{retired:?}");
     assert_eq!((status(&app, &old).await, status(&app, &new).await), (401, 200));
     assert_eq!(
         app.api(&token, "POST", &format!("{path}/rotate"), &[], Some(json!({}))).await.status,
@@ -101,6 +143,27 @@ async fn a_rotation_with_grace_is_what_clients_see_and_who_uses_the_old_key_is_t
     let id = text(&rotated["id"]);
     let revoked = app.api(&token, "POST", &format!("{GROUPS}/system_tools/keys/{id}/revoke"), &[], Some(json!({"reason": "泄露"}))).await;
     assert_eq!((&revoked.json()["state"], status(&app, &new).await), (&json!("revoked"), 401));
+    assert_eq!(revoked.json()["effective_immediately"], true, "{revoked:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_renamed_on_the_version_that_was_seen() {
+    let app = App::start(&[]).await;
+    let token = app.token_of_a("administrator");
+    let path = format!("{GROUPS}/system_tools/keys/{}", key_id(&app, &token, "system_tools", "default").await);
+    let shown = app.api(&token, "GET", &path, &[], None).await;
+    let seen = etag(&shown);
+    assert_eq!(seen, format!("\"{}\"", shown.json()["version"]));
+    let name = |name: &str| Some(json!({"name": name}));
+    let missing = app.api(&token, "PATCH", &path, &[], name("dify")).await;
+    assert_eq!(missing.status, StatusCode::PRECONDITION_REQUIRED, "{missing:?}");
+    let renamed = app.api(&token, "PATCH", &path, &[("if-match", &seen)], name("dify")).await;
+    assert_eq!((renamed.status.as_u16(), &renamed.json()["name"]), (200, &json!("dify")), "{renamed:?}");
+    assert_eq!(renamed.json()["effective_immediately"], true);
+    let late = app.api(&token, "PATCH", &path, &[("if-match", &seen)], name("cursor")).await;
+    assert_eq!((late.status, &late.json()["current"]["name"]), (StatusCode::PRECONDITION_FAILED, &json!("dify")), "{late:?}");
+    assert_eq!((etag(&late), app.audited("key.rename")), (etag(&renamed), 1));
+    assert_eq!(app.api(&token, "PATCH", &path, &[("if-match", &etag(&late))], name("cursor")).await.status, 200);
 }
 
 #[tokio::test]
@@ -172,7 +235,7 @@ async fn disabling_is_in_force_for_the_next_request_and_who_breaks_is_known_befo
 async fn limits_are_set_and_taken_away_and_what_is_none_is_named() {
     let app = App::start(&[]).await;
     let token = app.token_of_a("administrator");
-    let change = async |body: Value| app.api(&token, "PATCH", "/api/v1/limits", &[], Some(body)).await;
+    let change = async |body: Value| app.api(&token, "PATCH", "/api/v1/limits", &[("if-match", "*")], Some(body)).await;
     let set = change(json!({"server_code": "system_tools", "limits": {"list_per_minute": 1}})).await;
     assert!(
         set.json()
@@ -189,6 +252,33 @@ async fn limits_are_set_and_taken_away_and_what_is_none_is_named() {
     let wrong = change(json!({"server_code": "system_tools", "tool": "search_users", "limits": {"calls_per_day": 3}})).await;
     assert_eq!((wrong.status.as_u16(), &wrong.json()["errors"][0]["pointer"]), (422, &json!("/limits/calls_per_day")));
     assert_eq!(change(json!({"server_code": "nobody", "limits": {}})).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn limits_are_changed_on_the_version_that_was_seen_all_or_none() {
+    let app = App::start(&[]).await;
+    let token = app.token_of_a("administrator");
+    let read = async || etag(&app.api(&token, "GET", "/api/v1/limits?server_code=system_tools", &[], None).await);
+    let change = async |more: &[(&str, &str)], limits: Value| {
+        let body = json!({"server_code": "system_tools", "limits": limits});
+        app.api(&token, "PATCH", "/api/v1/limits", more, Some(body)).await
+    };
+    let seen = read().await;
+    assert_eq!(change(&[], json!({"call_per_minute": 5})).await.status, StatusCode::PRECONDITION_REQUIRED);
+    let set = change(&[("if-match", &seen)], json!({"call_per_minute": 5, "list_per_minute": 6})).await;
+    assert_eq!((set.status.as_u16(), etag(&set)), (200, read().await), "{set:?}");
+    let late = change(&[("if-match", &seen)], json!({"call_per_minute": 9})).await;
+    let current = late.json()["current"].clone();
+    let of_group = |limit: &str| current.as_array().unwrap().iter().find(|line| line["limit"] == limit && line["from"] == "group").cloned();
+    assert_eq!((late.status, &of_group("call_per_minute").unwrap()["value"]), (StatusCode::PRECONDITION_FAILED, &json!(5)), "{late:?}");
+    assert_eq!(etag(&late), etag(&set));
+    let half = change(&[("if-match", "*")], json!({"call_per_minute": null, "other_per_minute": -1})).await;
+    assert_eq!((half.status.as_u16(), read().await), (422, etag(&set)), "nothing of what is refused is done: {half:?}");
+    let both = change(&[("if-match", &etag(&set))], json!({"call_per_minute": null, "other_per_minute": 7})).await;
+    assert_eq!(both.status, 200, "{both:?}");
+    assert_eq!((app.audited("limit.set"), app.audited("limit.clear")), (3, 1));
+    let other = app.api(&token, "GET", "/api/v1/limits?server_code=project_tools", &[], None).await;
+    assert_ne!(etag(&other), etag(&both), "another group has other limits");
 }
 
 #[tokio::test]

@@ -77,9 +77,35 @@ async fn who_is_shut_out_can_be_let_in_again_and_what_it_had_stays_ended() {
     assert_eq!(app.listed(&url, text(&again, "access_token")).await, 401, "removed with everything it had");
     assert_eq!(app.api(&token, "GET", &at, &[], None).await.status, StatusCode::NOT_FOUND);
     assert_eq!(app.count("SELECT (SELECT count(*) FROM oauth_grants) + (SELECT count(*) FROM oauth_tokens)"), 0);
-    for action in ["oauth.client.revoke", "oauth.client.restore", "oauth.client.remove"] {
-        assert_eq!(app.audited(action), 1, "{action}");
+    for (action, was_shut_out, is_shut_out) in [("oauth.client.revoke", false, true), ("oauth.client.restore", true, false)] {
+        let rows = app.ok_json(&["audit", "list", "--action", action]);
+        let [row] = rows.as_array().unwrap().as_slice() else { panic!("{rows}") };
+        assert_eq!(
+            (row["before"]["revoked_at"].is_string(), row["after"]["revoked_at"].is_string(), &row["before"]["name"]),
+            (was_shut_out, is_shut_out, &json!("Tester")),
+            "{row}"
+        );
     }
+    assert_eq!(app.ok_json(&["audit", "list", "--action", "oauth.client.revoke"])[0]["after"]["grants_ended"], 1);
+    assert_eq!(app.audited("oauth.client.remove"), 1);
+}
+
+#[tokio::test]
+async fn the_command_line_lets_a_client_in_again_and_removes_it() {
+    let app = App::start(&[]).await;
+    let client = app.client().await;
+    let code = |args: &[&str]| app.cli(&[&["oauth", "clients"][..], args].concat()).status.code();
+    assert_eq!(code(&["restore", &client]), Some(1), "it is not shut out");
+    app.ok(&["oauth", "clients", "revoke", &client]);
+    let resource = app.group_url("system_tools");
+    assert_eq!(app.authorize(&App::request(&client, &resource), &[]).await.status, StatusCode::BAD_REQUEST);
+    assert!(app.ok(&["oauth", "clients", "restore", &client]).contains("may ask again"));
+    let tokens = app.tokens(&client, "system_tools").await;
+    let access = text(&tokens, "access_token");
+    assert_eq!(app.listed(&resource, access).await, 200);
+    assert!(app.ok(&["oauth", "clients", "remove", &client]).contains("is removed"));
+    assert_eq!((app.listed(&resource, access).await, app.ok_json(&["oauth", "clients", "list"])), (401, json!([])));
+    assert_eq!((code(&["restore", &client]), code(&["remove", &client])), (Some(4), Some(4)));
 }
 
 #[tokio::test]
@@ -108,6 +134,17 @@ async fn grants_say_who_gave_them_and_are_listed_by_client_and_by_group() {
     assert_eq!(app.api(&token, "POST", &at, &[], None).await.json()["grants"], 1);
     assert_eq!(app.listed(&app.group_url("system_tools"), text(&tokens, "access_token")).await, 401);
     assert_eq!((list("").await.len(), list("?all=true").await.len()), (2, 3));
+    let rows = app.ok_json(&["audit", "list", "--action", "oauth.grant.revoke"]);
+    assert_eq!(
+        (&rows[0]["before"]["client_id"], &rows[0]["before"]["revoked_at"], &rows[0]["after"]["revoked_why"]),
+        (&json!(one), &Value::Null, &json!("revoked by an operator")),
+        "{rows}"
+    );
+    let page = async |query: &str| app.api(&auditor, "GET", &format!("/api/v1/oauth/grants?all=true&limit=2{query}"), &[], None).await;
+    let first = page("").await.json();
+    app.change(&format!("DELETE FROM oauth_grants WHERE id = '{}'", text(&first["items"][1], "id")));
+    let rest = page(&format!("&cursor={}", text(&first, "next_cursor"))).await;
+    assert_eq!((rest.status.as_u16(), rest.json()["items"].as_array().unwrap().len()), (200, 1), "{rest:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The server's page and API: what it says of itself, changes of its configuration file, and a restart that loses nothing.
+//! The server's page and API: what it says of itself, changes of its configuration file, a restart that loses nothing, and a
+//! stop.
 
 use std::time::{Duration, Instant};
 
@@ -205,4 +206,41 @@ async fn the_pages_show_it_and_a_restart_is_confirmed() {
     let transports = app.api(&token, "GET", "/api/v1/server", &[], None).await.json()["transports"].clone();
     assert_eq!(transports[2]["on"], false, "{transports}");
     assert!(started.elapsed() < Duration::from_mins(1));
+}
+
+/// Waits until a process has ended: it is not waited for yet, so that its entry is still there.
+async fn ended(pid: &Value) {
+    let until = Instant::now() + Duration::from_secs(20);
+    let state = || std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    while !state().contains("State:\tZ") {
+        assert!(Instant::now() < until, "the process goes on: {}", state());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_is_confirmed_and_ends_the_process_for_whoever_watches_over_it() {
+    let mut app = App::start(&[]).await;
+    app.account("lin", "administrator");
+    let (token, operator) = (app.token_of_a("auditor"), app.token_of_a("operator"));
+    let pid = app.api(&token, "GET", "/api/v1/server", &[], None).await.json()["pid"].clone();
+    assert_eq!(app.api(&operator, "POST", "/api/v1/server/stop", &[], None).await.status, StatusCode::FORBIDDEN);
+    {
+        let mut browser = Browser::signed_in(&app, "lin").await;
+        let page = browser.get("/panel/server").await.body;
+        assert!(page.contains("action=\"/panel/server/stop\"") && page.contains("Restart=always"), "{page}");
+        let unsure = browser.post("/panel/server/stop", &[]).await;
+        assert!(unsure.status == StatusCode::UNPROCESSABLE_ENTITY && unsure.body.contains("id=\"wrong-stop\""), "{unsure:?}");
+        let stopping = browser.post("/panel/server/stop", &[("stop", "true")]).await;
+        assert!(stopping.status == StatusCode::ACCEPTED && stopping.body.contains("<h1>Stopping</h1>"), "{stopping:?}");
+    }
+    ended(&pid).await;
+    assert_eq!((app.stop().await, app.audited("server.stop"), app.audited("server.restart")), (Some(0), 1, 0));
+
+    app.spawn().await;
+    let administrator = app.token_of_a("administrator");
+    let stopping = app.api(&administrator, "POST", "/api/v1/server/stop", &[], None).await;
+    assert_eq!((stopping.status, &stopping.json()["stopping"]), (StatusCode::ACCEPTED, &json!(true)), "{stopping:?}");
+    ended(&stopping.json()["pid"]).await;
+    assert_eq!((app.stop().await, app.audited("server.stop")), (Some(0), 2));
 }

@@ -1,5 +1,7 @@
 //! Settings through the API and the panel: in force at once and everywhere, written down, refused with a reason.
 
+use std::time::{Duration, Instant};
+
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -194,6 +196,7 @@ async fn a_form_of_the_panel_changes_what_was_typed_over_and_says_what_is_wrong_
         "{}",
         page.body
     );
+    assert!(page.body.contains("max retries = 3") && page.body.contains("name=\"retry.on_failure\""), "{}", page.body);
     let fields = [made_of(&page.body, "retry.delays"), made_of(&page.body, "retry.jitter")].concat();
 
     let wrong = send(&mut browser, path, &fields, &[("retry.delays", "soon"), ("retry.jitter", "0.1")]).await;
@@ -284,4 +287,66 @@ async fn every_page_of_settings_is_there_and_lists_are_edited_row_by_row() {
     let page = auditor.get("/panel/settings/retry").await;
     assert!(page.status == StatusCode::OK && page.body.contains("disabled") && !page.body.contains("f-reason"), "{}", page.body);
     assert_eq!(auditor.post("/panel/settings/retry", &[]).await.status, StatusCode::FORBIDDEN);
+}
+
+/// Waits until something is so.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < end, "{what} did not come");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_is_recorded_only_makes_no_alert() {
+    let app = App::start(&[("retry.delays", "50ms"), ("retry.on_failure", "record")]).await;
+    let token = app.token_of_a("operator");
+    app.change("CREATE TRIGGER broken BEFORE INSERT ON conversations BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END");
+    let accepted = app.register(None, &json!({"user_id": "usr_1", "username": "林晓月", "roles": ["customer"]})).await;
+    let run = app.finished(&accepted.json()).await;
+    assert_eq!(run["state"], "dead_letter", "it is kept all the same: {run}");
+    let open = |condition: &str| app.count(&format!("SELECT count(*) FROM alerts WHERE condition = '{condition}' AND resolved_at IS NULL"));
+    // An alert of another kind says that there was a look after the failure.
+    app.ok(&["settings", "set", "alerts.disk_low_mib=4000000000"]);
+    until("a look", || open("disk_low") == 1).await;
+    assert_eq!((open("dead_letter"), app.count("SELECT count(*) FROM jobs WHERE state = 'dead'")), (0, 1));
+
+    let path = "/api/v1/settings/retry.on_failure";
+    let wrong = app.api(&token, "PUT", path, &[ANY], Some(json!({"value": "ignore"}))).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
+    let set = app.api(&token, "PUT", path, &[ANY], Some(json!({"value": "alert"}))).await;
+    assert_eq!(set.status, StatusCode::OK, "{set:?}");
+    until("an alert", || open("dead_letter") == 1).await;
+}
+
+#[tokio::test]
+async fn templates_are_previewed_before_they_are_saved_and_before_there_is_a_channel() {
+    let app = App::start(&[]).await;
+    let token = app.token_of_a("operator");
+    app.account("chen", "operator");
+    let mut browser = Browser::signed_in(&app, "chen").await;
+    let path = "/panel/settings/notice";
+    let page = browser.get(path).await;
+    let fields = [made_of(&page.body, "notice.title"), made_of(&page.body, "notice.message")].concat();
+    assert!(page.body.contains("<pre tabindex=\"0\">新客户注册\n新客户已注册并开始咨询，等待顾问认领</pre>"), "{}", page.body);
+    let typed = [("notice.title", "来客"), ("notice.message", "{username} 在等您"), ("preview", "true")];
+    let shown = send(&mut browser, path, &fields, &typed).await;
+    assert!(shown.status == StatusCode::OK && shown.body.contains("<pre tabindex=\"0\">来客\n林晓月 在等您</pre>"), "{}", shown.body);
+    assert!(shown.body.contains("value=\"来客\""), "what was typed stays: {}", shown.body);
+    let broken = [("notice.title", "来客"), ("notice.message", "{phone}"), ("preview", "true")];
+    assert!(send(&mut browser, path, &fields, &broken).await.body.contains("This template cannot be used as it is."));
+    assert_eq!(app.count("SELECT count(*) FROM system_settings"), 0, "nothing is saved");
+
+    let channels = "/panel/notifications/channels";
+    let empty = browser.get(channels).await;
+    assert!(empty.body.contains("There is no channel yet") && empty.body.contains("name=\"push_body\""), "{}", empty.body);
+    assert!(!empty.body.contains("name=\"channel\"") && !empty.body.contains("Send a test"), "{}", empty.body);
+    let tried = browser.get(&format!("{channels}?push_title=Hello&push_body=%7Busername%7D%20waits")).await;
+    assert!(tried.body.contains("<pre tabindex=\"0\">Hello\n林晓月 waits</pre>"), "{}", tried.body);
+    let wrong = browser.get(&format!("{channels}?push_title=Hello&push_body=%7Bphone%7D")).await;
+    assert!(wrong.status == StatusCode::UNPROCESSABLE_ENTITY && wrong.body.contains("id=\"wrong-push_body\""), "{}", wrong.body);
+    let asked = json!({"push_title": "Hello", "push_body": "{username} waits"});
+    let preview = app.api(&token, "POST", "/api/v1/pushes/preview", &[], Some(asked)).await;
+    assert_eq!(preview.json(), json!({"title": "Hello", "body": "林晓月 waits", "link": null}), "{preview:?}");
 }

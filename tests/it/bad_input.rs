@@ -40,12 +40,20 @@ async fn malformed_messages_get_the_protocols_errors() {
             let answer = app.send("POST", &app.root_url(), &headers, body).await;
             assert_eq!(answer.json()["error"]["code"], code, "{body}: {answer:?}");
         }
-        let deep = format!(
-            "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"search_users\",\"arguments\":{{\"query\":{}{}}}}}}}",
-            "[".repeat(10_000),
-            "]".repeat(10_000)
-        );
-        assert!(app.send("POST", &app.root_url(), &headers, deep).await.json()["error"]["code"].is_i64());
+        // The message, its parameters and the arguments are three levels; 64 there may be.
+        let deep = |levels: usize| {
+            let (open, close) = ("[".repeat(levels - 3), "]".repeat(levels - 3));
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{{\"name\":\"search_users\",\"arguments\":{{\"query\":{open}{close}}}}}}}"
+            )
+        };
+        let deepest = app.send("POST", &app.root_url(), &headers, deep(64)).await.json();
+        assert_eq!(deepest["result"]["isError"], true, "read, and refused by the tool's schema: {deepest}");
+        for levels in [65, 128, 10_000, 400_000] {
+            let answer = app.send("POST", &app.root_url(), &headers, deep(levels)).await;
+            let (status, error) = (answer.status, answer.json());
+            assert_eq!((status.as_u16(), &error["id"], &error["error"]["code"]), (400, &json!(7), &json!(-32600)), "{levels}: {error}");
+        }
         assert_eq!(app.rpc(Era::Silent, &app.root_url(), Some(&app.key("system_tools")), "ping", json!({})).await.status, 200);
     }
 }

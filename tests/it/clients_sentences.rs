@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     events::Events,
-    harness::{Answer, App, ERAS, Era},
+    harness::{Answer, App, ERAS, Era, GROUPS},
+    oauth_kit::{REDIRECT, sent_back, text as field},
     sessions::message,
 };
 
@@ -116,6 +117,7 @@ async fn a_blank_argument_that_the_client_dropped_is_told_as_missing_with_an_exa
             assert_eq!(answer["result"]["isError"], true, "{way:?} {arguments} {answer}");
             let text = text(&answer);
             assert!(text.contains("user_id") && (text.contains("Error") || text.contains("错误")), "{way:?} {text}");
+            assert!(text.contains("Accepted example: {"), "{way:?} {text}");
         }
         let none = dify.ask(r#"{"method":"tools/call","params":{"name":"get_user_profile"},"jsonrpc":"2.0","id":3}"#).await;
         assert!(text(&none).contains("user_id"), "{way:?} {none}");
@@ -255,17 +257,80 @@ async fn the_text_of_an_error_says_itself_that_it_is_one_and_what_to_do() {
     for way in LANES {
         let app = App::with_records(&way).await;
         let dify = Dify::hello(&app, "system_tools").await;
-        for (tool, arguments) in [
-            ("get_user_profile", json!({"user_id": "usr_nobody"})),
-            ("get_user_profile", json!({})),
-            ("search_users", json!({"query": "x", "limit": "many"})),
+        for (tool, arguments, what_to_do) in [
+            ("get_user_profile", json!({"user_id": "usr_nobody"}), "Find the right id with search_users"),
+            ("get_user_profile", json!({}), "Accepted example: {"),
+            ("search_users", json!({"query": "x", "limit": "many"}), "Accepted example: {"),
+            ("search_users", json!({"query": "x", "limitt": 3}), "Accepted example: {"),
         ] {
             let answer = dify.call(tool, arguments).await;
             assert_eq!(answer["result"]["isError"], true, "{way:?} {answer}");
             let text = text(&answer);
-            assert!(text.starts_with("错误") || text.contains("Error"), "{way:?} {text}");
+            assert!(text.starts_with("错误") && text.contains("Error"), "{way:?} {text}");
+            assert!(text.contains(what_to_do), "{way:?} {text}");
             assert!(serde_json::from_str::<Value>(text).is_err(), "an error that is JSON would be shown as data: {text}");
         }
+    }
+}
+
+/// The write that the call waits for is held up by a lock for longer than the tool may take.
+#[tokio::test]
+async fn a_call_that_takes_too_long_says_what_to_do() {
+    for way in LANES {
+        let app = App::with_records(&way).await;
+        app.ok(&["tool", "set", "consultation_tools", "create_consultation_summary", "--timeout", "1"]);
+        let dify = Dify::hello(&app, "consultation_tools").await;
+        let lock = rusqlite::Connection::open(app.data().join("anmei-mcp.sqlite3")).unwrap();
+        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let summary = json!({"consultation_data": {"customer_id": "usr_zhangwei", "type": "skin", "notes": "客户担心色斑。"}});
+        let (answer, ()) = tokio::join!(dify.call("create_consultation_summary", summary), async {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            lock.execute_batch("ROLLBACK").unwrap();
+        });
+        assert_eq!(answer["result"]["isError"], true, "{way:?} {answer}");
+        let text = text(&answer);
+        assert!(text.starts_with("错误 / Error") && text.contains("within 1 s"), "{way:?} {text}");
+        assert!(text.contains("请缩小范围后重试") && text.contains("Try again with less to do"), "{way:?} {text}");
+    }
+}
+
+/// A single call is refused with 403; in a batch each call has an answer of its own.
+#[tokio::test]
+async fn a_call_in_a_batch_that_a_token_does_not_cover_says_what_to_do() {
+    for way in LANES {
+        let app = App::with_records(&way).await;
+        let (client, url, key) = (app.client().await, app.group_url("consultation_tools"), app.key("consultation_tools"));
+        let page = app.page(&App::request(&client, &url)).await;
+        let back = sent_back(&app.answer(&page, &[("action", "allow"), ("key", &key)]).await, REDIRECT);
+        let tokens = app.token(&App::exchange(&client, &back["code"])).await.json();
+        let bearer = format!("Bearer {}", field(&tokens, "access_token"));
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("accept", "application/json")];
+        let call = json!({"name": "create_consultation_summary", "arguments": {"consultation_data": {}}});
+        let batch = json!([{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}]);
+        let answer = app.send("POST", &url, &headers, batch.to_string()).await.json();
+        assert_eq!(answer[0]["result"]["isError"], true, "{way:?} {answer}");
+        let text = text(&answer[0]);
+        assert!(text.starts_with("错误 / Error") && text.contains("请重新授权") && text.contains("tools:write"), "{way:?} {text}");
+    }
+}
+
+/// In Docker, Dify's `Host` is the name by which its container knows the machine.
+#[tokio::test]
+async fn a_host_that_the_operator_allows_is_answered() {
+    let app = App::start(&[("mcp.allowed_hosts", "localhost,127.0.0.1,host.docker.internal")]).await;
+    let bearer = format!("Bearer {}", app.key("system_tools"));
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    for (host, status) in [
+        ("host.docker.internal", 200),
+        ("host.docker.internal:8000", 200),
+        ("HOST.docker.internal", 200),
+        ("127.0.0.1:8000", 200),
+        ("docker.internal", 403),
+        ("host.docker.internal.evil.example", 403),
+    ] {
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("host", host)];
+        let answer = app.send("POST", &app.root_url(), &headers, body.clone()).await;
+        assert_eq!(answer.status, status, "{host}: {answer:?}");
     }
 }
 
@@ -285,17 +350,43 @@ async fn every_result_has_content_of_a_type_that_every_client_knows() {
 #[tokio::test]
 async fn schemas_are_flat_enough_for_a_client_that_reads_properties_only() {
     let app = App::start(&[]).await;
-    for code in ["system_tools", "consultation_tools", "medical_tools", "project_tools"] {
+    for code in GROUPS {
         let list = app.rpc(Era::Silent, &app.group_url(code), Some(&app.key(code)), "tools/list", json!({})).await.json();
         for tool in list["result"]["tools"].as_array().unwrap() {
             let schema = &tool["inputSchema"];
             assert!(schema["type"] == "object" && !schema.to_string().contains("$ref"), "{tool}");
             for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-                let typed = property["type"].is_string() || property["type"].is_array();
+                let typed = property["type"].as_str().is_some_and(|kind| TYPES.contains(&kind));
                 assert!(property.is_object() && typed && property["description"].is_string(), "{name} of {tool}");
             }
         }
     }
+}
+
+/// The types that every client knows; of one that it does not, Dify drops the whole provider.
+const TYPES: [&str; 6] = ["string", "integer", "number", "boolean", "array", "object"];
+
+/// Dify keeps the type and the description of an argument, and nothing else.
+#[tokio::test]
+async fn allowed_values_bounds_and_defaults_are_in_the_description_too() {
+    let app = App::start(&[]).await;
+    let mut seen = 0;
+    for code in GROUPS {
+        let list = app.rpc(Era::Silent, &app.group_url(code), Some(&app.key(code)), "tools/list", json!({})).await.json();
+        for tool in list["result"]["tools"].as_array().unwrap() {
+            for (name, property) in tool["inputSchema"]["properties"].as_object().into_iter().flatten() {
+                let description = property["description"].as_str().unwrap();
+                let allowed = property["enum"].as_array().cloned().unwrap_or_default();
+                let bounds = ["default", "minimum", "maximum"].into_iter().filter_map(|word| property.get(word).cloned());
+                for value in allowed.into_iter().chain(bounds) {
+                    let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    assert!(description.contains(&said), "{said} is not told of {name} of {}: {description}", tool["name"]);
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 10, "{seen}");
 }
 
 #[tokio::test]
@@ -357,7 +448,7 @@ async fn a_401_holds_the_fix_whatever_the_method() {
 #[tokio::test]
 async fn each_group_has_a_url_of_its_own_that_ends_in_mcp() {
     let app = App::start(&[]).await;
-    for code in crate::harness::GROUPS {
+    for code in GROUPS {
         let url = app.group_url(code);
         assert!(url.ends_with("/mcp"));
         assert_eq!(app.rpc(Era::Silent, &url, Some(&app.key(code)), "tools/list", json!({})).await.status, 200, "{code}");

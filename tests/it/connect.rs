@@ -94,6 +94,7 @@ fn every_host_is_told_and_its_data_is_json() {
 #[test]
 fn write_keeps_a_copy_and_touches_nothing_but_its_own_entries() {
     let (app, home) = (App::idle(&[]), home());
+    app.ok(&["group", "list"]);
     let file = home.path().join(".cursor/mcp.json");
     fs::create_dir(file.parent().unwrap()).unwrap();
     let before =
@@ -126,6 +127,7 @@ fn write_keeps_a_copy_and_touches_nothing_but_its_own_entries() {
 fn write_makes_what_is_missing_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let (app, home) = (App::idle(&[]), home());
+    app.ok(&["group", "list"]);
     for (host, file) in [
         ("claude-code", ".claude.json"),
         ("claude-desktop", ".config/Claude/claude_desktop_config.json"),
@@ -154,6 +156,7 @@ fn write_makes_what_is_missing_for_its_owner_alone() {
 #[test]
 fn a_file_that_cannot_be_read_is_refused_and_stays() {
     let (app, home) = (App::idle(&[]), home());
+    app.ok(&["group", "list"]);
     let cases = [
         ("cursor", ".cursor/mcp.json", "{\n  \"mcpServers\": {,}\n}", "line 2, column 18"),
         ("codex", ".codex/config.toml", "[a]\nb = \n", "line 2, column 5"),
@@ -223,9 +226,16 @@ async fn check_connects_as_the_host_will_and_says_who_was_refused() {
         let said = connect_ok(&app, home.path(), &[args, &["--group", "system_tools", "--check"]].concat());
         assert!(said.contains("system_tools: connected, 2 tools: get_user_profile, search_users"), "{args:?}: {said}");
     }
-    let all = connect_ok(&app, home.path(), &["dify-plugin", "--transport", "http", "--check", "--json"]);
-    let checked = serde_json::from_str::<Value>(&all).unwrap()["checked"].clone();
-    assert!(checked.as_array().unwrap().len() == 4 && checked.as_array().unwrap().iter().all(|one| one["ok"] == true), "{checked}");
+    // Without --transport the plugin of Dify comes over HTTP+SSE, as the requirements show it.
+    for (transport, more) in [("sse", &[][..]), ("http", &["--transport", "http"])] {
+        let all = connect_ok(&app, home.path(), &[&["dify-plugin", "--check", "--json"], more].concat());
+        let told: Value = serde_json::from_str(&all).unwrap();
+        assert_eq!(told["transport"], transport, "{told}");
+        let checked = told["checked"].as_array().unwrap();
+        assert!(checked.len() == 4 && checked.iter().all(|one| one["ok"] == true && one["error"].is_null()), "{told}");
+        let of_system: Vec<_> = checked.iter().filter(|one| one["code"] == "system_tools").map(|one| &one["tools"]).collect();
+        assert_eq!(of_system, [&json!(["get_user_profile", "search_users"])], "{told}");
+    }
     let root = app.mcp_root().to_owned();
     let foreign = app
         .command(&["connect", "cursor", "--group", "system_tools", "--check", "--url", &root])
@@ -247,6 +257,158 @@ async fn a_key_of_which_no_copy_is_kept_leaves_a_place_and_a_word() {
     let checked = connect(&app, home.path(), &["cursor", "--group", "system_tools", "--check"]);
     let stdout = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(checked.status.code() == Some(3) && stdout.contains("ANMEI_MCP_API_KEY"), "{stdout}");
+}
+
+/// `connect` with a key in the environment.
+fn connect_with_key(app: &App, home: &Path, key: &str, args: &[&str]) -> Output {
+    app.command(&[&["connect"], args].concat()).env("HOME", home).env("ANMEI_MCP_API_KEY", key).output().unwrap()
+}
+
+#[test]
+fn a_key_that_stands_in_a_file_is_not_replaced_by_a_placeholder() {
+    let (app, home) = (App::idle(&[("keys.reveal", "never")]), home());
+    app.ok(&["group", "list"]);
+    let cursor = home.path().join(".cursor/mcp.json");
+    let codex = home.path().join(".codex/config.toml");
+    for path in [&cursor, &codex] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+    }
+    let before = r#"{"mcpServers": {"anmei-system-tools": {"url": "http://old/mcp", "headers": {"Authorization": "Bearer mcp_key_mine"}, "timeout": 9}}}"#;
+    fs::write(&cursor, before).unwrap();
+    let write = |host| [host, "--write", "--group", "system_tools", "--url", "https://mcp.clinic.cn"];
+    let said = connect_ok(&app, home.path(), &write("cursor"));
+    assert!(said.contains("stay") && said.contains("anmei-system-tools") && !said.contains("KEY_OF"), "{said}");
+    let expected =
+        json!({"url": "https://mcp.clinic.cn/server/system_tools/mcp", "headers": {"Authorization": "Bearer mcp_key_mine"}, "timeout": 9});
+    assert_eq!(read(&cursor)["mcpServers"]["anmei-system-tools"], expected);
+    let told: Value = serde_json::from_str(&connect_ok(&app, home.path(), &[&write("cursor")[..], &["--json"]].concat())).unwrap();
+    assert_eq!((&told["installed"]["changed"], &told["installed"]["kept"]), (&json!(false), &json!(["anmei-system-tools"])));
+    // The command that is printed for Codex leaves the key in a variable.
+    fs::write(&codex, "[mcp_servers.anmei-system-tools]\nurl = \"http://old/mcp\"\nbearer_token_env_var = \"MINE\"\n").unwrap();
+    connect_ok(&app, home.path(), &write("codex"));
+    let kept = fs::read_to_string(&codex).unwrap();
+    assert!(
+        kept.contains("bearer_token_env_var = \"MINE\"") && kept.contains("https://mcp.clinic.cn") && !kept.contains("KEY_OF"),
+        "{kept}"
+    );
+    // A key that is given takes its place.
+    let given = connect_with_key(&app, home.path(), "mcp_key_new", &write("cursor"));
+    assert!(given.status.success(), "{}", String::from_utf8_lossy(&given.stderr));
+    assert_eq!(read(&cursor)["mcpServers"]["anmei-system-tools"]["headers"]["Authorization"], "Bearer mcp_key_new");
+}
+
+#[test]
+fn a_placeholder_is_never_written_where_no_key_stands() {
+    let (app, home) = (App::idle(&[("keys.reveal", "never")]), home());
+    app.ok(&["group", "list"]);
+    let refused = |args: &[&str]| {
+        let output = connect(&app, home.path(), args);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(3) && stderr.contains("ANMEI_MCP_API_KEY"), "{args:?}: {stderr}");
+        stderr
+    };
+    let file = home.path().join(".cursor/mcp.json");
+    refused(&["cursor", "--write", "--group", "system_tools"]);
+    assert!(!file.exists() && !file.parent().unwrap().exists(), "nothing is made");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let entry =
+        |key: &str| format!("{{\"mcpServers\": {{\"anmei-system-tools\": {{\"headers\": {{\"Authorization\": \"Bearer {key}\"}}}}}}}}");
+    for (before, without) in [
+        ("{\"mcpServers\": {\"other\": {\"command\": \"x\"}}}".to_owned(), "anmei-system-tools"),
+        (entry("KEY_OF_SYSTEM_TOOLS"), "anmei-system-tools"),
+        // The key of one group is there, those of the others are not.
+        (entry("mcp_key_mine"), "anmei-medical-tools"),
+    ] {
+        fs::write(&file, &before).unwrap();
+        let stderr = refused(&["cursor", "--write"]);
+        assert!(stderr.contains(without), "{stderr}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), before);
+        assert!(backups(&file).is_empty());
+    }
+    refused(&["claude-desktop", "--write", "--transport", "http", "--group", "system_tools"]);
+    // What holds no key is written as ever: VS Code asks for it, and a program that is started needs none.
+    connect_ok(&app, home.path(), &["vscode", "--write"]);
+    connect_ok(&app, home.path(), &["claude-desktop", "--write"]);
+    let given = connect_with_key(&app, home.path(), "mcp_key_new", &["cursor", "--write", "--group", "system_tools"]);
+    assert!(given.status.success(), "{}", String::from_utf8_lossy(&given.stderr));
+    assert_eq!(read(&file)["mcpServers"]["anmei-system-tools"]["headers"]["Authorization"], "Bearer mcp_key_new");
+}
+
+#[tokio::test]
+async fn without_a_database_nothing_is_made_up() {
+    let (server, laptop, home) = (App::start(&[]).await, App::idle(&[]), home());
+    let root = server.mcp_root().to_owned();
+    let key = server.key("system_tools");
+    let here = ["cursor", "--group", "system_tools"];
+    let there = [&here[..], &["--url", &root]].concat();
+    for args in [&["cursor"][..], &here[..], &there[..], &["cursor", "--url", &root], &["dify"], &["claude-desktop", "--url", &root]] {
+        let refused = connect(&laptop, home.path(), args);
+        let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(4), "{args:?}: {stderr}");
+        for says in ["there is no database", "data directory", "anmei-mcp serve", "ANMEI_MCP_API_KEY"] {
+            assert!(stderr.contains(says), "{args:?}: {stderr}");
+        }
+        assert!(!stderr.contains("mcp_key_") && refused.stdout.is_empty(), "{args:?}: no key of a new database is handed out");
+    }
+    assert!(!laptop.data().exists(), "a refusal makes nothing");
+    // A name is looked up in the database, and there is none; the key alone says nothing of where the server is.
+    for args in [&[&there[..], &["--key", "default"]].concat()[..], &here[..]] {
+        assert_eq!(connect_with_key(&laptop, home.path(), &key, args).status.code(), Some(4), "{args:?}");
+    }
+    let wrong = connect_with_key(&laptop, home.path(), &key, &["cursor", "--group", "../x", "--url", &root]);
+    assert!(wrong.status.code() == Some(2) && String::from_utf8_lossy(&wrong.stderr).contains("server code"), "{wrong:?}");
+    let done = connect_with_key(&laptop, home.path(), &key, &[&there[..], &["--write", "--check"]].concat());
+    let stdout = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success() && stdout.contains("system_tools: connected, 2 tools"), "{stdout}");
+    let entry = read(&home.path().join(".cursor/mcp.json"))["mcpServers"]["anmei-system-tools"].clone();
+    assert_eq!(entry, json!({"url": server.group_url("system_tools"), "headers": {"Authorization": format!("Bearer {key}")}}));
+    let foreign = connect_with_key(&laptop, home.path(), &server.key("medical_tools"), &[&there[..], &["--check"]].concat());
+    assert_eq!(foreign.status.code(), Some(3), "{}", String::from_utf8_lossy(&foreign.stdout));
+    assert!(!laptop.data().exists(), "a server elsewhere needs no data directory here");
+    // A host that starts the program itself is served from a database that the first start makes.
+    connect_ok(&laptop, home.path(), &["claude-desktop", "--write"]);
+    assert!(laptop.data().join("anmei-mcp.sqlite3").exists());
+}
+
+#[test]
+fn a_group_without_a_key_does_not_keep_the_others_from_their_hosts() {
+    let (app, home) = (App::idle(&[]), home());
+    app.ok(&["group", "list"]);
+    app.ok(&["key", "revoke", "project_tools"]);
+    let told = connect(&app, home.path(), &["cursor"]);
+    let (stdout, stderr) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+    assert!(told.status.success() && stderr.contains("left out: ") && stderr.contains("project_tools"), "{stderr}");
+    assert!(!stdout.contains("project_tools"), "{stdout}");
+    for code in ["system_tools", "consultation_tools", "medical_tools"] {
+        assert!(stdout.contains(&app.key(code)) && !stderr.contains(&format!("left out: {code}")), "{code}: {stdout} {stderr}");
+    }
+    let alone = connect(&app, home.path(), &["cursor", "--group", "project_tools"]);
+    let stderr = String::from_utf8_lossy(&alone.stderr).into_owned();
+    assert!(alone.status.code() == Some(4) && stderr.contains("project_tools") && alone.stdout.is_empty(), "{stderr}");
+    for code in ["system_tools", "consultation_tools", "medical_tools"] {
+        app.ok(&["key", "revoke", code]);
+    }
+    let none = connect(&app, home.path(), &["cursor"]);
+    assert!(none.status.code() == Some(4) && none.stdout.is_empty(), "{}", String::from_utf8_lossy(&none.stderr));
+    // Over stdio nobody needs a key.
+    let stdio = connect_ok(&app, home.path(), &["cursor", "--transport", "stdio"]);
+    assert!(OFFERED.iter().all(|code| stdio.contains(code)), "{stdio}");
+}
+
+#[test]
+fn the_key_that_is_named_goes_before_the_one_in_the_environment() {
+    let (app, home) = (App::idle(&[]), home());
+    app.ok(&["group", "list"]);
+    let second = app.ok_json(&["key", "add", "system_tools", "--name", "second"])["key"].as_str().unwrap().to_owned();
+    let told = |more: &[&str]| {
+        let output = connect_with_key(&app, home.path(), "mcp_key_given", &[&["cursor", "--group", "system_tools"], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let named = told(&["--key", "second"]);
+    assert!(named.contains(&second) && !named.contains("mcp_key_given"), "{named}");
+    let given = told(&[]);
+    assert!(given.contains("mcp_key_given") && !given.contains(&second), "{given}");
 }
 
 #[test]

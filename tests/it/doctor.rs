@@ -1,6 +1,10 @@
 //! `doctor`: a sound installation is called sound, what is not is named with its fix, and a leak fails the matrix.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt,
+};
 
 use axum::{Json, Router, http::Method, response::IntoResponse, routing::any};
 use serde_json::{Value, json};
@@ -41,6 +45,10 @@ async fn a_sound_installation_is_called_sound_beside_its_daemon_and_without_it()
     assert_eq!(states(&found, "stdio"), ["ok"; 5], "{found}");
     assert_eq!(states(&found, "http"), ["ok"; 5], "{found}");
     assert_eq!(states(&found, "agents"), ["warning"], "{found}");
+    // The looks at keys are on record; nothing else is changed.
+    let rows = app.ok_json(&["audit", "list"]);
+    let looks = rows.as_array().unwrap().iter().filter(|row| row["action"] == "key.reveal" && row["reason"] == "doctor");
+    assert_eq!(looks.count(), GROUPS.len(), "{rows}");
     let text = app.ok(&["doctor"]);
     assert!(text.contains("0 failed") && !text.contains("mcp_key_"), "{text}");
     app.stop().await;
@@ -52,6 +60,7 @@ async fn a_sound_installation_is_called_sound_beside_its_daemon_and_without_it()
 async fn every_key_is_tried_at_every_door_and_finds_its_own_group_alone() {
     let app = App::start(&[]).await;
     app.ok(&["group", "disable", "project_tools"]);
+    app.ok(&["tool", "disable", "system_tools", "search_users"]);
     let output = app.cli(&["doctor", "--matrix", "--json"]);
     let text = String::from_utf8_lossy(&output.stdout);
     let grid: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -59,6 +68,7 @@ async fn every_key_is_tried_at_every_door_and_finds_its_own_group_alone() {
     let odd: Vec<_> = cells.iter().filter(|cell| !matches!(cell["verdict"].as_str(), Some("right" | "off"))).collect();
     assert!(odd.is_empty(), "{odd:#?}");
     assert_eq!((output.status.code(), grid["leaks"].as_u64(), grid["not_tried"].as_array().map(Vec::len)), (Some(0), Some(0), Some(0)));
+    assert_eq!((&grid["ok"], &grid["untried"], &grid["warnings"]), (&json!(true), &json!(0), &json!([])));
     let of = |name: &str| cells.iter().map(|cell| cell[name].as_str().unwrap()).collect::<BTreeSet<_>>();
     assert_eq!((of("key").len(), of("target").len(), of("transport").len()), (GROUPS.len() + 2, GROUPS.len() + 1, 5));
     // Each key opens exactly its own group, by its own URL and by the one that all share; the disabled one opens nothing.
@@ -68,6 +78,75 @@ async fn every_key_is_tried_at_every_door_and_finds_its_own_group_alone() {
     assert_eq!(doors.len(), 2 * (GROUPS.len() - 1), "{doors:?}");
     assert!(cells.iter().filter(|cell| cell["target"] == "project_tools").all(|cell| cell["expected"] == "a refusal"));
     assert!(!text.contains("mcp_key_"), "keys are not shown");
+    every_method_is_asked(cells);
+    every_tool_is_called(&app, cells);
+}
+
+/// What is asked at a group's own door with its key, over one transport, and how each is expected to end.
+fn asked<'a>(cells: &'a [Value], (key, target, transport): (&str, &str, &str)) -> BTreeMap<&'a str, &'a str> {
+    let of = |name: &str, cell: &Value, value: &str| cell[name].as_str().unwrap().starts_with(value);
+    let cells = cells.iter().filter(|cell| of("key", cell, key) && cell["target"] == target && of("transport", cell, transport));
+    cells.map(|cell| (cell["method"].as_str().unwrap(), cell["expected"].as_str().unwrap())).collect()
+}
+
+fn every_method_is_asked(cells: &[Value]) {
+    let everywhere = [
+        "tools/list",
+        "ping",
+        "prompts/list",
+        "prompts/get",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+        "tasks/get",
+        "tasks/update",
+        "tasks/cancel",
+    ];
+    for (transport, more) in [
+        ("http 2026-07-28", &["server/discover", "subscriptions/listen"][..]),
+        ("http 2025-11-25 handshake", &["initialize"]),
+        ("http 2025-11-25 stateless", &[]),
+        ("sse", &["initialize", "GET /server/medical_tools/mcp"]),
+        ("stdio", &["initialize"]),
+    ] {
+        let own = asked(cells, ("medical_tools/", "medical_tools", transport));
+        let others: BTreeSet<_> = own.keys().copied().filter(|method| !method.starts_with("tools/call ")).collect();
+        assert_eq!(others, everywhere.iter().chain(more).copied().collect::<BTreeSet<_>>(), "{transport}");
+        assert!(others.iter().all(|method| own[method] == "its own group"), "{own:?}");
+        // With another group's key the same is asked, and refused; where no conversation begins, nothing more can be asked.
+        let foreign = asked(cells, ("system_tools/", "medical_tools", transport));
+        assert!(foreign.values().all(|expected| *expected == "a refusal"), "{foreign:?}");
+        if transport.starts_with("http") {
+            assert_eq!(foreign.keys().collect::<Vec<_>>(), own.keys().collect::<Vec<_>>(), "{transport}");
+        }
+    }
+    let roots = asked(cells, ("system_tools/", "/mcp", "sse"));
+    assert_eq!(roots.get("GET /mcp"), Some(&"its own group"), "{roots:?}");
+    for nobody in ["(no key)", "(unknown key)"] {
+        let asked = asked(cells, (nobody, "system_tools", "sse"));
+        assert_eq!(asked.get("GET /server/system_tools/mcp"), Some(&"a refusal"), "{nobody}: {asked:?}");
+    }
+}
+
+/// Whether a group offers it, switched it off, or nobody that is on offers it at all.
+fn every_tool_is_called(app: &App, cells: &[Value]) {
+    let rows = app.ok_json(&["tool", "list"]);
+    let of_group = |code: &str| {
+        let rows = rows.as_array().unwrap().iter().filter(|row| row["server_code"] == code);
+        rows.map(|row| (row["tool_name"].as_str().unwrap().to_owned(), row["enabled"] == true)).collect::<BTreeMap<_, _>>()
+    };
+    let every: BTreeSet<String> = GROUPS.iter().flat_map(|code| of_group(code).into_keys()).collect();
+    let system = of_group("system_tools");
+    assert_eq!((system.get("search_users"), every.len() > system.len()), (Some(&false), true), "{system:?}");
+    for transport in ["http 2026-07-28", "http 2025-11-25 handshake", "http 2025-11-25 stateless", "sse", "stdio"] {
+        let own = asked(cells, ("system_tools/", "system_tools", transport));
+        for tool in &every {
+            let expected = if system.get(tool) == Some(&true) { "the tool" } else { "not offered" };
+            assert_eq!(own.get(format!("tools/call {tool}").as_str()), Some(&expected), "{transport}, {tool}");
+        }
+    }
+    let closed = asked(cells, ("project_tools/", "project_tools", "http 2026-07-28"));
+    assert!(every.iter().all(|tool| closed.get(format!("tools/call {tool}").as_str()) == Some(&"a refusal")), "{closed:?}");
 }
 
 /// Answers everybody, with every tool there is.
@@ -123,7 +202,13 @@ async fn a_key_that_cannot_be_shown_is_listed_as_not_tried() {
     let grid: Value = serde_json::from_slice(&output.stdout).unwrap();
     let not_tried = grid["not_tried"].as_array().unwrap();
     assert_eq!((output.status.code(), not_tried.len()), (Some(0), GROUPS.len()), "{not_tried:?}");
-    assert!(not_tried.iter().all(|key| key["why"].as_str().unwrap().contains("key rotate")), "{not_tried:?}");
+    assert!(not_tried.iter().all(|key| key["why"].as_str().unwrap().contains("key rotate") && key["in_force"] == true), "{not_tried:?}");
+    assert_eq!((&grid["ok"], grid["untried"].as_u64()), (&json!(false), Some(5)), "nothing is called right that was not tried");
+    let warnings = grid["warnings"].as_array().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("5 of 5 keys in force were not tried"), "{warnings:?}");
+    let said = app.cli(&["doctor", "--matrix"]);
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert!(said.status.success() && text.contains("warning: 5 of 5 keys") && text.contains("5 keys in force not tried"), "{text}");
 }
 
 #[tokio::test]

@@ -25,6 +25,11 @@ fn add(app: &App, code: &str, name: &str, more: &[&str]) -> String {
     text(&app.ok_json(&[&["key", "add", code, "--name", name], more].concat())["key"])
 }
 
+/// The last four characters of a key, by which it is told from others of its name.
+fn hint(key: &str) -> &str {
+    &key[key.len() - 4..]
+}
+
 /// Waits until a condition holds that the daemon's half-minute round or a stop brings about.
 async fn stop_and_start(app: &mut App) {
     app.stop().await;
@@ -156,6 +161,96 @@ async fn a_rotation_shows_who_still_uses_the_old_key() {
 }
 
 #[tokio::test]
+async fn an_old_key_that_nobody_uses_retires_by_itself_and_its_holder_is_told() {
+    let app = App::start(&[("keys.retire_after_quiet", "1s")]).await;
+    let old = app.key("system_tools");
+    assert_eq!(status(&app, &old).await, 200);
+    let said = app.ok(&["key", "rotate", "system_tools", "--grace", "1h"]);
+    assert!(said.contains("or until nobody has used it for 1s"), "{said}");
+    let until = Instant::now() + Duration::from_secs(20);
+    while app.count("SELECT count(*) FROM mcp_keys WHERE retired_at IS NOT NULL") == 0 {
+        assert!(Instant::now() < until, "it does not retire: {}", app.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let refused = list(&app, &old).await;
+    let (problem, successor) = (refused.json(), app.key("system_tools"));
+    assert_eq!((refused.status.as_u16(), text(&problem["type"])), (401, "urn:anmei-mcp:problem:key-replaced".into()));
+    let detail = text(&problem["detail"]);
+    for part in ["was replaced on", "was retired on", "key show system_tools --key default"] {
+        assert!(detail.contains(part), "{part}: {detail}");
+    }
+    assert_eq!(status(&app, &successor).await, 200, "its successor goes on");
+    let keys = app.ok_json(&["key", "list", "system_tools"]);
+    let states: Vec<_> = keys.as_array().unwrap().iter().map(|key| (&key["state"], key["retired_at"].is_string())).collect();
+    assert_eq!(states, [(&json!("replaced"), true), (&json!("current"), false)], "{keys}");
+    assert!(app.ok(&["key", "list", "system_tools"]).contains("replaced, retired on"));
+    let times = "retired_at >= rotated_at + 1000 AND retired_at < grace_until";
+    assert_eq!(app.count(&format!("SELECT count(*) FROM mcp_keys WHERE {times}")), 1, "quiet for so long, and before its grace ended");
+    let audited = app.ok_json(&["audit", "list", "--action", "key.retire"]);
+    assert_eq!(audited.as_array().unwrap().len(), 1, "{audited}");
+    assert_eq!((&audited[0]["actor"], &audited[0]["object"]), (&json!("daemon"), &json!("key/system_tools/default")));
+}
+
+#[test]
+fn a_rotation_speaks_of_retirement_only_where_it_can_come_before_the_end() {
+    let app = App::idle(&[]);
+    let said = app.ok(&["key", "rotate", "system_tools"]);
+    assert!(said.contains("or until nobody has used it for 12h"), "by the defaults it can: {said}");
+    for grace in ["12h", "1h", "0s"] {
+        let said = app.ok(&["key", "rotate", "system_tools", "--grace", grace]);
+        assert!(said.contains("is valid until") && !said.contains("nobody has used it"), "{grace}: {said}");
+    }
+    let app = App::idle(&[("keys.retire_after_quiet", "0s")]);
+    let said = app.ok(&["key", "rotate", "system_tools", "--grace", "48h"]);
+    assert!(said.contains("is valid until") && !said.contains("nobody has used it"), "{said}");
+}
+
+#[tokio::test]
+async fn an_old_key_ends_alone_and_a_name_that_it_shares_with_its_successor_revokes_neither() {
+    let app = App::start(&[]).await;
+    let old = add(&app, "system_tools", "dify", &[]);
+    let early = app.cli(&["key", "retire", "system_tools", "dify"]);
+    assert!(early.status.code() == Some(4) && String::from_utf8_lossy(&early.stderr).contains("only a replaced key"), "{early:?}");
+    let new = text(&app.ok_json(&["key", "rotate", "system_tools", "--key", "dify", "--grace", "1h"])["key"]);
+    let shared = app.cli(&["key", "revoke", "system_tools", "--key", "dify"]);
+    let said = String::from_utf8_lossy(&shared.stderr);
+    assert_eq!(shared.status.code(), Some(2), "{said}");
+    for (key, state) in [(&old, "in_grace"), (&new, "current")] {
+        assert!(said.contains(&format!("…{} ({state})", hint(key))), "{said}");
+        assert_eq!(status(&app, key).await, 200, "{state}");
+    }
+    app.ok(&["key", "retire", "system_tools", "dify", "--reason", "迁移完成"]);
+    let refused = list(&app, &old).await;
+    assert!(refused.status == 401 && refused.body.contains("key-replaced") && refused.body.contains("was retired on"), "{refused:?}");
+    assert_eq!(status(&app, &new).await, 200);
+    let audited = app.ok_json(&["audit", "list", "--action", "key.retire"]);
+    assert_eq!((&audited[0]["object"], &audited[0]["reason"]), (&json!("key/system_tools/dify"), &json!("迁移完成")), "{audited}");
+    assert_eq!(app.cli(&["key", "retire", "system_tools", hint(&old)]).status.code(), Some(4), "once");
+    app.ok(&["key", "revoke", "system_tools", "--key", hint(&old)]);
+    assert_eq!(status(&app, &new).await, 200, "of two keys of a name the one that was meant");
+    app.ok(&["key", "revoke", "system_tools", "--key", "dify"]);
+    assert_eq!(status(&app, &new).await, 401, "a name that one key has names it");
+}
+
+#[tokio::test]
+async fn a_key_that_has_expired_is_not_handed_out() {
+    let app = App::idle(&[]);
+    let expired = add(&app, "system_tools", "dify", &["--expires", "1ms"]);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let show = ["key", "show", "system_tools", "--key"];
+    for name in ["dify", hint(&expired)] {
+        let refused = app.cli(&[&show[..], &[name]].concat());
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(4) && !String::from_utf8_lossy(&refused.stdout).contains(&expired), "{refused:?}");
+        for part in ["expired", "key rotate system_tools --key dify", "key add system_tools"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    let new = text(&app.ok_json(&["key", "rotate", "system_tools", "--key", "dify", "--expires", "30d"])["key"]);
+    assert_eq!(text(&app.ok_json(&[&show[..], &["dify"]].concat())["key"]), new);
+}
+
+#[tokio::test]
 async fn uses_of_keys_are_no_change_of_the_policy() {
     let mut app = App::start(&[]).await;
     let key = app.key("system_tools");
@@ -198,8 +293,10 @@ async fn every_change_and_every_look_is_a_row_of_the_audit_log() {
     let key = add(&app, "system_tools", "dify", &["--reason", "新集成"]);
     app.ok(&["key", "show", "system_tools", "--key", "dify", "--reason", "配置 Dify"]);
     app.ok(&["key", "rename", "system_tools", "dify", "dify-prod"]);
-    app.ok(&["key", "rotate", "system_tools", "--key", "dify-prod"]);
-    app.ok(&["key", "revoke", "system_tools", "--key", "dify-prod"]);
+    let rotated = app.ok_json(&["key", "rotate", "system_tools", "--key", "dify-prod"]);
+    for one in [hint(&key), text(&rotated["hint"]).as_str()] {
+        app.ok(&["key", "revoke", "system_tools", "--key", one]);
+    }
     app.ok(&["group", "create", "lab", "--tool", "search_users"]);
     app.ok(&["group", "disable", "lab"]);
     app.ok(&["group", "set", "lab", "--subject-scoped", "true"]);
@@ -239,7 +336,7 @@ async fn an_audit_log_that_was_changed_is_found() {
     let app = App::idle(&[]);
     app.ok(&["key", "show", "system_tools"]);
     let proof = app.ok_json(&["audit", "verify"]);
-    assert_eq!((&proof["rows"], &proof["broken"]), (&json!(6), &Value::Null), "{proof}");
+    assert_eq!((&proof["rows"], &proof["intact"], proof.get("broken_at")), (&json!(6), &json!(true), Some(&Value::Null)), "{proof}");
     let head = text(&proof["head"]);
     assert!(app.ok(&["audit", "verify", "--expect", &head]).contains(&head));
     app.change("DROP TRIGGER audit_log_kept; DELETE FROM audit_log WHERE seq = 6;");
@@ -249,6 +346,8 @@ async fn an_audit_log_that_was_changed_is_found() {
     app.change("DROP TRIGGER audit_log_unchanged; UPDATE audit_log SET actor = 'nobody' WHERE seq = 2;");
     let changed = app.cli(&["audit", "verify"]);
     assert!(changed.status.code() == Some(1) && String::from_utf8_lossy(&changed.stderr).contains("row 2"), "{changed:?}");
+    let proof: Value = serde_json::from_slice(&app.cli(&["audit", "verify", "--json"]).stdout).unwrap();
+    assert_eq!((&proof["intact"], &proof["broken_at"]), (&json!(false), &json!(2)), "{proof}");
 }
 
 #[tokio::test]

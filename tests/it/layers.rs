@@ -123,7 +123,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("rusqlite_migration", &["store"]),
     ("rustix", &["cli", "lifecycle", "store"]),
     ("argon2", &["gate"]),
-    ("totp_rs", &["admin"]),
+    ("totp_rs", &["gate"]),
     ("qrcode", &["admin"]),
     ("reqwest", &["outbound"]),
     ("eventsource_stream", &["outbound"]),

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{
     events::Events,
-    harness::{Answer, App},
+    harness::{Answer, App, Era},
+    modern::long_call,
+    oauth_kit::{REDIRECT, sent_back, text},
 };
 
 const ID: &str = "5f2a9c0de4b1476688aa01f3c7d95e2b";
@@ -52,6 +54,22 @@ impl Client {
 async fn post(app: &App, path: &str, bearer: &str, body: String) -> Answer {
     let url = format!("{}{path}", app.mcp_root());
     app.send("POST", &url, &[("authorization", bearer), ("content-type", "application/json")], body).await
+}
+
+/// Holds up every write of the daemon, and with it a call that stores something, until the transaction ends.
+fn held_up(app: &App) -> rusqlite::Connection {
+    let lock = rusqlite::Connection::open(app.data().join("anmei-mcp.sqlite3")).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock
+}
+
+/// A call that stores what it made.
+fn plan() -> Value {
+    json!({"jsonrpc": "2.0", "id": "plan", "method": "tools/call", "params": long_call()})
+}
+
+fn hello(version: &str) -> Value {
+    json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "mcp_sse", "version": "0.1"}})
 }
 
 async fn open_refused(app: &App, path: &str, code: &str) -> Answer {
@@ -116,6 +134,121 @@ async fn a_whole_conversation_on_both_lanes_is_messages_and_nothing_else() {
         assert!(client.events.is_silent(Duration::from_millis(900)).await, "no notification, no other event");
         assert_eq!(client.ask(&app, json!(10), "tools/list", json!({})).await["result"]["tools"].as_array().unwrap().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn the_revision_that_was_agreed_on_is_the_one_that_is_spoken() {
+    let mut app = App::with_records(&[]).await;
+    for (asked, agreed) in [("1999-01-01", "2025-11-25"), ("2025-06-18", "2025-06-18"), ("2024-11-05", "2024-11-05")] {
+        let mut client = Client::connect(&app, "/mcp", "system_tools").await;
+        assert_eq!(client.ask(&app, json!(0), "initialize", hello(asked)).await["result"]["protocolVersion"], agreed, "{asked}");
+        let call = json!({"name": "get_user_profile", "arguments": {"user_id": "usr_anna"}});
+        assert!(client.ask(&app, json!(1), "tools/call", call).await["result"]["structuredContent"].is_object(), "{asked}");
+    }
+    app.stop().await;
+    for version in ["2025-11-25", "2025-06-18", "2024-11-05"] {
+        assert_eq!(app.count(&format!("SELECT count(*) FROM mcp_call_logs WHERE protocol = '{version}'")), 1, "{version}");
+    }
+}
+
+/// All that the plugin does for one entry of its configuration at each tool call, and the call.
+async fn as_the_plugin(app: &App, code: &str, call: Value) {
+    let mut client = Client::connect(app, "/mcp", code).await;
+    let lists = ["tools/list", "resources/list", "resources/templates/list", "prompts/list"];
+    let asked =
+        [("initialize", hello("2024-11-05"))].into_iter().chain(lists.map(|method| (method, json!({})))).chain([("tools/call", call)]);
+    for (method, params) in asked {
+        let answer = client.ask(app, json!(ID), method, params).await;
+        assert!(answer["result"].is_object(), "{code} {method}: {answer}");
+        if method == "initialize" {
+            assert_eq!(client.send(app, &json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await.status, 202);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_plugin_with_four_entries_at_once_meets_no_limit() {
+    let app = App::with_records(&[]).await;
+    let entries = [
+        ("system_tools", json!({"name": "get_user_profile", "arguments": {"user_id": "usr_anna"}})),
+        ("consultation_tools", json!({"name": "get_customer_preferences", "arguments": {"user_id": "usr_zhangwei"}})),
+        ("medical_tools", long_call()),
+        ("project_tools", json!({"name": "get_service_info", "arguments": {}})),
+    ];
+    let app = &app;
+    let repeated = entries.map(|(code, call)| async move {
+        for _ in 0..8 {
+            as_the_plugin(app, code, call.clone()).await;
+        }
+    });
+    futures_util::future::join_all(repeated).await;
+}
+
+/// The SDK for TypeScript sends the version that was agreed on when it connects again.
+#[tokio::test]
+async fn a_client_that_connects_again_is_known_at_sse_whatever_its_version() {
+    let app = App::start(&[]).await;
+    let bearer = format!("Bearer {}", app.key("system_tools"));
+    for (path, accept, version, status) in [
+        ("/sse", "text/event-stream", Some("2025-11-25"), 200),
+        ("/server/system_tools/sse", "text/event-stream", Some("2025-06-18"), 200),
+        ("/sse", "*/*", Some("2024-11-05"), 200),
+        ("/sse", "*/*", None, 200),
+        ("/sse", "application/json", None, 405),
+        ("/mcp", "text/event-stream", Some("2024-11-05"), 200),
+        ("/mcp", "text/event-stream", Some("2025-11-25"), 405),
+        ("/mcp", "*/*", Some("2024-11-05"), 405),
+    ] {
+        let mut headers = vec![("authorization", bearer.as_str()), ("accept", accept)];
+        headers.extend(version.map(|version| ("mcp-protocol-version", version)));
+        let mut events = Events::open("GET", &format!("{}{path}", app.mcp_root()), &headers, "").await;
+        assert_eq!(events.status, status, "{path} {accept} {version:?}");
+        if status == 200 {
+            assert_eq!(events.next().await.unwrap().name, "endpoint", "{path} {accept} {version:?}");
+        }
+    }
+}
+
+/// Its client would never learn the session's id: nobody could use it, or end it.
+#[tokio::test]
+async fn a_handshake_here_or_in_a_batch_opens_no_session_of_the_other_transport() {
+    let app = App::start(&[("mcp.sessions", "true"), ("mcp.max_sessions", "1")]).await;
+    for _ in 0..3 {
+        let mut client = Client::connect(&app, "/mcp", "system_tools").await;
+        let answer = client.ask(&app, json!(0), "initialize", hello("2024-11-05")).await;
+        assert_eq!(answer["result"]["protocolVersion"], "2024-11-05", "{answer}");
+    }
+    let bearer = format!("Bearer {}", app.key("system_tools"));
+    let headers =
+        [("authorization", bearer.as_str()), ("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+    let batch = json!([{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello("2025-03-26")}]);
+    let answer = app.send("POST", &app.root_url(), &headers, batch.to_string()).await;
+    assert!(answer.status == 200 && answer.json()[0]["result"]["protocolVersion"] == "2025-03-26", "{answer:?}");
+    assert!(!answer.headers.contains_key("mcp-session-id"), "{answer:?}");
+    let key = app.key("system_tools");
+    let opened = app.rpc(Era::Silent, &app.root_url(), Some(&key), "initialize", hello("2025-11-25")).await;
+    assert!(opened.status == 200 && opened.headers.contains_key("mcp-session-id"), "there is room for the only one: {opened:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_only_reads_hears_from_its_post_which_scope_a_call_needs() {
+    let app = App::with_records(&[]).await;
+    app.ok(&["tool", "alias", "consultation_tools", "write_summary", "create_consultation_summary", "--until", "2030-01-01"]);
+    let (client, url, key) = (app.client().await, app.group_url("consultation_tools"), app.key("consultation_tools"));
+    let page = app.page(&App::request(&client, &url)).await;
+    let back = sent_back(&app.answer(&page, &[("action", "allow"), ("key", &key)]).await, REDIRECT);
+    let tokens = app.token(&App::exchange(&client, &back["code"])).await.json();
+    let bearer = format!("Bearer {}", text(&tokens, "access_token"));
+    let mut events = Events::open("GET", &url, &[("authorization", &bearer), ("accept", "text/event-stream")], "").await;
+    let address = events.next().await.unwrap().data;
+    for tool in ["create_consultation_summary", "dify__create_consultation_summary", "write_summary"] {
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
+        let refused = post(&app, &address, &bearer, call.to_string()).await;
+        assert_eq!(refused.status, 403, "{tool} {refused:?}");
+        let challenge = refused.headers["www-authenticate"].to_str().unwrap();
+        assert!(challenge.contains("insufficient_scope") && challenge.contains("tools:write"), "{tool} {challenge}");
+    }
+    assert!(events.is_silent(Duration::from_millis(300)).await, "whoever posted heard of it");
 }
 
 #[tokio::test]
@@ -225,6 +358,52 @@ async fn a_comment_comes_at_least_every_fifteen_seconds() {
     let mut client = Client::connect(&app, "/mcp", "system_tools").await;
     client.events.comment(Duration::from_secs(14)).await;
     assert_eq!(client.ask(&app, json!(1), "ping", json!({})).await["result"], json!({}));
+}
+
+#[tokio::test]
+async fn a_message_is_accepted_before_its_answer_is_there() {
+    let app = App::with_records(&[]).await;
+    let mut client = Client::connect(&app, "/mcp", "medical_tools").await;
+    let (lock, start) = (held_up(&app), Instant::now());
+    assert_eq!(client.send(&app, &plan()).await.status, 202);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(client.events.is_silent(Duration::from_millis(300)).await, "the call is not done yet");
+    lock.execute_batch("ROLLBACK").unwrap();
+    let answer = client.events.next().await.unwrap().json();
+    assert!(answer["id"] == "plan" && answer["result"]["structuredContent"]["plan_id"].is_string(), "{answer}");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_answer_of_what_was_accepted() {
+    let mut app = App::with_records(&[]).await;
+    let mut client = Client::connect(&app, "/mcp", "medical_tools").await;
+    let lock = held_up(&app);
+    assert_eq!(client.send(&app, &plan()).await.status, 202);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (stopped, answer) = tokio::join!(app.stop(), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        lock.execute_batch("ROLLBACK").unwrap();
+        client.events.next().await.unwrap().json()
+    });
+    assert!(answer["id"] == "plan" && answer["result"]["structuredContent"]["plan_id"].is_string(), "{answer}");
+    assert_eq!((stopped, client.events.next().await), (Some(0), None));
+}
+
+#[tokio::test]
+async fn what_a_stop_leaves_no_time_for_is_answered_with_an_error() {
+    let mut app = App::with_records(&[("http.shutdown_timeout", "2s")]).await;
+    let mut client = Client::connect(&app, "/mcp", "medical_tools").await;
+    let lock = held_up(&app);
+    assert_eq!(client.send(&app, &plan()).await.status, 202);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (stopped, answer) = tokio::join!(app.stop(), async {
+        let answer = client.events.next().await.unwrap().json();
+        lock.execute_batch("ROLLBACK").unwrap();
+        answer
+    });
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("plan"), &json!(-32603)), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("repeat the request"), "{answer}");
+    assert_eq!((stopped, client.events.next().await), (Some(0), None));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Limits: who asks too much hears which limit, until when and what changes it, on every transport; nobody else notices.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anmei_mcp::{
     outbound::{
@@ -109,6 +109,37 @@ async fn a_key_has_its_own_limits_and_others_do_not_pay_for_it() {
     let lines = app.ok_json(&["limit", "list", "system_tools"]);
     let own: Vec<_> = lines.as_array().unwrap().iter().filter(|line| line["from"] == "key").collect();
     assert!(own.len() == 1 && own[0]["value"] == 3 && own[0]["whose"].as_str().unwrap().contains("busy"), "{lines}");
+}
+
+#[tokio::test]
+async fn a_rotation_takes_no_limit_away_and_begins_no_day_anew() {
+    let app = App::start(&[]).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let old = text(&app.ok_json(&["key", "add", "system_tools", "--name", "busy"])["key"]);
+    app.ok(&["limit", "set", "system_tools", "calls_per_day=3", "call_per_minute=100", "--key", "busy"]);
+    let send = async |key: &str| {
+        let params = json!({"name": "get_user_profile", "arguments": {}});
+        app.rpc(Era::Modern, &app.root_url(), Some(key), "tools/call", params).await
+    };
+    for _ in 0..2 {
+        assert_eq!(send(&old).await.status, 200);
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    while app.count("SELECT coalesce(sum(calls), 0) FROM mcp_day_counts") < 2 {
+        assert!(Instant::now() < until, "the calls of the day are not written down: {}", app.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let rotated = app.ok_json(&["key", "rotate", "system_tools", "--key", "busy", "--grace", "1h"]);
+    let (new, whose) = (text(&rotated["key"]), format!("key busy …{}", text(&rotated["hint"])));
+    let lines = app.ok_json(&["limit", "list", "system_tools"]);
+    let own = |limit: &str| lines.as_array().unwrap().iter().find(|line| line["whose"] == whose && line["limit"] == limit).unwrap();
+    let (minute, day) = (own("call_per_minute"), own("calls_per_day"));
+    assert_eq!((&minute["value"], &minute["from"]), (&json!(100), &json!("key")), "{lines}");
+    assert_eq!((&day["value"], &day["from"], &day["used_today"]), (&json!(3), &json!("key"), &json!(2)), "{lines}");
+    assert_eq!(send(&new).await.status, 200);
+    assert_limited(&send(&new).await, "calls_per_day", 3);
+    let set = app.ok_json(&["audit", "list", "--action", "limit.set", "--object", "limit/system_tools/key/busy"]);
+    assert_eq!(set.as_array().unwrap().len(), 4, "two that were set and two that were taken over: {set}");
 }
 
 #[tokio::test]

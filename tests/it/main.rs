@@ -17,6 +17,7 @@ mod admin_groups;
 mod admin_kit;
 mod admin_oauth;
 mod admin_registrations;
+mod admin_rest;
 mod admin_routes;
 mod admin_server;
 mod admin_settings;

@@ -10,7 +10,10 @@ use std::{
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::harness::{App, ERAS, Era};
+use crate::{
+    events::Events,
+    harness::{App, ERAS, Era},
+};
 
 const LANES: [&str; 2] = ["true", "false"];
 
@@ -337,6 +340,49 @@ async fn a_subscription_says_what_it_is_and_ends_with_a_result() {
     app.stop().await;
     let last = next(3000).await.unwrap();
     assert_eq!((&last["id"], &last["result"]["resultType"]), (&json!("my subscription"), &json!("complete")), "{last}");
+}
+
+/// What comes when a key subscribes: the stream, or why there is none.
+async fn subscribing(url: &str, key: &str) -> reqwest::Response {
+    let wanted = json!({"notifications": {"toolsListChanged": true}});
+    let (headers, body) = Era::Modern.request(Some(key), "subscriptions/listen", wanted);
+    post(url, &headers, &body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn subscriptions_are_capped_per_key_and_a_closed_one_makes_room() {
+    let app = App::start(&[("mcp.subscription_streams", "2")]).await;
+    let (key, other) = (app.key("system_tools"), app.key("medical_tools"));
+    let (root, own) = (app.root_url(), app.group_url("system_tools"));
+    let (first, second) = (subscribing(&root, &key).await, subscribing(&own, &key).await);
+    assert!(first.status() == 200 && second.status() == 200, "{first:?} {second:?}");
+    for url in [&root, &own] {
+        let refused = subscribing(url, &key).await;
+        assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (429, &b"5"[..]));
+        let error: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+        assert_eq!((&error["id"], &error["error"]["code"]), (&json!(1), &json!(429)), "{error}");
+        assert!(error["error"]["message"].as_str().unwrap().contains("mcp.subscription_streams"), "{error}");
+    }
+    assert_eq!(app.rpc(Era::Modern, &root, Some(&key), "tools/list", json!({})).await.status, 200, "all else goes on");
+    assert_eq!(subscribing(&root, &other).await.status(), 200, "another key has its own");
+    drop(first);
+    let until = Instant::now() + Duration::from_secs(5);
+    while subscribing(&root, &key).await.status() != 200 {
+        assert!(Instant::now() < until, "the closed subscription still counts");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(second);
+}
+
+#[tokio::test]
+async fn a_subscription_is_never_silent_for_fifteen_seconds() {
+    let app = App::start(&[]).await;
+    let wanted = json!({"notifications": {"toolsListChanged": true}});
+    let (headers, body) = Era::Modern.request(Some(&app.key("system_tools")), "subscriptions/listen", wanted);
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut events = Events::open("POST", &app.root_url(), &headers, body.to_string()).await;
+    assert_eq!(events.next().await.unwrap().json()["method"], "notifications/subscriptions/acknowledged");
+    events.comment(Duration::from_secs(14)).await;
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use http::StatusCode;
 
 use crate::{
+    admin_entry::{between, code},
+    admin_kit::Browser,
     harness::{App, Era},
-    oauth_kit::{Page, REDIRECT, encode, sent_back, text, with},
+    oauth_kit::{Page, REDIRECT, encode, error, sent_back, text, with},
 };
 
 async fn page(app: &App, client: &str, group: &str) -> Page {
@@ -150,7 +152,71 @@ async fn a_page_is_answered_once() {
     sent_back(&app.answer(&shown, &allow).await, REDIRECT);
     let again = app.answer(&shown, &allow).await;
     assert!(again.status == StatusCode::BAD_REQUEST && !again.headers.contains_key("location"), "{again:?}");
+    let denied = app.answer(&shown, &[("action", "deny")]).await;
+    assert!(denied.status == StatusCode::BAD_REQUEST && !denied.headers.contains_key("location"), "{denied:?}");
     assert_eq!(app.count("SELECT count(*) FROM oauth_grants"), 1);
+}
+
+#[tokio::test]
+async fn who_denied_cannot_go_back_and_allow() {
+    let mut app = App::start(&[]).await;
+    let client = app.client().await;
+    let shown = page(&app, &client, "system_tools").await;
+    let other = page(&app, &client, "system_tools").await;
+    assert_eq!(sent_back(&app.answer(&shown, &[("action", "deny")]).await, REDIRECT)["error"], "access_denied");
+    let key = app.key("system_tools");
+    let allow = [("action", "allow"), ("key", key.as_str())];
+    let back = app.answer(&shown, &allow).await;
+    assert!(back.status == StatusCode::BAD_REQUEST && !back.headers.contains_key("location"), "{back:?}");
+    assert_eq!(app.count("SELECT count(*) FROM oauth_grants"), 0);
+    sent_back(&app.answer(&other, &allow).await, REDIRECT);
+    app.kill();
+    app.spawn().await;
+    assert_eq!(app.count("SELECT count(*) FROM oauth_denials"), 1, "a denial outlives the daemon");
+}
+
+#[tokio::test]
+async fn our_own_page_is_answered_whatever_other_origins_may_call() {
+    let public = "https://mcp.clinic.cn";
+    let app = App::start(&[("mcp.allowed_origins", "https://app.clinic.cn"), ("mcp.public_url", public)]).await;
+    let client = app.client().await;
+    let key = app.key("system_tools");
+    let local = app.mcp_root();
+    for base in [local, public] {
+        let host = base.split_once("://").unwrap().1;
+        let url = format!("{base}/server/system_tools/mcp");
+        let shown = Page::of(app.authorize(&App::request(&client, &url), &[("host", host)]).await);
+        let fields = [("transaction", shown.transaction.as_str()), ("action", "allow"), ("key", key.as_str())];
+        let answered = async |origin: &str| {
+            let headers = [("host", host), ("origin", origin), ("cookie", shown.cookie.as_str())];
+            app.post_form("/oauth/consent", &headers, &fields).await
+        };
+        for other in ["https://app.clinic.cn", "https://evil.example"] {
+            let refused = answered(other).await;
+            assert!(refused.status == StatusCode::FORBIDDEN && !refused.headers.contains_key("location"), "{other}: {refused:?}");
+        }
+        sent_back(&answered(base).await, REDIRECT);
+    }
+    let elsewhere = [("host", "evil.example"), ("origin", "http://evil.example")];
+    let refused = app.post_form("/oauth/consent", &elsewhere, &[("action", "allow")]).await;
+    assert!(refused.status == StatusCode::FORBIDDEN && refused.body.contains("mcp.allowed_hosts"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_a_key_proved_ends_when_the_key_does() {
+    let app = App::start(&[]).await;
+    let client = app.client().await;
+    let made = app.ok_json(&["key", "add", "system_tools", "--name", "short", "--expires", "1h"]);
+    let shown = page(&app, &client, "system_tools").await;
+    let back = sent_back(&app.answer(&shown, &[("action", "allow"), ("key", text(&made, "key"))]).await, REDIRECT);
+    let tokens = app.token(&App::exchange(&client, &back["code"])).await.json();
+    let ends = "SELECT count(*) FROM oauth_grants g JOIN mcp_keys k ON k.id = g.key_id AND k.name = 'short'";
+    assert_eq!(app.count(&format!("{ends} WHERE g.expires_at = k.expires_at")), 1);
+    let of_tokens = format!("{ends} JOIN oauth_tokens t ON t.grant_id = g.id");
+    assert_eq!(app.count(&format!("{of_tokens} WHERE t.kind = 'refresh' AND t.expires_at = k.expires_at")), 1);
+    let next = app.refresh(&client, text(&tokens, "refresh_token")).await;
+    assert_eq!(next.status, StatusCode::OK, "{next:?}");
+    assert_eq!(app.count(&format!("{of_tokens} WHERE t.expires_at > k.expires_at")), 0);
 }
 
 #[tokio::test]
@@ -312,6 +378,71 @@ async fn an_account_proves_the_right_to_the_groups_that_list_its_role_and_tier()
     assert_eq!(app.listed(&url, access).await, 200);
     app.ok(&["account", "delete", "doctor", "--yes"]);
     assert_eq!(app.listed(&url, access).await, 401);
+}
+
+#[tokio::test]
+async fn another_password_ends_what_the_old_one_granted() {
+    let app = App::start(&[]).await;
+    let client = app.client().await;
+    add_account(&app, "doctor", "doctor", "internal");
+    let url = app.group_url("medical_tools");
+    let granted = async |password: &str| {
+        let shown = page(&app, &client, "medical_tools").await;
+        let answer = app.answer(&shown, &[("action", "allow"), ("login", "doctor"), ("password", password)]).await;
+        app.token(&App::exchange(&client, &sent_back(&answer, REDIRECT)["code"])).await.json()
+    };
+    let before = granted(PASSWORD).await;
+    assert_eq!(app.listed(&url, text(&before, "access_token")).await, 200);
+    let another = "a quiet evening in June";
+    let changed = app.command(&["account", "password", "doctor"]).env("ANMEI_MCP_ACCOUNT_PASSWORD", another).output().unwrap();
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    let refused = app.rpc(Era::Silent, &url, Some(text(&before, "access_token")), "tools/list", serde_json::json!({})).await;
+    assert!(refused.status == StatusCode::UNAUTHORIZED && refused.body.contains("password"), "{refused:?}");
+    assert_eq!(error(&app.refresh(&client, text(&before, "refresh_token")).await).1, "invalid_grant");
+    let after = granted(another).await;
+    assert_eq!(app.listed(&url, text(&after, "access_token")).await, 200);
+    assert_eq!(app.listed(&url, text(&before, "access_token")).await, 401);
+}
+
+/// The first administrator, with a telephone: its secret, the code that proved it, and a recovery code.
+async fn administrator(app: &App) -> [String; 3] {
+    let link = app.setup_link().await;
+    let path = link.strip_prefix(app.admin_root()).unwrap();
+    let mut browser = Browser::new(app);
+    let form = browser.get(path).await.body;
+    let (pending, secret) = (between(&form, "name=\"pending\" value=\"", "\""), between(&form, "<dd><code>", "</code>"));
+    let proof = code(secret, 0);
+    let chosen = [("login", "mei"), ("password", PASSWORD), ("again", PASSWORD), ("pending", pending), ("code", proof.as_str())];
+    let made = browser.post(path, &chosen).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.body);
+    let recovery = between(&made.body, "<pre id=\"once\" tabindex=\"0\">", "</pre>").lines().next().unwrap().to_owned();
+    [secret.to_owned(), proof, recovery]
+}
+
+#[tokio::test]
+async fn an_account_with_a_second_factor_shows_it_here_as_well() {
+    let app = App::start(&[]).await;
+    let [secret, used, recovery] = administrator(&app).await;
+    let client = app.client().await;
+    let shown = page(&app, &client, "medical_tools").await;
+    assert!(shown.answer.body.contains("name=\"otp\"") && shown.answer.body.contains("验证码"));
+    let next = code(&secret, 1);
+    let sign_in = [("action", "allow"), ("login", "mei"), ("password", PASSWORD), ("otp", next.as_str())];
+    let mut refused = Vec::new();
+    for change in [("password", "another afternoon"), ("otp", ""), ("otp", used.as_str())] {
+        let answer = app.answer(&shown, &with(&sign_in, &[change])).await;
+        assert!(answer.status == StatusCode::FORBIDDEN && !answer.headers.contains_key("location"), "{change:?}: {answer:?}");
+        refused.push(answer.body);
+    }
+    refused.dedup();
+    assert_eq!(refused.len(), 1, "a right password without its code is a wrong one: {refused:?}");
+    let back = sent_back(&app.answer(&shown, &sign_in).await, REDIRECT);
+    assert_eq!(app.token(&App::exchange(&client, &back["code"])).await.status, StatusCode::OK);
+    let shown = page(&app, &client, "medical_tools").await;
+    assert_eq!(app.answer(&shown, &sign_in).await.status, StatusCode::FORBIDDEN, "a code counts once");
+    let panel = Browser::new(&app).sign_in("mei", PASSWORD, &next).await;
+    assert_eq!(panel.status, StatusCode::UNPROCESSABLE_ENTITY, "here and at the panel together");
+    sent_back(&app.answer(&shown, &with(&sign_in, &[("otp", &recovery)])).await, REDIRECT);
 }
 
 #[tokio::test]

@@ -16,14 +16,20 @@ const LOOPBACK: [(&str, &str); 1] = [("oauth.client_documents_loopback", "true")
 /// Makes a document for its address.
 type Make = fn(&str) -> Value;
 
-/// Serves a document that can be replaced; its address.
+/// Serves a document that can be replaced, and is not to be kept; its address.
 async fn documents(make: impl Fn(&str) -> Value) -> (String, Arc<Mutex<Value>>) {
+    documents_kept("no-store", make).await
+}
+
+/// The same, to be kept as `cache_control` says.
+async fn documents_kept(cache_control: &'static str, make: impl Fn(&str) -> Value) -> (String, Arc<Mutex<Value>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/client.json", listener.local_addr().unwrap());
     let document = Arc::new(Mutex::new(make(&url)));
     let served = Arc::clone(&document);
-    let answer =
-        move || async move { ([("content-type", "application/json"), ("cache-control", "no-store")], served.lock().unwrap().to_string()) };
+    let answer = move || async move {
+        ([("content-type", "application/json"), ("cache-control", cache_control)], served.lock().unwrap().to_string())
+    };
     let router = Router::new().route("/client.json", get(answer));
     #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -111,6 +117,63 @@ async fn documents_can_be_switched_off_and_plain_http_is_for_development() {
 }
 
 #[tokio::test]
+async fn who_is_known_by_a_document_is_shut_out_with_the_documents() {
+    let mut app = App::idle(&[]);
+    let (client, _) = documents(good).await;
+    let allowed = "[oauth]\nclient_documents_loopback = true\n";
+    std::fs::write(app.config_file(), allowed).unwrap();
+    app.spawn().await;
+    let mut refresh = text(&app.tokens(&client, "system_tools").await, "refresh_token").to_owned();
+    for narrower in ["client_documents = false\n", "client_document_domains = [\"clinic.cn\"]\n"].map(|line| format!("{allowed}{line}")) {
+        app.stop().await;
+        std::fs::write(app.config_file(), &narrower).unwrap();
+        app.spawn().await;
+        assert_eq!(error(&app.refresh(&client, &refresh).await), (401, "invalid_client".into()), "{narrower}");
+        app.stop().await;
+        std::fs::write(app.config_file(), allowed).unwrap();
+        app.spawn().await;
+        let next = app.refresh(&client, &refresh).await;
+        assert_eq!(next.status, StatusCode::OK, "what was refused used nothing up: {next:?}");
+        text(&next.json(), "refresh_token").clone_into(&mut refresh);
+    }
+}
+
+#[tokio::test]
+async fn a_document_on_no_public_address_is_not_asked_for_and_the_page_says_so() {
+    let app = App::start(&[]).await;
+    let url = app.group_url("system_tools");
+    for (client, said) in [
+        ("https://127.0.0.1/client.json", "127.0.0.1 is not on the public internet"),
+        ("https://[::1]/client.json", "[::1] is not on the public internet"),
+        ("https://[::ffff:7f00:1]/client.json", "[::ffff:7f00:1] is not on the public internet"),
+        ("https://[::ffff:127.0.0.1]/client.json", "it is not in its plain form"),
+        ("https://169.254.169.254/latest/client.json", "169.254.169.254 is not on the public internet"),
+        ("https://10.0.0.1:8443/client.json", "10.0.0.1:8443 is not on the public internet"),
+    ] {
+        let answer = app.authorize(&App::request(client, &url), &[("accept-language", "en")]).await;
+        assert!(answer.status == StatusCode::BAD_REQUEST && answer.body.contains(said), "{client}: {answer:?}");
+        assert!(!answer.headers.contains_key("location"), "{client}");
+    }
+}
+
+#[tokio::test]
+async fn only_documents_that_have_to_be_fetched_count_against_an_address() {
+    let app = App::start(&LOOPBACK).await;
+    let url = app.group_url("system_tools");
+    let (kept, _) = documents_kept("max-age=3600", good).await;
+    for attempt in 0..70 {
+        assert_eq!(app.authorize(&App::request(&kept, &url), &[]).await.status, StatusCode::OK, "{attempt}");
+    }
+    let (fetched, _) = documents(good).await;
+    for attempt in 1..60 {
+        assert_eq!(app.authorize(&App::request(&fetched, &url), &[]).await.status, StatusCode::OK, "{attempt}");
+    }
+    let busy = app.authorize(&App::request(&fetched, &url), &[]).await;
+    assert!(busy.status == StatusCode::TOO_MANY_REQUESTS && busy.headers.contains_key("retry-after"), "{busy:?}");
+    assert_eq!(app.authorize(&App::request(&kept, &url), &[]).await.status, StatusCode::OK, "what is kept costs nobody anything");
+}
+
+#[tokio::test]
 async fn what_the_document_says_today_counts() {
     let app = App::start(&LOOPBACK).await;
     let (client, document) = documents(good).await;
@@ -121,4 +184,9 @@ async fn what_the_document_says_today_counts() {
     assert_eq!(sent_back(&deny, REDIRECT)["error"], "access_denied");
     let again = app.authorize(&App::request(&client, &url), &[]).await;
     assert!(again.body.contains("Renamed"), "a document that is not to be kept is read again");
+    let first = app.tokens(&client, "system_tools").await;
+    document.lock().unwrap()["grant_types"] = json!(["authorization_code"]);
+    let second = app.tokens(&client, "system_tools").await;
+    assert!(first["refresh_token"].is_string() && second["refresh_token"].is_null(), "{second}");
+    assert_eq!(error(&app.refresh(&client, text(&first, "refresh_token")).await).1, "invalid_grant", "it uses no refresh tokens any more");
 }

@@ -19,6 +19,16 @@ pub(crate) struct Page {
     pub(crate) transaction: String,
 }
 
+impl Page {
+    /// The consent page in an answer.
+    pub(crate) fn of(answer: Answer) -> Self {
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let transaction = answer.body.split("name=\"transaction\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        Self { answer, cookie, transaction }
+    }
+}
+
 /// One form or query.
 pub(crate) fn encode(fields: &[(&str, &str)]) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
@@ -94,11 +104,7 @@ impl App {
 
     /// The consent page of a request in order.
     pub(crate) async fn page(&self, fields: &[(&str, &str)]) -> Page {
-        let answer = self.authorize(fields, &[]).await;
-        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-        let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-        let transaction = answer.body.split("name=\"transaction\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        Page { answer, cookie, transaction }
+        Page::of(self.authorize(fields, &[]).await)
     }
 
     /// Sends the page's form as its browser would.
@@ -140,6 +146,17 @@ impl App {
     /// The next pair.
     pub(crate) async fn refresh(&self, client: &str, refresh: &str) -> Answer {
         self.token(&[("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", refresh)]).await
+    }
+
+    /// A token that is in force, but not for this URL, is told so, and where to get one that is (RFC 6750 §3.1).
+    pub(crate) async fn is_for_elsewhere(&self, group: &str, bearer: &str) {
+        let answer = self.rpc(Era::Silent, &self.group_url(group), Some(bearer), "tools/list", json!({})).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
+        let challenge = answer.headers["www-authenticate"].to_str().unwrap();
+        assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+        assert!(challenge.contains(&format!("/.well-known/oauth-protected-resource/server/{group}/mcp\"")), "{challenge}");
+        let said = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(said.starts_with("This token opens the group") && !said.contains("key"), "{said}");
     }
 
     /// The status of `tools/list` with a bearer.

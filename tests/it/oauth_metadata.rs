@@ -53,10 +53,11 @@ async fn rfc9728_3_a_document_does_not_tell_which_groups_exist() {
 async fn rfc9728_5_1_a_401_points_to_the_document_and_says_which_scope() {
     let app = App::start(&[]).await;
     let root = app.mcp_root();
-    for (url, path, scope) in [
-        (app.root_url(), "/mcp", "tools:read tools:write"),
-        (app.group_url("system_tools"), "/server/system_tools/mcp", "group:system_tools tools:read tools:write"),
-    ] {
+    let (at_root, in_group) = ("tools:read tools:write", "group:system_tools tools:read tools:write");
+    for (path, scope) in
+        [("/mcp", at_root), ("/sse", at_root), ("/server/system_tools/mcp", in_group), ("/server/system_tools/sse", in_group)]
+    {
+        let url = format!("{root}{path}");
         let answer = app.rpc(Era::Silent, &url, None, "tools/list", json!({})).await;
         let challenge = answer.headers["www-authenticate"].to_str().unwrap();
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
@@ -65,10 +66,16 @@ async fn rfc9728_5_1_a_401_points_to_the_document_and_says_which_scope() {
         assert!(challenge.contains(&format!("scope=\"{scope}\"")), "{challenge}");
         assert!(!challenge.contains("error="), "RFC 6750, section 3.1: no code without credentials: {challenge}");
         let document = app.send("GET", challenge.split("resource_metadata=\"").nth(1).unwrap().split('"').next().unwrap(), &[], "").await;
-        assert_eq!(text(&document.json(), "resource"), url);
+        assert_eq!(text(&document.json(), "resource"), url, "section 3.3: the address that was asked, in its own spelling");
         let answer = app.rpc(Era::Silent, &url, Some("mcp_at_nobody"), "tools/list", json!({})).await;
         let challenge = answer.headers["www-authenticate"].to_str().unwrap();
         assert!(challenge.contains("error=\"invalid_token\"") && challenge.contains("resource_metadata="), "{challenge}");
+    }
+    for endpoint in ["/mcp", "/server/system_tools/mcp"] {
+        let answer = app.rpc(Era::Silent, &format!("{root}{endpoint}/messages"), None, "tools/list", json!({})).await;
+        let challenge = answer.headers["www-authenticate"].to_str().unwrap();
+        let document = format!("resource_metadata=\"{root}/.well-known/oauth-protected-resource{endpoint}\"");
+        assert!(answer.status == StatusCode::UNAUTHORIZED && challenge.contains(&document), "{challenge}");
     }
 }
 

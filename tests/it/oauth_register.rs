@@ -66,6 +66,9 @@ async fn rfc7591_3_2_2_what_does_not_fit_is_refused_and_keeps_nothing() {
     assert_eq!(error(&form).1, "invalid_client_metadata");
     let broken = app.send("POST", &format!("{}/oauth/register", app.mcp_root()), &[("content-type", "application/json")], "{").await;
     assert_eq!(error(&broken).1, "invalid_client_metadata");
+    let twice = format!(r#"{{"redirect_uris":["{REDIRECT}"],"redirect_uris":["https://evil.example/cb"]}}"#);
+    let twice = app.send("POST", &format!("{}/oauth/register", app.mcp_root()), &[("content-type", "application/json")], twice).await;
+    assert_eq!(error(&twice), (400, "invalid_client_metadata".into()), "two readers could each take another one");
     let huge = json!({"redirect_uris": [REDIRECT], "client_name": "x".repeat(70_000)});
     assert_eq!(error(&app.post_json("/oauth/register", &huge).await).1, "invalid_request");
     assert_eq!(app.count("SELECT count(*) FROM oauth_clients"), 0);

@@ -146,7 +146,7 @@ async fn silence_ends_a_session_and_an_open_stream_is_no_silence() {
 async fn a_change_by_another_process_reaches_the_stream_within_a_second_and_once() {
     let app = App::start(&[("mcp.sessions", "true")]).await;
     let session = Session::begin(&app, "system_tools").await;
-    let (mut stream, mut second) = (session.listen().await, session.listen().await);
+    let (mut older, mut stream) = (session.listen().await, session.listen().await);
     app.ok(&["tool", "disable", "medical_tools", "optimize_plan"]);
     assert!(stream.is_silent(Duration::from_millis(900)).await, "another group's change");
     app.ok(&["tool", "disable", "system_tools", "search_users"]);
@@ -154,8 +154,51 @@ async fn a_change_by_another_process_reaches_the_stream_within_a_second_and_once
     let told = stream.next().await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert_eq!((told.name.as_str(), told.json()), ("message", json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})));
-    assert!(stream.is_silent(Duration::from_millis(600)).await && second.is_silent(Duration::from_millis(100)).await);
+    assert!(stream.is_silent(Duration::from_millis(600)).await && older.is_silent(Duration::from_millis(100)).await);
     assert_eq!(session.ask(&app, "tools/list", json!({})).await["result"]["tools"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn whichever_stream_is_left_tells_of_the_next_change() {
+    for older_is_left in [false, true] {
+        let app = App::start(&[("mcp.sessions", "true")]).await;
+        let session = Session::begin(&app, "system_tools").await;
+        let (older, newer) = (session.listen().await, session.listen().await);
+        let (gone, mut left) = if older_is_left { (newer, older) } else { (older, newer) };
+        drop(gone);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        app.ok(&["tool", "disable", "system_tools", "search_users"]);
+        let start = Instant::now();
+        assert_eq!(left.next().await.unwrap().json()["method"], "notifications/tools/list_changed");
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_key_holds_no_more_than_its_share_of_the_sessions() {
+    let app = App::start(&[("mcp.sessions", "true"), ("mcp.max_sessions", "8")]).await;
+    let first = Session::begin(&app, "system_tools").await;
+    let _second = Session::begin(&app, "system_tools").await;
+    let refused = initialize(&app, "system_tools").await;
+    assert!(refused.status == 429 && refused.body.contains("mcp.max_sessions"), "{refused:?}");
+    assert_eq!(refused.headers["retry-after"], "30");
+    let _anothers = Session::begin(&app, "medical_tools").await;
+    assert_eq!(first.send(&app, "DELETE", &Value::Null).await.status, 200);
+    assert_eq!(initialize(&app, "system_tools").await.status, 200);
+}
+
+/// Without waiting for the silence that would end them.
+#[tokio::test]
+async fn the_sessions_of_a_revoked_key_make_room() {
+    let app = App::start(&[("mcp.sessions", "true"), ("mcp.max_sessions", "1"), ("mcp.session_timeout", "12s")]).await;
+    let _session = Session::begin(&app, "system_tools").await;
+    assert_eq!(initialize(&app, "medical_tools").await.status, 503);
+    app.ok(&["key", "revoke", "system_tools"]);
+    let revoked = Instant::now();
+    while initialize(&app, "medical_tools").await.status != 200 {
+        assert!(revoked.elapsed() < Duration::from_secs(8), "it holds its place");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

@@ -141,6 +141,32 @@ async fn arguments_of_an_older_definition_are_recognised() {
     assert!(reasons.contains(&("arguments".into(), 4)) && reasons.contains(&("removed".into(), 1)), "{reasons:?}");
 }
 
+#[tokio::test]
+async fn every_older_definition_that_is_kept_is_recognised() {
+    let mut app = App::idle(&[]);
+    app.import_records();
+    let schema = |name: &str| {
+        json!({"type": "object", "properties": {name: {"type": "string"}}, "required": [name], "additionalProperties": false}).to_string()
+    };
+    app.change(&format!(
+        "INSERT INTO mcp_tool_schemas (tool_name, seen_at, input_schema) VALUES
+         ('search_users', 1600000000000, '{}'), ('search_users', 1700000000000, '{}')",
+        schema("who"),
+        schema("name")
+    ));
+    app.spawn().await;
+    assert_eq!(app.count("SELECT count(*) FROM mcp_tool_schemas WHERE tool_name = 'search_users'"), 3, "the present one beside them");
+    let key = app.key("system_tools");
+    for era in ERAS {
+        for (argument, changed) in [("name", "20"), ("who", "2023-11-14")] {
+            let result = call(&app, era, &key, "search_users", json!({argument: "anna"})).await["result"].clone();
+            let note = &result["_meta"]["anmei-smart/oldList"];
+            assert_eq!(note["reason"], "arguments", "{argument}: {result}");
+            assert!(note["changedAt"].as_str().unwrap().starts_with(changed), "{argument}: when the next one came: {note}");
+        }
+    }
+}
+
 #[test]
 fn aliases_are_checked_and_can_be_taken_back() {
     let app = App::idle(&[]);

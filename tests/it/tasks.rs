@@ -77,6 +77,38 @@ async fn a_long_tool_becomes_a_task_when_this_request_declares_the_extension() {
 }
 
 #[tokio::test]
+async fn a_task_by_an_old_name_has_the_time_and_the_limits_of_its_tool() {
+    let app = App::with_records(&[]).await;
+    let key = app.key("medical_tools");
+    app.ok(&["tool", "alias", "medical_tools", "make_plan", "generate_treatment_plan", "--until", "2030-01-01"]);
+    let mut by_old_name = long_call();
+    by_old_name["name"] = json!("make_plan");
+    for params in [long_call(), by_old_name.clone()] {
+        let task = ask(&app, &key, "tools/call", params, true).await.json()["result"].clone();
+        assert_eq!(task["resultType"], "task", "{task}");
+        assert_eq!(settled(&app, &key, &task).await["status"], "completed");
+    }
+    let times = app.count("SELECT count(DISTINCT deadline_at - created_at) FROM mcp_tasks");
+    assert_eq!((app.count("SELECT count(*) FROM mcp_tasks"), times), (2, 1), "both have the same time");
+    app.ok(&["limit", "set", "medical_tools", "call_per_minute=1", "--tool", "generate_treatment_plan"]);
+    let mut last = 200;
+    for _ in 0..3 {
+        last = ask(&app, &key, "tools/call", long_call(), false).await.status.as_u16();
+    }
+    assert_eq!(last, 429, "the tool has no room");
+    let refused = ask(&app, &key, "tools/call", by_old_name, true).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["error"]["code"].as_i64()), (429, Some(429)), "no task was begun: {refused:?}");
+    app.change("UPDATE mcp_tool_aliases SET until = 1700000000000");
+    let mut ended = long_call();
+    ended["name"] = json!("make_plan");
+    let answer = ask(&app, &key, "tools/call", ended, true).await.json();
+    assert!(
+        answer["error"]["message"].as_str().unwrap().contains("generate_treatment_plan"),
+        "an old name that ended is no task: {answer}"
+    );
+}
+
+#[tokio::test]
 async fn a_task_that_fails_says_so_as_a_call_would() {
     let app = App::with_records(&[]).await;
     let key = app.key("medical_tools");

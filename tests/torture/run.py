@@ -4,9 +4,10 @@
     sudo python3 tests/torture/run.py --binary target/release/anmei-mcp [--only K1 …] [--scale 0.2]
 
 K1 and K3 kill it, P1 and P2 cut the power, D1 to D4 fill, limit, break and lock its disk, C1 moves its clock, G1 stops it
-in good order, H2 crowds it. After each, everything that was answered 202 is sent again and must be known under the same id, and
-`anmei-mcp job verify` must find nothing. Standard library only; needs root, loop and tmpfs mounts, strace,
-prlimit, mkfs.ext4 and libfaketime. The last line is `N passed, N failed`; the exit code is 1 if any failed.
+in good order. After each of these, everything that was answered 202 is sent again and must be known under the same id, and
+`anmei-mcp job verify` must find nothing. H1 and H2 crowd it, H4 hides requests in others behind a proxy. Standard library
+only; needs root, loop and tmpfs mounts, strace, prlimit, mkfs.ext4, libfaketime, haproxy and a C compiler. The last line is
+`N passed, N failed`; the exit code is 1 if any failed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from cases import bench, clock, crowd, disk, kills, power  # noqa: E402
+from cases import bench, clock, crowd, disk, kills, power, proxy  # noqa: E402
 from rig import daemon, report, tools  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,9 @@ CASES = [
     ("D3", disk.d3_io_errors, False),
     ("D4", disk.d4_locked, False),
     ("C1", clock.c1_clock_jumps, False),
+    ("H1", crowd.h1_slow_crowd, False),
     ("H2", crowd.h2_idle_crowd, False),
+    ("H4", proxy.h4_smuggling, False),
 ]
 
 
@@ -71,9 +74,9 @@ def main() -> int:
     binary = options.binary.resolve()
     if not binary.is_file():
         raise SystemExit(f"there is no {binary}; build it first")
-    missing = [tool for tool in ("strace", "prlimit", "mkfs.ext4") if shutil.which(tool) is None]
+    missing = [tool for tool in ("strace", "prlimit", "mkfs.ext4", "haproxy", "cc") if shutil.which(tool) is None]
     if missing:
-        raise SystemExit(f"{', '.join(missing)} not found: install strace, util-linux and e2fsprogs")
+        raise SystemExit(f"{', '.join(missing)} not found: install strace, util-linux, e2fsprogs, haproxy and gcc")
     wanted = [case for case in CASES if not options.only or case[0] in options.only]
     work = Path(tempfile.mkdtemp(prefix="anmei-mcp-torture-"))
     results, skipped = [], []

@@ -1,14 +1,14 @@
 //! `/api/v1/accounts`: people who sign in, and what they may do.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Clash, Denied, Guarded, Unfit, UnfitBody},
-    frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Versioned},
+    frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Path, Versioned},
 };
 use crate::{
     admin::{
@@ -61,19 +61,28 @@ async fn account(admin: Administrator, Path(login): Path<String>) -> Result<Vers
     Ok(Versioned(view, version))
 }
 
+/// An account after a change.
+#[derive(Debug, Serialize, ToSchema)]
+struct ChangedAccount {
+    #[serde(flatten)]
+    account: AccountView,
+    /// Always true: it is in force for the next request, in every process.
+    effective_immediately: bool,
+}
+
 /// Changes an account; in force for the next request.
 #[utoipa::path(patch, path = "/api/v1/accounts/{login}", tag = "accounts", request_body = AccountEdit,
     params(("login" = String, Path, description = "Its login"), ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
-    responses((status = 200, body = AccountView, description = "The account as it is now"), Denied, Absent, Clash, Guarded, UnfitBody))]
+    responses((status = 200, body = ChangedAccount, description = "The account as it is now"), Denied, Absent, Clash, Guarded, UnfitBody))]
 async fn change_account(
     admin: Administrator,
     Path(login): Path<String>,
     IfMatch(seen): IfMatch,
     Body(edit): Body<AccountEdit>,
-) -> Result<Versioned<AccountView>, ApiError> {
-    let view = admin.calls.change_account(&login, edit, seen, confirmed(&admin)?).await?;
-    let version = view.version;
-    Ok(Versioned(view, version))
+) -> Result<Versioned<ChangedAccount>, ApiError> {
+    let account = admin.calls.change_account(&login, edit, seen, confirmed(&admin)?).await?;
+    let version = account.version;
+    Ok(Versioned(ChangedAccount { account, effective_immediately: true }, version))
 }
 
 /// Deletes an account with everything that was granted to it.

@@ -1,6 +1,6 @@
 //! `/api/v1/agents`: agents, their check, weights, versions and roll-out.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     answers::{Absent, Clash, Denied, Guarded, Unfit, UnfitBody},
     because::Because,
-    frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Versioned},
+    frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Path, Versioned},
 };
 use crate::{
     admin::{
@@ -179,19 +179,28 @@ struct Weights {
     weights: Vec<Weight>,
 }
 
+/// The weights after a change.
+#[derive(Debug, Serialize, ToSchema)]
+struct ChangedWeights {
+    #[serde(flatten)]
+    weights: WeightsView,
+    /// Always true: they are in force for the next registration, in every process.
+    effective_immediately: bool,
+}
+
 /// Sets weights, all or none, for the next registration on.
 #[utoipa::path(put, path = "/api/v1/agents/weights", tag = "agents", request_body = Weights,
     params(("If-Match" = String, Header, description = "`ETag` of the weights that were read"), Because),
-    responses((status = 200, body = WeightsView, description = "They are set"), Denied, Guarded, UnfitBody))]
+    responses((status = 200, body = ChangedWeights, description = "They are set"), Denied, Guarded, UnfitBody))]
 async fn set_weights(
     operator: Operator,
     IfMatch(seen): IfMatch,
     Asked(why): Asked<Because>,
     Body(set): Body<Weights>,
-) -> Result<Versioned<WeightsView>, ApiError> {
-    let view = operator.calls.set_weights(&set.weights, seen, &why.by(&operator.calls, &operator.who)?).await?;
-    let revision = view.revision;
-    Ok(Versioned(view, revision))
+) -> Result<Versioned<ChangedWeights>, ApiError> {
+    let weights = operator.calls.set_weights(&set.weights, seen, &why.by(&operator.calls, &operator.who)?).await?;
+    let revision = weights.revision;
+    Ok(Versioned(ChangedWeights { weights, effective_immediately: true }, revision))
 }
 
 /// The shares of users that these weights would come to. Nothing is changed.

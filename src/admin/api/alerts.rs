@@ -1,13 +1,13 @@
 //! `/api/v1/alerts`: what administrators must know. Alerts are opened and resolved by what they watch.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Denied, Unfit},
-    frame::{ApiError, Asked, PageQuery},
+    frame::{ApiError, Asked, PageQuery, Path},
 };
 use crate::admin::{
     calls::{

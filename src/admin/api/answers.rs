@@ -86,3 +86,17 @@ impl IntoResponses for Guarded {
         answers(&[("412", "Somebody else changed it since; `current` is what it is, `ETag` its version"), ("428", "`If-Match` is missing")])
     }
 }
+
+/// A request names itself by an `Idempotency-Key`: what [`crate::admin::entry::once`] answers.
+#[derive(Debug)]
+pub(super) struct Named;
+
+impl IntoResponses for Named {
+    fn responses() -> Answers {
+        answers(&[
+            ("409", "A request with this `Idempotency-Key` is under way, or nobody knows what became of it"),
+            ("413", "The body is larger than 1 MiB"),
+            ("422", "This `Idempotency-Key` came with another body before"),
+        ])
+    }
+}

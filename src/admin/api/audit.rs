@@ -1,13 +1,13 @@
 //! `/api/v1/audit`: who changed what, and the proof that nobody changed the log.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Denied, Unfit},
-    frame::{ApiError, Asked, page_length},
+    frame::{ApiError, Asked, Path, page_length},
 };
 use crate::admin::{
     calls::{AuditEntry, AuditProof, AuditQuery, Listed},
@@ -45,7 +45,8 @@ struct AuditFilter {
 
 /// Changes, the latest first.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditFilter),
-    responses((status = 200, body = Listed<AuditEntry>, description = "The rows"), Denied, Unfit))]
+    responses((status = 200, body = Listed<AuditEntry>, description = "The rows; a page of a long log with few rows that fit may end early, and `next_cursor` goes on from there"),
+        Denied, Unfit))]
 async fn audit_log(reader: Reader, Asked(filter): Asked<AuditFilter>) -> Result<Json<Listed<AuditEntry>>, ApiError> {
     let limit = page_length(filter.limit)?;
     let query = AuditQuery {

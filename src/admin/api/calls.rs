@@ -5,7 +5,6 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     Json,
     body::Body as HttpBody,
-    extract::Path,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -20,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     answers::{Absent, Denied, Unfit, UnfitBody},
     because::Why,
-    frame::{ApiError, Asked, Body, PageQuery},
+    frame::{ApiError, Asked, Body, PageQuery, Path},
 };
 use crate::{
     admin::{

@@ -1,13 +1,13 @@
 //! `/api/v1/conversations`: conversations and what was said in them.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Denied, Unfit, UnfitBody},
-    frame::{ApiError, Asked, Body, PageQuery, page_length},
+    frame::{ApiError, Asked, Body, PageQuery, Path, page_length},
 };
 use crate::admin::{
     calls::{

@@ -1,6 +1,6 @@
 //! `/api/v1/events`: what is told to the app, with every attempt, and sending it again.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     answers::{Absent, Denied, Unfit},
     because::Because,
-    frame::{ApiError, Asked, PageQuery},
+    frame::{ApiError, Asked, PageQuery, Path},
 };
 use crate::admin::{
     calls::{

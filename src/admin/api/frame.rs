@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    extract::{self, FromRequest, FromRequestParts, Request, rejection::BytesRejection},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -18,10 +18,13 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     admin::{
         calls::{CallError, Field, said},
+        entry::{Reader, is_panel},
         language,
+        panel::frame::refusal,
     },
     config::{Bilingual, Language},
     problem::Problem,
+    store::stale::Seen,
 };
 
 /// Entries of a page when nobody says how many.
@@ -59,6 +62,8 @@ impl ApiError {
         if let Some((_, version)) = &self.current {
             headers.insert(header::ETAG, etag(*version));
         }
+        // Which methods there are is said by the router, which knows them.
+        headers.remove(header::ALLOW);
         response
     }
 }
@@ -169,17 +174,35 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = pointer(error.path());
         let why = error.into_inner();
-        if why.is_data() { misfit(pointer, &why) } else { not_json(&why) }
+        if why.is_data() { misfit(&pointer, &why) } else { not_json(&why) }
     })?;
     reader.end().map_err(|why| not_json(&why))?;
+    // serde takes a list for the fields of an object, one after the other.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let (zh, en) = ("格式不符：请求体必须是 JSON 对象，不能是数组", "does not fit: the body must be a JSON object, not an array");
+        return Err(CallError::invalid("", zh, en).into());
+    }
     Ok(value)
 }
 
-fn misfit(pointer: String, why: &serde_json::Error) -> ApiError {
+fn misfit(pointer: &str, why: &serde_json::Error) -> ApiError {
     // Where it is says the pointer; serde's position in the text would only repeat it.
     let why = why.to_string();
     let why = why.split(" at line ").next().unwrap_or_default();
-    CallError::invalid(pointer, format!("格式不符：{why}"), format!("does not fit: {why}")).into()
+    CallError::invalid(named(pointer, why), format!("格式不符：{why}"), format!("does not fit: {why}")).into()
+}
+
+/// The pointer to a field that is missing or came twice: serde's path ends at the object, and only its text names the field.
+fn named(pointer: &str, why: &str) -> String {
+    let about_a_field = ["missing field `", "duplicate field `"].iter().find_map(|start| why.strip_prefix(start));
+    match about_a_field.and_then(|rest| rest.split_once('`')) {
+        Some((field, _)) => format!("{pointer}/{}", escaped(field)),
+        None => pointer.to_owned(),
+    }
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn not_json(why: &serde_json::Error) -> ApiError {
@@ -197,7 +220,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         pointer.push('/');
         match segment {
             Segment::Seq { index } => pointer.push_str(&index.to_string()),
-            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Map { key } => pointer.push_str(&escaped(key)),
             Segment::Enum { variant } => pointer.push_str(variant),
             Segment::Unknown => pointer.push('?'),
         }
@@ -217,10 +240,39 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         serde_path_to_error::deserialize(reader).map(Self).map_err(|error| {
             let pointer = pointer(error.path());
-            let why = error.into_inner();
+            let why = error.into_inner().to_string();
+            let pointer = named(&pointer, &why);
             CallError::invalid(pointer, format!("查询参数不正确：{why}"), format!("a query parameter does not fit: {why}")).into()
         })
     }
+}
+
+/// What the path names. A path that is not text is refused as everything else is.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let found = extract::Path::<T>::from_request_parts(parts, state).await;
+        found.map(|extract::Path(value)| Self(value)).map_err(|rejection| {
+            let why = rejection.body_text();
+            ApiError::new(rejection.status(), "path", said(format!("路径不正确：{why}"), format!("The path does not fit: {why}")))
+        })
+    }
+}
+
+/// The answer to a method that a path does not have; which it has is in `Allow`. Who has not signed in does not hear it.
+pub(in crate::admin) async fn no_such_method(_: Reader, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let text = said(
+        format!("此路径不支持 {method} 方法；支持的方法见响应头 Allow。"),
+        format!("Nothing is done here by {method}; the header Allow says by what."),
+    );
+    if is_panel(uri.path()) {
+        return refusal(StatusCode::METHOD_NOT_ALLOWED, &CallError::Conflict(text), &uri, &headers);
+    }
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method", text).into_response()
 }
 
 /// Which page of a list is asked for.
@@ -276,13 +328,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else {
-            let text = said(
-                "请用 If-Match 头说明您修改的是哪个版本：填入读取时得到的 ETag，例如 If-Match: \"1764150000000\"。",
-                "Say which version you change: send If-Match with the ETag you read, such as If-Match: \"1764150000000\".",
-            );
-            return Err(ApiError::new(StatusCode::PRECONDITION_REQUIRED, "version-required", text));
-        };
+        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Err(version_required()) };
         let value = value.to_str().unwrap_or_default().trim();
         if value == "*" {
             return Ok(Self(None));
@@ -292,6 +338,48 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             let text = said("If-Match 必须是一个 ETag，例如 \"1764150000000\"。", "If-Match must be one ETag, such as \"1764150000000\".");
             ApiError::new(StatusCode::BAD_REQUEST, "version", text)
         })
+    }
+}
+
+fn version_required() -> ApiError {
+    let text = said(
+        "请用 If-Match 头说明您修改的是哪个版本：填入读取时得到的 ETag，例如 If-Match: \"1764150000000\"。",
+        "Say which version you change: send If-Match with the ETag you read, such as If-Match: \"1764150000000\".",
+    );
+    ApiError::new(StatusCode::PRECONDITION_REQUIRED, "version-required", text)
+}
+
+/// The same for what is made and changed in one way. Without `If-Match` it is made: one that is there stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IfMatchOrNew {
+    /// What whoever asks knows of it.
+    pub seen: Seen,
+    /// Whether they say that there is none: `If-None-Match: *`.
+    says_none: bool,
+}
+
+impl IfMatchOrNew {
+    /// Why nothing was done: who named no version is asked for one.
+    pub fn refused(&self, error: CallError) -> ApiError {
+        match error {
+            CallError::Stale { current, version } if self.seen == Seen::Nothing && !self.says_none => {
+                ApiError { current: Some((*current, version)), ..version_required() }
+            }
+            other => other.into(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatchOrNew {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let says_none = parts.headers.contains_key(header::IF_NONE_MATCH);
+        if !parts.headers.contains_key(header::IF_MATCH) {
+            return Ok(Self { seen: Seen::Nothing, says_none });
+        }
+        let IfMatch(version) = IfMatch::from_request_parts(parts, state).await?;
+        Ok(Self { seen: version.map_or(Seen::Whatever, Seen::Version), says_none })
     }
 }
 
@@ -337,6 +425,8 @@ mod tests {
     struct Sample {
         #[serde(rename = "a/b")]
         _list: Vec<u8>,
+        #[serde(default)]
+        _more: Vec<Sample>,
     }
 
     #[test]
@@ -347,7 +437,18 @@ mod tests {
         assert!(wrong.errors[0].detail.starts_with("格式不符"));
         assert_eq!(of(r#"{"a/b": ["#).status, 400);
         assert_eq!(of(r#"{"a/b": []} x"#).status, 400);
-        assert_eq!(of(r#"{"a/b": [], "c": 1}"#).status, 422);
+        for (body, pointer) in [
+            (r#"{"a/b": [], "c": 1}"#, "/c"),
+            ("{}", "/a~1b"),
+            (r#"{"a/b": [], "a/b": []}"#, "/a~1b"),
+            (r#"{"a/b": [], "_more": [{}]}"#, "/_more/0/a~1b"),
+            (r#"{"a/b": [], "_more": [{"a/b": [], "c~": 1}]}"#, "/_more/0/c~0"),
+            ("3", ""),
+            (" [[1]]", ""),
+        ] {
+            let wrong = of(body);
+            assert_eq!((wrong.status, wrong.errors[0].pointer.as_str()), (422, pointer), "{body}");
+        }
     }
 
     #[test]

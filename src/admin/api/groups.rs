@@ -1,6 +1,6 @@
 //! `/api/v1/groups`: groups, where each is reached, and what hosts must be told of it.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Clash, Denied, Guarded, Unfit, UnfitBody},
-    frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Versioned},
+    frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Path, Versioned},
 };
 use crate::admin::{
     calls::{

@@ -1,6 +1,6 @@
 //! `/api/v1/jobs`: what waits, what failed, trying it again, taking it back, and the proof that nothing was lost.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     answers::{Absent, Clash, Denied, Unfit},
     because::Because,
-    frame::{ApiError, Asked, PageQuery},
+    frame::{ApiError, Asked, PageQuery, Path},
 };
 use crate::admin::{
     calls::{

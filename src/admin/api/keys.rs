@@ -1,14 +1,14 @@
 //! `/api/v1/groups/{server_code}/keys`: the keys that open a group.
 
-use axum::{Json, extract::Path};
-use serde::Deserialize;
+use axum::Json;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answers::{Absent, Clash, Denied, UnfitBody},
+    answers::{Absent, Clash, Denied, Guarded, UnfitBody},
     because::{Because, Why},
-    frame::{ApiError, Body, Created},
+    frame::{ApiError, Body, Created, IfMatch, Path, Versioned},
 };
 use crate::admin::{
     calls::{
@@ -49,9 +49,27 @@ async fn create(admin: Administrator, Path(code): Path<String>, Body(new): Body<
 /// One key; not the key itself.
 #[utoipa::path(get, path = "/api/v1/groups/{server_code}/keys/{key_id}", tag = "keys",
     params(("server_code" = String, Path, description = "Server code of the group"), ("key_id" = String, Path, description = "Id of the key")),
-    responses((status = 200, body = KeyView, description = "The key"), Denied, Absent))]
-async fn show(reader: Reader, Path((code, id)): Path<(String, String)>) -> Result<Json<KeyView>, ApiError> {
-    Ok(Json(reader.calls.key(&code, &id)?))
+    responses((status = 200, body = KeyView, description = "The key; its version is the ETag"), Denied, Absent))]
+async fn show(reader: Reader, Path((code, id)): Path<(String, String)>) -> Result<Versioned<KeyView>, ApiError> {
+    let key = reader.calls.key(&code, &id)?;
+    let version = key.version;
+    Ok(Versioned(key, version))
+}
+
+/// A key after a change.
+#[derive(Debug, Serialize, ToSchema)]
+struct ChangedKey {
+    #[serde(flatten)]
+    key: KeyView,
+    /// Always true: it is in force for the next request, in every process.
+    effective_immediately: bool,
+}
+
+impl ChangedKey {
+    fn of(key: KeyView) -> Versioned<Self> {
+        let version = key.version;
+        Versioned(Self { key, effective_immediately: true }, version)
+    }
 }
 
 /// Another name for a key.
@@ -64,16 +82,18 @@ struct Renaming {
 
 /// Gives a key another name.
 #[utoipa::path(patch, path = "/api/v1/groups/{server_code}/keys/{key_id}", tag = "keys", request_body = Renaming,
-    params(("server_code" = String, Path, description = "Server code of the group"), ("key_id" = String, Path, description = "Id of the key")),
-    responses((status = 200, body = KeyView, description = "The key"), Denied, Absent, Clash, UnfitBody))]
+    params(("server_code" = String, Path, description = "Server code of the group"), ("key_id" = String, Path, description = "Id of the key"),
+        ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
+    responses((status = 200, body = ChangedKey, description = "The key"), Denied, Absent, Clash, Guarded, UnfitBody))]
 async fn rename(
     admin: Administrator,
     Path((code, id)): Path<(String, String)>,
+    IfMatch(seen): IfMatch,
     Body(asked): Body<Renaming>,
-) -> Result<Json<KeyView>, ApiError> {
+) -> Result<Versioned<ChangedKey>, ApiError> {
     let by = admin.who.by(admin.calls.clock.as_ref());
-    let (_, key) = admin.calls.rename_key(&code, (Wanted::Id(&id), &asked.name), &by).await?;
-    Ok(Json(key))
+    let (_, key) = admin.calls.rename_key(&code, (Wanted::Id(&id), &asked.name), seen, &by).await?;
+    Ok(ChangedKey::of(key))
 }
 
 /// How a key is to be replaced.
@@ -106,28 +126,28 @@ async fn rotate(
 /// Ends the grace of a replaced key now.
 #[utoipa::path(post, path = "/api/v1/groups/{server_code}/keys/{key_id}/retire", tag = "keys", request_body = Because,
     params(("server_code" = String, Path, description = "Server code of the group"), ("key_id" = String, Path, description = "Id of the key")),
-    responses((status = 200, body = KeyView, description = "The key"), Denied, Absent, Clash, UnfitBody))]
+    responses((status = 200, body = ChangedKey, description = "The key"), Denied, Absent, Clash, UnfitBody))]
 async fn retire(
     admin: Administrator,
     Path((code, id)): Path<(String, String)>,
     Body(why): Body<Because>,
-) -> Result<Json<KeyView>, ApiError> {
+) -> Result<Versioned<ChangedKey>, ApiError> {
     let by = why.by(&admin.calls, &admin.who)?;
-    Ok(Json(admin.calls.retire_key(&code, &id, &by).await?))
+    Ok(ChangedKey::of(admin.calls.retire_key(&code, &id, &by).await?))
 }
 
 /// Refuses a key from the next request on, and ends what is open with it.
 #[utoipa::path(post, path = "/api/v1/groups/{server_code}/keys/{key_id}/revoke", tag = "keys", request_body = Because,
     params(("server_code" = String, Path, description = "Server code of the group"), ("key_id" = String, Path, description = "Id of the key")),
-    responses((status = 200, body = KeyView, description = "The key"), Denied, Absent, UnfitBody))]
+    responses((status = 200, body = ChangedKey, description = "The key"), Denied, Absent, UnfitBody))]
 async fn revoke(
     admin: Administrator,
     Path((code, id)): Path<(String, String)>,
     Body(why): Body<Because>,
-) -> Result<Json<KeyView>, ApiError> {
+) -> Result<Versioned<ChangedKey>, ApiError> {
     let by = why.by(&admin.calls, &admin.who)?;
     admin.calls.revoke_keys(&code, Wanted::Id(&id), &by).await?;
-    Ok(Json(admin.calls.key(&code, &id)?))
+    Ok(ChangedKey::of(admin.calls.key(&code, &id)?))
 }
 
 /// Shows a key of which a sealed copy is kept. Each look is a row of the audit log before it is an answer.

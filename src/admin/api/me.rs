@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::Path,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -12,8 +11,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     accounts::NewPassword,
-    answers::{Absent, Clash, Denied, UnfitBody},
-    frame::{ApiError, Body, Created},
+    answers::{Absent, Clash, Denied, Unfit, UnfitBody},
+    frame::{ApiError, Asked, Body, Created, PageQuery, Path},
 };
 use crate::{
     admin::{
@@ -158,9 +157,9 @@ async fn remove_second_factor(Reader { calls, who }: Reader) -> Result<StatusCod
 
 /// Who is signed in in the panel: for an administrator everybody, for others themselves.
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "me",
-    responses((status = 200, body = Listed<SessionView>, description = "The sessions, the latest first, on one page"), Denied))]
-async fn sessions(Reader { calls, who }: Reader) -> Result<Json<Listed<SessionView>>, ApiError> {
-    Ok(Json(Listed { items: calls.sessions(&who)?, next_cursor: None }))
+    params(PageQuery), responses((status = 200, body = Listed<SessionView>, description = "The sessions, the latest first"), Denied, Unfit))]
+async fn sessions(Reader { calls, who }: Reader, Asked(page): Asked<PageQuery>) -> Result<Json<Listed<SessionView>>, ApiError> {
+    Ok(Json(calls.session_page(&who, page.limit()?, page.cursor.as_deref())?))
 }
 
 /// Ends a session; in force for its next request.
@@ -173,9 +172,9 @@ async fn end_session(Reader { calls, who }: Reader, Path(id): Path<String>) -> R
 
 /// API tokens: for an administrator everybody's, for others their own.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "me",
-    responses((status = 200, body = Listed<TokenView>, description = "The tokens, the newest first, on one page"), Denied))]
-async fn tokens(Reader { calls, who }: Reader) -> Result<Json<Listed<TokenView>>, ApiError> {
-    Ok(Json(Listed { items: calls.api_tokens(&who)?, next_cursor: None }))
+    params(PageQuery), responses((status = 200, body = Listed<TokenView>, description = "The tokens, the newest first"), Denied, Unfit))]
+async fn tokens(Reader { calls, who }: Reader, Asked(page): Asked<PageQuery>) -> Result<Json<Listed<TokenView>>, ApiError> {
+    Ok(Json(calls.api_token_page(&who, page.limit()?, page.cursor.as_deref())?))
 }
 
 /// Makes an API token, which is shown once.

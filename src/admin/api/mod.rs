@@ -42,7 +42,7 @@ use super::{calls::said, entry::Reader, state::AdminState};
 
 /// Every route, with its description.
 fn described() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::with_openapi(document::Common::openapi())
+    let mut routes = OpenApiRouter::with_openapi(document::Common::openapi())
         .merge(agents::routes())
         .merge(alerts::routes())
         .merge(calls::routes())
@@ -62,7 +62,9 @@ fn described() -> OpenApiRouter<AdminState> {
         .merge(consultants::routes())
         .merge(accounts::routes())
         .merge(audit::routes())
-        .merge(me::routes())
+        .merge(me::routes());
+    document::complete(routes.get_openapi_mut());
+    routes
 }
 
 /// The document that describes the API.

@@ -1,6 +1,6 @@
 //! `/api/v1/notifications`, `/pushes` and `/channels`: who was told what, and over which channels.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -8,12 +8,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     answers::{Absent, Clash, Denied, Unfit, UnfitBody},
     because::Because,
-    frame::{ApiError, Asked, Body, PageQuery},
+    frame::{ApiError, Asked, Body, PageQuery, Path},
 };
 use crate::admin::{
     calls::{
         Listed, Words,
-        channels::{ChannelPreview, ChannelTest, ChannelView, PreviewAsked},
+        channels::{ChannelPreview, ChannelTest, ChannelView, PreviewAsked, PushPreview},
         notifications::{NoticeView, NoticesWanted, PushView, PushesWanted},
     },
     entry::{Operator, Reader},
@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(notices))
         .routes(routes!(pushes))
         .routes(routes!(push))
+        .routes(routes!(preview_push))
         .routes(routes!(resend))
         .routes(routes!(channels))
         .routes(routes!(preview))
@@ -91,6 +92,13 @@ async fn pushes(
     responses((status = 200, body = PushView, description = "The push"), Denied, Absent))]
 async fn push(reader: Reader, Path(id): Path<String>) -> Result<Json<PushView>, ApiError> {
     Ok(Json(reader.calls.push(&id)?))
+}
+
+/// What a push would say, whichever channel there will be, with sample facts. Nothing is sent.
+#[utoipa::path(post, path = "/api/v1/pushes/preview", tag = "notifications", request_body = PreviewAsked,
+    responses((status = 200, body = PushPreview, description = "What it would say"), Denied, UnfitBody))]
+async fn preview_push(reader: Reader, Body(asked): Body<PreviewAsked>) -> Result<Json<PushPreview>, ApiError> {
+    Ok(Json(reader.calls.preview_push(asked)?))
 }
 
 /// Sends a push again that was given up, under the same id.

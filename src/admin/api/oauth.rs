@@ -1,6 +1,6 @@
 //! `/api/v1/oauth`: clients of the authorization server, and what they were granted.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Clash, Denied, Unfit, UnfitBody},
-    frame::{ApiError, Asked, Body, Created, PageQuery},
+    frame::{ApiError, Asked, Body, Created, PageQuery, Path},
 };
 use crate::admin::{
     calls::{

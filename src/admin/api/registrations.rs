@@ -1,7 +1,7 @@
 //! `/api/v1/registrations`: the list, one run and its timeline, trying again, taking back, and what an agent of today
 //! would write.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     answers::{Absent, Clash, Denied, Unfit, UnfitBody},
     because::Because,
-    frame::{ApiError, Asked, Body, Created, page_length},
+    frame::{ApiError, Asked, Body, Created, Path, page_length},
 };
 use crate::admin::{
     calls::{

@@ -1,6 +1,6 @@
-//! `/api/v1/server`: the process itself, its configuration, and beginning anew.
+//! `/api/v1/server`: the process itself, its configuration, beginning anew, and its end.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,19 +9,24 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Clash, Denied, Guarded, UnfitBody},
-    frame::{ApiError, Body, IfMatch, Versioned},
+    frame::{ApiError, Body, IfMatch, Path, Versioned},
 };
 use crate::admin::{
     AdminState,
     calls::{
-        server::{Restarting, ServerView},
+        server::{Restarting, ServerView, Stopping},
         server_config::{ConfigChanged, ConfigEntry, ConfigView},
     },
     entry::{Administrator, Reader},
 };
 
 pub(super) fn routes() -> OpenApiRouter<AdminState> {
-    OpenApiRouter::new().routes(routes!(show)).routes(routes!(restart)).routes(routes!(config)).routes(routes!(config_key, change_config))
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(restart))
+        .routes(routes!(stop))
+        .routes(routes!(config))
+        .routes(routes!(config_key, change_config))
 }
 
 /// A new value of the configuration file.
@@ -49,6 +54,16 @@ async fn restart(administrator: Administrator) -> Result<(StatusCode, Json<Resta
     who.confirmed(calls.clock.as_ref())?;
     let by = who.by(calls.clock.as_ref());
     Ok((StatusCode::ACCEPTED, Json(calls.restart_server(&by).await?)))
+}
+
+/// Finishes what runs and ends the process. Whether it is started again is up to what watches over it.
+#[utoipa::path(post, path = "/api/v1/server/stop", tag = "server",
+    responses((status = 202, body = Stopping, description = "The daemon ends in a moment"), Denied))]
+async fn stop(administrator: Administrator) -> Result<(StatusCode, Json<Stopping>), ApiError> {
+    let Administrator { calls, who } = administrator;
+    who.confirmed(calls.clock.as_ref())?;
+    let by = who.by(calls.clock.as_ref());
+    Ok((StatusCode::ACCEPTED, Json(calls.stop_server(&by).await?)))
 }
 
 /// The configuration in force, with the origin of each value and what the next start will read.

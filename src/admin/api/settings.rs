@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Denied, Guarded, UnfitBody},
-    frame::{ApiError, Body, IfMatch, Versioned},
+    frame::{ApiError, Body, IfMatch, Path, Versioned},
 };
 use crate::{
     admin::{

@@ -1,6 +1,6 @@
 //! `/api/v1/tools`: what tools there are; `/api/v1/groups/{server_code}/tools`: how a group offers them, and trying one out.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answers::{Absent, Clash, Denied, Guarded, Unfit, UnfitBody},
-    frame::{ApiError, Asked, Body, Created, IfMatch, PageQuery, Versioned},
+    frame::{ApiError, Asked, Body, Created, IfMatch, IfMatchOrNew, PageQuery, Path, Versioned},
 };
 use crate::admin::{
     calls::{
@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(impact))
         .routes(routes!(figures))
         .routes(routes!(aliases))
-        .routes(routes!(set_alias, remove_alias))
+        .routes(routes!(alias, set_alias, remove_alias))
         .routes(routes!(stale_callers))
 }
 
@@ -76,13 +76,13 @@ struct AddedTool {
     tool_name: String,
 }
 
-/// Offers a tool in a group: adds it with the definition's own limit, or switches it on.
+/// Adds a tool to a group, with the definition's own limit. One that the group has already is left as it is.
 #[utoipa::path(post, path = "/api/v1/groups/{server_code}/tools", tag = "tools", request_body = AddedTool,
     params(("server_code" = String, Path, description = "Server code of the group")),
     responses((status = 201, body = ChangedTool, description = "The tool in the group"), Denied, Absent, Clash, UnfitBody))]
 async fn add(admin: Administrator, Path(code): Path<String>, Body(asked): Body<AddedTool>) -> Result<Created<ChangedTool>, ApiError> {
     let by = admin.who.by(admin.calls.clock.as_ref());
-    let (_, view) = admin.calls.offer_tool(&code, &asked.tool_name, &by).await?;
+    let view = admin.calls.add_tool(&code, &asked.tool_name, &by).await?;
     let (location, version) = (format!("/api/v1/groups/{code}/tools/{}", view.tool.tool_name), Some(view.tool.version));
     Ok(Created { location, view, version })
 }
@@ -180,6 +180,15 @@ async fn aliases(reader: Reader, Path(code): Path<String>) -> Result<Json<Vec<Al
     Ok(Json(reader.calls.aliases(&code)?))
 }
 
+/// An old name that a group has. Those of the product are in the list, and are not changed.
+#[utoipa::path(get, path = "/api/v1/groups/{server_code}/aliases/{alias}", tag = "tools",
+    params(("server_code" = String, Path, description = "Server code of the group"), ("alias" = String, Path, description = "The old name")),
+    responses((status = 200, body = AliasView, description = "The old name; its version is the ETag"), Denied, Absent))]
+async fn alias(reader: Reader, Path((code, alias)): Path<(String, String)>) -> Result<Versioned<AliasView>, ApiError> {
+    let (view, version) = reader.calls.alias(&code, &alias)?;
+    Ok(Versioned(view, version))
+}
+
 /// What an old name stands for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -190,27 +199,36 @@ struct AliasBody {
     until: String,
 }
 
-/// Lets a group answer calls of an old name.
+/// Lets a group answer calls of an old name. One that it has already is changed on the version that was read only.
 #[utoipa::path(put, path = "/api/v1/groups/{server_code}/aliases/{alias}", tag = "tools", request_body = AliasBody,
-    params(("server_code" = String, Path, description = "Server code of the group"), ("alias" = String, Path, description = "The old name")),
-    responses((status = 200, body = Vec<AliasView>, description = "The old names of the group"), Denied, Absent, UnfitBody))]
+    params(("server_code" = String, Path, description = "Server code of the group"), ("alias" = String, Path, description = "The old name"),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read, or `*`; without it the old name is a new one")),
+    responses((status = 200, body = Vec<AliasView>, description = "The old names of the group; `ETag` is the version of this one"),
+        Denied, Absent, Guarded, UnfitBody))]
 async fn set_alias(
     operator: Operator,
     Path((code, alias)): Path<(String, String)>,
+    known: IfMatchOrNew,
     Body(asked): Body<AliasBody>,
-) -> Result<Json<Vec<AliasView>>, ApiError> {
+) -> Result<Versioned<Vec<AliasView>>, ApiError> {
     let by = operator.who.by(operator.calls.clock.as_ref());
     let until = until(&asked.until, operator.calls.clock.now_ms())?;
-    operator.calls.set_alias(&code, (&alias, &asked.tool_name), until, &by).await?;
-    Ok(Json(operator.calls.aliases(&code)?))
+    let set = operator.calls.set_alias(&code, (&alias, &asked.tool_name, until), known.seen, &by).await;
+    let version = set.map_err(|error| known.refused(error))?;
+    Ok(Versioned(operator.calls.aliases(&code)?, version))
 }
 
 /// Forgets an old name at once.
 #[utoipa::path(delete, path = "/api/v1/groups/{server_code}/aliases/{alias}", tag = "tools",
-    params(("server_code" = String, Path, description = "Server code of the group"), ("alias" = String, Path, description = "The old name")),
-    responses((status = 204, description = "It is forgotten"), Denied, Absent))]
-async fn remove_alias(operator: Operator, Path((code, alias)): Path<(String, String)>) -> Result<StatusCode, ApiError> {
-    operator.calls.remove_alias(&code, &alias, &operator.who.by(operator.calls.clock.as_ref())).await?;
+    params(("server_code" = String, Path, description = "Server code of the group"), ("alias" = String, Path, description = "The old name"),
+        ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
+    responses((status = 204, description = "It is forgotten"), Denied, Absent, Guarded))]
+async fn remove_alias(
+    operator: Operator,
+    Path((code, alias)): Path<(String, String)>,
+    IfMatch(seen): IfMatch,
+) -> Result<StatusCode, ApiError> {
+    operator.calls.remove_alias(&code, &alias, seen, &operator.who.by(operator.calls.clock.as_ref())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

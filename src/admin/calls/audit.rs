@@ -1,15 +1,23 @@
 //! The audit log: who changed what, and the proof that nobody changed the log.
 
+use std::time::Duration;
+
 use chrono::DateTime;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Listed, pages};
+use super::{CallError, Calls, Listed, call_log::in_time, pages};
 use crate::{
     clock::rfc3339,
-    store::audit::{Entry, Proof, Wanted},
+    store::{
+        audit::{Entry, Proof, Wanted},
+        page::Page,
+    },
 };
+
+/// How long one page may search before it ends early.
+const PAGE_TIME: Duration = Duration::from_millis(250);
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -56,7 +64,7 @@ pub struct AuditProof {
 }
 
 /// Which rows are asked for; what is empty asks for nothing.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct AuditQuery<'a> {
     /// Only actors that begin so.
     pub actor: &'a str,
@@ -70,23 +78,36 @@ pub struct AuditQuery<'a> {
     pub until: Option<&'a str>,
 }
 
-impl Calls {
-    /// Rows that fit, the latest first: `limit` of them behind `cursor`.
-    pub async fn audit_log(&self, query: AuditQuery<'_>, limit: u32, cursor: Option<&str>) -> Result<Listed<AuditEntry>, CallError> {
-        let before = pages::number(cursor)?;
-        let wanted = Wanted {
-            since: moment("/since", query.since)?.unwrap_or(0),
-            until: moment("/until", query.until)?,
-            actor: query.actor.to_owned(),
-            action: query.action.to_owned(),
-            object: query.object.to_owned(),
+impl AuditQuery<'_> {
+    fn wanted(&self, before: Option<i64>, limit: u32) -> Result<Wanted, CallError> {
+        Ok(Wanted {
+            since: moment("/since", self.since)?.unwrap_or(0),
+            until: moment("/until", self.until)?,
+            actor: self.actor.to_owned(),
+            action: self.action.to_owned(),
+            object: self.object.to_owned(),
             before,
-            limit: limit.saturating_add(1),
+            limit,
+        })
+    }
+}
+
+impl Calls {
+    /// Rows that fit, the latest first: `limit` of them behind `cursor`, or fewer when a long log has few that fit.
+    pub async fn audit_log(&self, query: AuditQuery<'_>, limit: u32, cursor: Option<&str>) -> Result<Listed<AuditEntry>, CallError> {
+        let wanted = query.wanted(pages::number(cursor)?, limit)?;
+        let page = in_time(self.store.audit_page(wanted, PAGE_TIME)).await?;
+        Ok(Listed { items: page.items.into_iter().map(view).collect(), next_cursor: page.next.map(|seq| seq.to_string()) })
+    }
+
+    /// The latest rows that fit, the latest first, from as many pages as it takes.
+    pub async fn audit_rows(&self, query: AuditQuery<'_>, limit: u32) -> Result<Vec<AuditEntry>, CallError> {
+        let wanted = query.wanted(None, limit)?;
+        let page = async |before, limit| {
+            let wanted = Wanted { before, limit, ..wanted.clone() };
+            in_time(self.store.audit_page(wanted, PAGE_TIME)).await
         };
-        let mut entries = self.store.audit_entries(wanted).await?;
-        // They come with the oldest first.
-        entries.reverse();
-        Ok(pages::cut(entries, limit, |entry| entry.seq.to_string(), view))
+        Ok(Page::gather(limit, page).await?.into_iter().map(view).collect())
     }
 
     /// One row.

@@ -36,7 +36,7 @@ const LAST_RESORT: Duration = Duration::from_secs(5);
 /// Calls of one batch of the live tail.
 const BATCH: usize = 200;
 /// How calls end, as the log writes it.
-const OUTCOMES: [&str; 10] =
+pub(in crate::admin) const OUTCOMES: [&str; 10] =
     ["ok", "tool_error", "invalid_arguments", "timeout", "cancelled", "panic", "unknown_tool", "refused", "limited", "out_of_scope"];
 
 impl Calls {

@@ -86,6 +86,17 @@ pub struct ChannelPreview {
     pub shown: String,
 }
 
+/// What any channel would be given to show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PushPreview {
+    /// The title.
+    pub title: String,
+    /// The text.
+    pub body: String,
+    /// Where it leads.
+    pub link: Option<String>,
+}
+
 /// How a test over a channel went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChannelTest {
@@ -124,6 +135,12 @@ impl Calls {
         let channel = self.built(&channel, outside::http_client().await?).map_err(|why| CallError::conflict(why.zh, why.en))?;
         let shown = channel.text(&push);
         Ok(ChannelPreview { channel: view, title: push.title, body: push.body, link: push.link, shown })
+    }
+
+    /// What a push would say, whichever channel there will be, with sample facts. Nothing is sent.
+    pub fn preview_push(&self, asked: PreviewAsked) -> Result<PushPreview, CallError> {
+        let push = self.sample(asked.audience.unwrap_or(ChannelAudience::Consultants), asked, Vec::new())?;
+        Ok(PushPreview { title: push.title, body: push.body, link: push.link })
     }
 
     /// Sends a test over a channel, to those it would reach, marked as a test. That it was sent is in the audit log.

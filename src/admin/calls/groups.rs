@@ -14,7 +14,8 @@ pub use self::{check::is_server_code, make::NewGroup};
 use super::{
     CallError, Calls, Listed,
     keys::{KeyView, ShownKey},
-    pages, stale,
+    pages::{self, First},
+    stale,
     tools::ToolPolicyView,
 };
 use crate::{
@@ -116,9 +117,11 @@ impl Calls {
         Ok(policy.groups().iter().map(|group| self.group_view(group)).collect())
     }
 
-    /// One page of them. `cursor` is the server code of the last one of the page before.
+    /// One page of them.
     pub fn group_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<GroupView>, CallError> {
-        pages::behind(self.groups()?, limit, cursor, |group| &group.server_code)
+        let groups = self.gate.policy().current()?.groups().to_vec();
+        let page = pages::behind(groups, (limit, cursor), First::Oldest, |group| (group.group.created_at, group.group.id.as_str()))?;
+        Ok(Listed { items: page.items.iter().map(|group| self.group_view(group)).collect(), next_cursor: page.next_cursor })
     }
 
     /// One group with its tools and keys.

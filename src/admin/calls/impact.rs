@@ -21,7 +21,7 @@ use crate::{
 /// The time that is looked at: thirty days.
 const SPAN_MS: i64 = 30 * 24 * 3_600_000;
 /// Rows of the log that are looked at, of each outcome.
-const MOST: u32 = 10_000;
+const MOST: u32 = 5_000;
 /// Clients that are named.
 const MOST_CLIENTS: usize = 200;
 

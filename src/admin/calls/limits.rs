@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, Field, groups::check::done, keys::KeyView, said, tools::policy_of};
+use super::{CallError, Calls, Field, groups::check::done, keys::KeyView, said, stale, tools::policy_of};
 use crate::{
     gate::{
         GroupPolicy,
@@ -13,7 +13,8 @@ use crate::{
     },
     store::{
         audit::By,
-        limits::{Kind, LimitRow, Scope},
+        limits::{Kind, LimitRow, LimitsChange, Scope},
+        policy::Written,
     },
 };
 
@@ -99,30 +100,27 @@ impl Calls {
         Ok(lines)
     }
 
+    /// The version of a group's limits, which a change names: another one after every change of one of them.
+    pub fn limits_version(&self, code: &str) -> Result<i64, CallError> {
+        Ok(self.store.limits_version(&self.group_policy(code)?.group.id)?)
+    }
+
     /// Sets limits, all or none; in force at once.
     pub async fn set_limits(&self, code: &str, whose: &Whose, limits: &[(Kind, u32)], by: &By) -> Result<(), CallError> {
         let place = self.place(code, whose)?;
-        let mut wrong = Vec::new();
-        for (kind, value) in limits {
-            place.check(*kind, *value, &mut wrong);
-        }
-        done(wrong)?;
-        let rows = limits.iter().map(|(kind, value)| place.row(*kind, *value, by)).collect();
-        self.store.set_limits(rows, by.clone()).await?;
-        tracing::info!(group.code = code, actor = by.actor, "limits were set");
-        Ok(())
+        self.write_limits(&place, (limits, &[]), None, by).await.map(drop)
     }
 
     /// Takes limits away, so that the next wider ones count: those named, or all. Says how many there were.
     pub async fn clear_limits(&self, code: &str, whose: &Whose, kinds: &[Kind], by: &By) -> Result<usize, CallError> {
         let place = self.place(code, whose)?;
         let kinds = if kinds.is_empty() { &Kind::ALL[..] } else { kinds };
-        let rows = kinds.iter().map(|kind| place.row(*kind, 0, by)).collect();
-        Ok(self.store.clear_limits(rows, by.clone()).await?)
+        self.write_limits(&place, (&[], kinds), None, by).await
     }
 
-    /// Sets and takes away as one body says. Returns what is in force then.
-    pub async fn change_limits(&self, change: &LimitChange, by: &By) -> Result<Vec<LimitView>, CallError> {
+    /// Sets and takes away as one body says, all or none. Returns what is in force then. `seen` is the version of the
+    /// group's limits the change was made on, if one was.
+    pub async fn change_limits(&self, change: &LimitChange, seen: Option<i64>, by: &By) -> Result<Vec<LimitView>, CallError> {
         let whose = Whose { key_id: change.key_id.clone(), tool: change.tool.clone() };
         if whose.key_id.is_some() && whose.tool.is_some() {
             return Err(CallError::invalid(
@@ -132,13 +130,37 @@ impl Calls {
             ));
         }
         let (set, cleared) = read(&change.limits)?;
-        if !set.is_empty() {
-            self.set_limits(&change.server_code, &whose, &set, by).await?;
-        }
-        if !cleared.is_empty() {
-            self.clear_limits(&change.server_code, &whose, &cleared, by).await?;
-        }
+        let place = self.place(&change.server_code, &whose)?;
+        self.write_limits(&place, (&set, &cleared), seen, by).await?;
         self.limits(Some(&change.server_code))
+    }
+
+    /// Sets some and takes others away in one write. Says how many were there of those that were taken away.
+    async fn write_limits(
+        &self,
+        place: &Place,
+        (set, cleared): (&[(Kind, u32)], &[Kind]),
+        seen: Option<i64>,
+        by: &By,
+    ) -> Result<usize, CallError> {
+        let mut wrong = Vec::new();
+        for (kind, value) in set {
+            place.check(*kind, *value, &mut wrong);
+        }
+        done(wrong)?;
+        let change = LimitsChange {
+            group_id: place.group.group.id.clone(),
+            set: set.iter().map(|(kind, value)| place.row(*kind, *value, by)).collect(),
+            cleared: cleared.iter().map(|kind| place.row(*kind, 0, by)).collect(),
+        };
+        let code = place.group.group.server_code.as_str();
+        match self.store.change_limits(change, seen, by.clone()).await? {
+            Written::Stale(_) => Err(stale(&self.limits(Some(code))?, self.limits_version(code)?)),
+            Written::Done(gone) => {
+                tracing::info!(group.code = code, actor = by.actor, "limits were changed");
+                Ok(gone)
+            }
+        }
     }
 
     fn place(&self, code: &str, whose: &Whose) -> Result<Place, CallError> {

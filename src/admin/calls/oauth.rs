@@ -18,7 +18,10 @@ pub use self::{
     grants::{GrantsWanted, OauthGrantView},
     make::{MadeClient, NewClient},
 };
-use super::{CallError, Calls, Listed, pages};
+use super::{
+    CallError, Calls, Listed,
+    pages::{self, First},
+};
 use crate::{
     clock::rfc3339,
     store::{
@@ -70,9 +73,11 @@ impl Calls {
         self.client_views(&self.store.oauth_clients()?)
     }
 
-    /// One page of the clients. `cursor` is the id of the last one of the page before.
+    /// One page of the clients.
     pub fn oauth_client_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthClientView>, CallError> {
-        pages::behind(self.oauth_clients()?, limit, cursor, |client| &client.client_id)
+        let clients = self.store.oauth_clients()?;
+        let page = pages::behind(clients, (limit, cursor), First::Oldest, |client| (client.created_at, client.id.as_str()))?;
+        Ok(Listed { items: self.client_views(&page.items)?, next_cursor: page.next_cursor })
     }
 
     /// One client.

@@ -1,7 +1,8 @@
 //! Lists that come a page at a time: where the next page begins is an opaque text to whoever turns them.
 //!
-//! A cursor says behind which entry it goes on: `time.row` or `time.id` where a list is sorted by time, else the number or
-//! the name of that entry. What no page gave is refused under `/cursor`; a blank one is none.
+//! A cursor says behind which place it goes on: `time.row` or `time.id` where a list is sorted by time, else a number. The
+//! entry that stood there may be gone meanwhile: what is behind the place comes all the same. What no page gave is refused
+//! under `/cursor`; a blank one is none.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -51,11 +52,40 @@ pub(super) fn listed<T, V>(page: Page<T>, view: impl FnMut(T) -> V) -> Listed<V>
     Listed { items: page.items.into_iter().map(view).collect(), next_cursor }
 }
 
-/// A page of a list that is held in memory whole: behind the entry whose name is the cursor.
-pub(super) fn behind<T>(items: Vec<T>, limit: u32, cursor: Option<&str>, name: impl Fn(&T) -> &str) -> Result<Listed<T>, CallError> {
-    let last = parsed(cursor, |last| items.iter().position(|item| name(item) == last))?;
-    let rest: Vec<_> = items.into_iter().skip(last.map_or(0, |last| last + 1)).collect();
-    Ok(cut(rest, limit, |item| name(item).to_owned(), |item| item))
+/// What a list that is sorted by time and id begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// The entry that was made first.
+    Oldest,
+    /// The entry that was made last.
+    Newest,
+}
+
+/// A page of a list that is held in memory whole, sorted by the time and the id that `place` says.
+pub(super) fn behind<T>(
+    items: Vec<T>,
+    (limit, asked): (u32, Option<&str>),
+    first: First,
+    place: impl Fn(&T) -> (i64, &str),
+) -> Result<Listed<T>, CallError> {
+    let last: Option<(i64, String)> = read(asked)?;
+    let is_behind = |item: &T| {
+        let (here, last) = (place(item), last.as_ref().map(|(at, id)| (*at, id.as_str())));
+        last.is_none_or(|last| if first == First::Oldest { here > last } else { here < last })
+    };
+    let rest: Vec<_> = items.into_iter().filter(is_behind).collect();
+    let next = |item: &T| {
+        let (at, id) = place(item);
+        cursor(at, id)
+    };
+    Ok(cut(rest, limit, next, |item| item))
+}
+
+/// A page of a list that never changes while we run: the cursor is how many entries came before.
+pub(super) fn counted<T>(items: Vec<T>, limit: u32, cursor: Option<&str>) -> Result<Listed<T>, CallError> {
+    let before = parsed(cursor, |text| text.parse::<u32>().ok())?.unwrap_or_default();
+    let rest: Vec<_> = items.into_iter().skip(before as usize).collect();
+    Ok(cut(rest, limit, |_| before.saturating_add(limit).to_string(), |item| item))
 }
 
 #[cfg(test)]
@@ -81,12 +111,33 @@ mod tests {
         assert_eq!(of(vec![1, 2, 3]), Listed { items: vec![10, 20], next_cursor: Some("2".into()) });
     }
 
+    fn page(items: &[(i64, &'static str)], cursor: Option<&str>, first: First) -> (Vec<&'static str>, Option<String>) {
+        let page = behind(items.to_vec(), (2, cursor), first, |(at, id)| (*at, *id)).unwrap();
+        (page.items.into_iter().map(|(_, id)| id).collect(), page.next_cursor)
+    }
+
     #[test]
-    fn pages_of_names_follow_each_other_to_the_end() {
-        let of = |limit, cursor| behind(vec!["a", "b", "c"], limit, cursor, |item| item).map(|page| (page.items, page.next_cursor));
-        assert_eq!(of(2, None).unwrap(), (vec!["a", "b"], Some("b".into())));
-        assert_eq!(of(2, Some("b")).unwrap(), (vec!["c"], None));
-        assert_eq!((of(2, Some("c")).unwrap(), of(3, None).unwrap().1), ((vec![], None), None));
-        assert!(of(2, Some("x")).is_err());
+    fn pages_follow_each_other_to_the_end_whatever_is_deleted_meanwhile() {
+        let list = [(1, "a"), (1, "b"), (2, "a.x"), (3, "d")];
+        let (first, next) = page(&list, None, First::Oldest);
+        assert_eq!((first, next.as_deref()), (vec!["a", "b"], Some("1.b")));
+        assert_eq!(page(&list, next.as_deref(), First::Oldest), (vec!["a.x", "d"], None));
+        let without = [list[0], list[2], list[3]];
+        assert_eq!(page(&without, next.as_deref(), First::Oldest), (vec!["a.x", "d"], None), "the entry of the cursor is gone");
+        let down = [(3, "d"), (2, "a.x"), (1, "b"), (1, "a")];
+        let (first, next) = page(&down, None, First::Newest);
+        assert_eq!((first, next.as_deref()), (vec!["d", "a.x"], Some("2.a.x")));
+        assert_eq!(page(&[down[0], down[2], down[3]], next.as_deref(), First::Newest), (vec!["b", "a"], None));
+        assert_eq!(page(&list, Some("3.d"), First::Oldest), (vec![], None));
+        assert!(behind(list.to_vec(), (2, Some("x")), First::Oldest, |(at, id)| (*at, *id)).is_err());
+    }
+
+    #[test]
+    fn pages_of_a_list_that_never_changes_are_counted() {
+        let of = |limit, cursor| counted(vec!["a", "b", "c"], limit, cursor).map(|page| (page.items, page.next_cursor));
+        assert_eq!(of(2, None).unwrap(), (vec!["a", "b"], Some("2".into())));
+        assert_eq!(of(2, Some("2")).unwrap(), (vec!["c"], None));
+        assert_eq!((of(2, Some("3")).unwrap(), of(3, None).unwrap().1), ((vec![], None), None));
+        assert!(of(2, Some("x")).is_err() && of(2, Some("-1")).is_err());
     }
 }

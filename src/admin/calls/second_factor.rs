@@ -1,26 +1,21 @@
-//! The second factor: one-time codes of a telephone (RFC 6238: six digits, thirty seconds, one step of tolerance), and
-//! the recovery codes for the day on which the telephone is lost.
+//! Setting up the second factor of an account, and taking it away. What it is, and who shows it, the gate knows
+//! ([`crate::gate::accounts::second_factor`]).
 //!
 //! The secret is not kept before a code proved that the telephone knows it: until then it travels, sealed, in the form.
-
-use std::net::IpAddr;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use qrcode::{QrCode, render::svg};
 use serde::{Deserialize, Serialize};
-use totp_rs::{Builder, Secret, Totp};
 use utoipa::ToSchema;
 
-use super::{CallError, Calls, sign_in::hash};
+use super::{CallError, Calls};
 use crate::{
     admin::who::Who,
-    gate::accounts::SignInError,
+    gate::accounts::second_factor::{self, SharedSecret},
     secret::random_bytes,
     store::{accounts::Account, audit::By, second_factors::NewSecondFactor},
 };
 
-/// How telephones name us.
-const ISSUER: &str = "anmei-mcp";
 /// Recovery codes of one set.
 const RECOVERY_CODES: usize = 10;
 /// How long setting up may take.
@@ -60,7 +55,7 @@ pub struct SecondFactorView {
 
 #[derive(Serialize, Deserialize)]
 struct Pending {
-    secret: [u8; 20],
+    secret: SharedSecret,
     until: i64,
     /// Whose it is: an account, or a setup link.
     owner: String,
@@ -110,9 +105,7 @@ impl Calls {
     /// The secret of an enrolment that a code proved, not sealed yet, with new recovery codes.
     pub(super) fn proved_second_factor(&self, owner: &str, pending: &str, code: &str) -> Result<(Unsealed, RecoveryCodes), CallError> {
         let pending = self.pending(owner, pending)?;
-        let now = u64::try_from(self.clock.now_ms() / 1000).unwrap_or_default();
-        let step = totp(&pending.secret).and_then(|totp| totp.check(&digits(code)?, now));
-        let Some(step) = step else {
+        let Some(step) = second_factor::step(&pending.secret, code, self.clock.now_ms()) else {
             return Err(CallError::invalid(
                 "/code",
                 "验证码不正确：请输入验证器上当前显示的六位数字，并确认手机时间准确",
@@ -122,42 +115,16 @@ impl Calls {
         let codes = (0..RECOVERY_CODES).map(|_| recovery_code()).collect::<Result<Vec<_>, _>>()?;
         let unsealed = Unsealed {
             secret: pending.secret,
-            step: i64::try_from(step).unwrap_or(i64::MAX),
-            recovery_codes: codes.iter().map(|code| hash(&plain(code))).collect(),
+            step,
+            recovery_codes: codes.iter().map(|code| second_factor::recovery_hash(code)).collect(),
         };
         Ok((unsealed, RecoveryCodes { recovery_codes: codes }))
     }
 
     /// Seals a proved secret for the account that will have it.
     pub(super) fn sealed_for(&self, account_id: &str, factor: Unsealed) -> Result<NewSecondFactor, CallError> {
-        let sealed = self.master.seal(&purpose(account_id), &factor.secret).map_err(|error| sealing(&error))?;
+        let sealed = self.master.seal(&second_factor::purpose(account_id), &factor.secret).map_err(|error| sealing(&error))?;
         Ok(NewSecondFactor { sealed, step: factor.step, recovery_codes: factor.recovery_codes })
-    }
-
-    /// Whether somebody shows the second factor of an account, if it has one. What was shown is used up.
-    pub(super) async fn shows_second_factor(&self, account: &Account, code: &str, address: IpAddr) -> Result<bool, SignInError> {
-        let Some(factor) = self.store.second_factor(&account.id)? else { return Ok(true) };
-        let now = self.clock.now_ms();
-        let Some(code) = digits(code) else {
-            let recovery = hash(&plain(code));
-            // Asked first, so that a wrong one writes nothing and takes no longer.
-            if !self.store.has_recovery_code(&account.id, &recovery)? {
-                return Ok(false);
-            }
-            let by = By { address: Some(address.to_string()), ..By::new(format!("account:{}", account.login), now) };
-            return Ok(self.store.use_recovery_code(account, recovery, by).await?);
-        };
-        let secret = self
-            .master
-            .open(&purpose(&account.id), &factor.sealed)
-            .ok()
-            .and_then(|bytes| <[u8; 20]>::try_from(bytes).ok())
-            .ok_or_else(|| SignInError::Unavailable("the second factor was sealed under another master key".into()))?;
-        let step = totp(&secret).and_then(|totp| totp.check(&code, u64::try_from(now / 1000).unwrap_or_default()));
-        match step.and_then(|step| i64::try_from(step).ok()) {
-            Some(step) if step > factor.last_step => Ok(self.store.use_totp_step(&account.id, step).await?),
-            _ => Ok(false),
-        }
     }
 
     fn pending(&self, owner: &str, text: &str) -> Result<Pending, CallError> {
@@ -174,29 +141,18 @@ impl Calls {
 
 /// A secret that was proved, before it is known whose it will be.
 pub(super) struct Unsealed {
-    secret: [u8; 20],
+    secret: SharedSecret,
     step: i64,
     recovery_codes: Vec<[u8; 32]>,
 }
 
-fn enrolment(secret: &[u8; 20], name: &str, pending: String) -> Result<Enrolment, CallError> {
+fn enrolment(secret: &SharedSecret, name: &str, pending: String) -> Result<Enrolment, CallError> {
     let failed = |why: String| CallError::unavailable(format!("无法生成两步验证：{why}"), format!("no second factor could be made: {why}"));
-    let named = Builder::new().with_secret(*secret).with_issuer(Some(ISSUER)).with_account_name(name);
-    let uri = named.build().and_then(|totp| totp.to_url()).map_err(|error| failed(error.to_string()))?;
+    let uri = second_factor::uri(secret, name).map_err(failed)?;
     let qr = QrCode::new(uri.as_bytes()).map_err(|error| failed(error.to_string()))?;
     let image = qr.render::<svg::Color<'_>>().min_dimensions(200, 200).build();
     let qr = format!("data:image/svg+xml;base64,{}", base64::engine::general_purpose::STANDARD.encode(image));
-    Ok(Enrolment { secret: Secret::from(*secret).to_base32(), uri, pending, qr })
-}
-
-fn totp(secret: &[u8; 20]) -> Option<Totp> {
-    Builder::new().with_secret(*secret).build().ok()
-}
-
-/// Six digits, however they are grouped; none when it is something else.
-fn digits(code: &str) -> Option<String> {
-    let bare: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-    (bare.len() == 6 && bare.bytes().all(|byte| byte.is_ascii_digit())).then_some(bare)
+    Ok(Enrolment { secret: second_factor::base32(secret), uri, pending, qr })
 }
 
 /// Three groups of four: 60 bits.
@@ -204,16 +160,6 @@ fn recovery_code() -> Result<String, CallError> {
     let letters: Vec<char> =
         random_bytes::<12>()?.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32)).copied().map(char::from)).collect();
     Ok(letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-"))
-}
-
-/// A recovery code as it is compared, however it was typed.
-fn plain(code: &str) -> String {
-    code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// Binds a sealed secret to its account.
-fn purpose(account_id: &str) -> String {
-    format!("admin_totp/{account_id}/sealed")
 }
 
 fn sealing(error: &crate::secret::SealError) -> CallError {
@@ -225,31 +171,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_read_however_they_are_typed() {
-        assert_eq!((digits("123 456").as_deref(), digits("123-456").as_deref()), (Some("123456"), Some("123456")));
-        assert!(digits("12345").is_none() && digits("１２３４５６").is_none() && digits("").is_none());
+    fn recovery_codes_are_three_groups_of_four() {
         let code = recovery_code().unwrap();
-        assert_eq!((code.len(), plain(&code).len()), (14, 12));
-        assert_eq!(plain(&code.to_uppercase().replace('-', " ")), plain(&code));
-        assert!(digits(&code).is_none());
+        let groups: Vec<_> = code.split('-').map(str::len).collect();
+        assert_eq!(groups, [4, 4, 4], "{code}");
+        assert_ne!(code, recovery_code().unwrap());
     }
 
     #[test]
-    fn a_telephone_is_told_everything_by_the_uri() {
+    fn an_enrolment_is_shown_as_text_and_as_an_image() {
         let enrolment = enrolment(&[7; 20], "mei@clinic", "p".into()).unwrap();
-        assert!(enrolment.uri.starts_with("otpauth://totp/anmei-mcp:mei%40clinic?secret="), "{}", enrolment.uri);
-        assert!(enrolment.uri.contains(&enrolment.secret) && enrolment.uri.contains("issuer=anmei-mcp"));
+        assert!(enrolment.uri.contains(&enrolment.secret) && enrolment.uri.contains("mei%40clinic"), "{}", enrolment.uri);
         assert!(enrolment.qr.starts_with("data:image/svg+xml;base64,"));
-    }
-
-    #[test]
-    fn the_codes_are_those_of_rfc_6238() {
-        let totp = totp(b"12345678901234567890").unwrap();
-        // Appendix B, the last six digits of SHA-1's.
-        for (time, code) in [(59, "287082"), (1_111_111_109, "081804"), (2_000_000_000, "279037")] {
-            assert_eq!(totp.check(code, time), Some(time / 30));
-            assert_eq!(totp.check(code, time + 30), Some(time / 30), "one step late");
-            assert_eq!(totp.check(code, time + 60), None);
-        }
     }
 }

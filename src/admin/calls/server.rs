@@ -1,4 +1,4 @@
-//! The process itself: where it listens, who is connected, what it is configured to be, and beginning anew.
+//! The process itself: where it listens, who is connected, what it is configured to be, beginning anew, and its end.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -46,7 +46,7 @@ const SECURITY: [&str; 22] = [
     "metrics.enabled",
 ];
 /// Keys that say how much is taken at a time.
-const LIMITS: [&str; 16] = [
+const LIMITS: [&str; 17] = [
     "http.max_connections",
     "http.max_connections_per_address",
     "http.first_byte_timeout",
@@ -58,6 +58,7 @@ const LIMITS: [&str; 16] = [
     "mcp.max_sessions",
     "mcp.session_timeout",
     "mcp.legacy_sse_streams",
+    "mcp.subscription_streams",
     "mcp.tasks_per_key",
     "hook.max_body",
     "live.max_connections",
@@ -193,6 +194,15 @@ pub struct Restarting {
     pub started_at: String,
 }
 
+/// What a stop answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Stopping {
+    /// Always true: running requests are finished, then the process ends.
+    pub stopping: bool,
+    /// The process id: one that starts later has another.
+    pub pid: u32,
+}
+
 impl Calls {
     /// What only a running daemon knows.
     pub(super) fn running(&self) -> Result<&Running, CallError> {
@@ -244,6 +254,15 @@ impl Calls {
         running.stop.cancel();
         let started_at = rfc3339(running.started_at);
         Ok(Restarting { restarting: true, pid: std::process::id(), started_at })
+    }
+
+    /// Ends the daemon softly. What watches over the process decides whether it is started again.
+    pub async fn stop_server(&self, by: &By) -> Result<Stopping, CallError> {
+        let running = self.running()?;
+        self.store.audit(by.clone(), Change::new("server.stop", "server")).await?;
+        tracing::info!(by = by.actor, "停止 / stopping");
+        running.stop.cancel();
+        Ok(Stopping { stopping: true, pid: std::process::id() })
     }
 }
 

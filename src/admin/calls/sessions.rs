@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    CallError, Calls, Field,
+    CallError, Calls, Field, Listed,
     accounts::field,
+    pages::{self, First},
     said,
     sign_in::{fresh_token, hash, role_of},
 };
@@ -106,6 +107,15 @@ impl Calls {
         Ok(sessions.into_iter().map(|(session, login)| session_view(session, login, who.session_id.as_deref())).collect())
     }
 
+    /// One page of them, the latest first.
+    pub fn session_page(&self, who: &Who, limit: u32, cursor: Option<&str>) -> Result<Listed<SessionView>, CallError> {
+        let (now, idle) = (self.clock.now_ms(), self.config.admin.session_idle.as_ms());
+        let sessions = self.store.admin_sessions(only(who), now, now - idle)?;
+        let page = pages::behind(sessions, (limit, cursor), First::Newest, |(session, _)| (session.created_at, session.id.as_str()))?;
+        let view = |(session, login)| session_view(session, login, who.session_id.as_deref());
+        Ok(Listed { items: page.items.into_iter().map(view).collect(), next_cursor: page.next_cursor })
+    }
+
     /// Ends a session: one's own, or as an administrator anybody's.
     pub async fn end_session(&self, id: &str, who: &Who) -> Result<(), CallError> {
         if !self.sessions(who)?.iter().any(|session| session.id == id) {
@@ -124,6 +134,14 @@ impl Calls {
         let now = self.clock.now_ms();
         let tokens = self.store.api_tokens(only(who))?;
         Ok(tokens.into_iter().map(|(token, login)| token_view(token, login, now)).collect())
+    }
+
+    /// One page of them.
+    pub fn api_token_page(&self, who: &Who, limit: u32, cursor: Option<&str>) -> Result<Listed<TokenView>, CallError> {
+        let (now, tokens) = (self.clock.now_ms(), self.store.api_tokens(only(who))?);
+        let page = pages::behind(tokens, (limit, cursor), First::Newest, |(token, _)| (token.created_at, token.id.as_str()))?;
+        let view = |(token, login)| token_view(token, login, now);
+        Ok(Listed { items: page.items.into_iter().map(view).collect(), next_cursor: page.next_cursor })
     }
 
     /// One of those.

@@ -5,7 +5,7 @@
 //! the gate, which also counts and slows down. Both ends of a session, its account and its account's role are looked at
 //! on every request, so that what was taken back is out for the next one.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ use super::{CallError, Calls};
 use crate::{
     admin::who::{Role, Who},
     gate::{
-        accounts::SignInError,
+        accounts::{SignInError, second_factor::SecondFactors},
         keys::{check_fresh, fresh},
     },
     ids::{new_id, random_text},
@@ -116,12 +116,13 @@ impl Recognised {
 impl Calls {
     /// Signs somebody in, who has a role here.
     pub async fn sign_in(&self, shown: Credentials<'_>, place: Place) -> Result<SignedIn, SignInError> {
-        let (calls, code, address) = (self.clone(), shown.code.to_owned(), place.address);
+        let factors = SecondFactors::new(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&self.master));
+        let (code, address) = (shown.code.to_owned(), place.address);
         let also = move |account: Account| async move {
             if role_of(&account).is_none() {
                 return Ok(false);
             }
-            calls.shows_second_factor(&account, &code, address).await
+            factors.shown(&account, &code, address).await
         };
         let account = self.accounts.sign_in_if(shown.login, shown.password, place.address, also).await?;
         let second_factor = self.store.second_factor(&account.id)?.is_some();

@@ -27,6 +27,7 @@ pub use self::{
     stale::StaleCallerView,
 };
 use super::{CallError, Calls, Field, Listed, pages, said};
+pub use crate::store::stale::Seen;
 use crate::{
     clock::rfc3339,
     dispatch::Known,
@@ -90,9 +91,9 @@ impl Calls {
         known.iter().map(|known| self.tool_summary(known)).collect()
     }
 
-    /// One page of them. `cursor` is the name of the last one of the page before.
+    /// One page of them.
     pub fn tool_page(&self, limit: u32, cursor: Option<&str>) -> Result<Listed<ToolSummary>, CallError> {
-        pages::behind(self.tools()?, limit, cursor, |tool| &tool.name)
+        pages::counted(self.tools()?, limit, cursor)
     }
 
     /// What a tool is, and who has it.

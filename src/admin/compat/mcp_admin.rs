@@ -4,7 +4,6 @@
 
 use axum::{
     Router,
-    extract::{Path, Query},
     routing::{get, post, put},
 };
 use serde::Deserialize;
@@ -14,7 +13,7 @@ use super::envelope::Envelope;
 use crate::admin::{
     Right,
     api::{
-        frame::{ApiError, Body},
+        frame::{ApiError, Asked, Body, Path},
         tools::only_administrators,
     },
     calls::{
@@ -167,7 +166,7 @@ struct ToolsQuery {
     group_id: Option<String>,
 }
 
-async fn tools(reader: Reader, Query(query): Query<ToolsQuery>) -> Answer {
+async fn tools(reader: Reader, Asked(query): Asked<ToolsQuery>) -> Answer {
     let code = match query.group_id.as_deref().filter(|id| !id.is_empty()) {
         Some(id) => Some(code_of(&reader.calls, id)?),
         None => None,

@@ -59,7 +59,7 @@ extractor!(
 );
 
 /// Whether a path is one of the panel's pages.
-pub(super) fn is_panel(path: &str) -> bool {
+pub(in crate::admin) fn is_panel(path: &str) -> bool {
     path == "/" || path == "/panel" || path.starts_with("/panel/")
 }
 

@@ -23,7 +23,7 @@ mod repeat;
 
 pub(in crate::admin) use self::{
     door::Door,
-    extract::{Administrator, BodyReader, Operator, Reader},
+    extract::{Administrator, BodyReader, Operator, Reader, is_panel},
     headers::carried,
     layer::guard,
     repeat::once,

@@ -2,6 +2,9 @@
 //!
 //! The key belongs to whoever sends it and to the route. What came of the first request is kept for a day, sealed, for
 //! some answers hold a key that is shown once. A request that failed may be sent again as if it were the first.
+//!
+//! Whoever sends it may go before it is answered, which is when it is sent again: it is done to its end all the same, and
+//! its answer is kept.
 
 use axum::{
     body::Body,
@@ -58,7 +61,12 @@ pub(in crate::admin) async fn once(State(state): State<AdminState>, request: Req
         let text = said("请求体过大（最大 1 MiB），或没有完整到达。", "The body is larger than 1 MiB, or did not arrive whole.");
         return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", text).into_response();
     };
-    repeated(state.calls(), key, (parts, body), next).await.unwrap_or_else(|error| ApiError::from(error).into_response())
+    let calls = state.calls().clone();
+    let Ok(answer) = state.tasks().spawn(async move { repeated(&calls, key, (parts, body), next).await }).await else {
+        let text = said("处理此请求时出错；详情见日志。", "Something went wrong with this request; the log says what.");
+        return ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text).into_response();
+    };
+    answer.unwrap_or_else(|error| ApiError::from(error).into_response())
 }
 
 async fn repeated(calls: &Calls, key: RequestKey, (parts, body): (Parts, Bytes), next: Next) -> Result<Response, CallError> {

@@ -7,10 +7,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use http::StatusCode;
 
 use super::{
-    form::{Fields, FormState, Posted, Queried},
+    form::{Fields, FormState, Posted, Queried, mistakes_at},
     frame::{Frame, Page, PageError, back, role_key},
+    shown::{label, labels},
     texts::Texts,
 };
 use crate::{
@@ -61,6 +63,8 @@ struct AccountPage {
     frame: Frame,
     account: AccountView,
     form: FormState,
+    /// What somebody else made of it while the form was filled in.
+    theirs: Option<Vec<(String, String)>>,
     password: FormState,
 }
 
@@ -157,6 +161,7 @@ fn page(frame: Frame, calls: &Calls, login: &str) -> Result<AccountPage, CallErr
         frame,
         account,
         form: FormState::new(Fields::of(fields)),
+        theirs: None,
         password: FormState::default(),
     })
 }
@@ -176,12 +181,41 @@ async fn change(frame: Frame, admin: Administrator, Path(login): Path<String>, P
     };
     match admin.calls.change_account(&login, edit, fields.text("version").parse().ok(), by).await {
         Ok(account) => Ok(back(&path(&account.login), "account-changed")),
-        Err(CallError::Invalid(wrong)) => {
-            let form = FormState::refused(fields, &wrong, frame.language());
+        Err(CallError::Stale { version, .. }) => Ok(stale(page(frame, &admin.calls, &login)?, &fields, version)),
+        Err(error) => {
+            // What the last administrator may not lose is in one of these two fields.
+            let beside = if fields.on("enabled") { "/panel_role" } else { "/enabled" };
+            let form = FormState::refused(fields, &mistakes_at(beside, error)?, frame.language());
             Ok(Page::refused(AccountPage { form, ..page(frame, &admin.calls, &login)? }).into_response())
         }
-        Err(error) => Err(error.into()),
     }
+}
+
+/// Both versions: what was typed stays in the form, and beside it stands what the account is now. Sending it once more is
+/// a change of that version.
+fn stale(page: AccountPage, typed: &Fields, version: i64) -> Response {
+    let version = version.to_string();
+    let typed = Fields::of(typed.iter().filter(|(name, _)| *name != "version").chain([("version", version.as_str())]));
+    let theirs = Some(differences(&page, &typed));
+    Page(StatusCode::PRECONDITION_FAILED, AccountPage { form: FormState::new(typed), theirs, ..page }).into_response()
+}
+
+/// What differs between a form and the account as it is: the field, and what it is.
+fn differences(page: &AccountPage, typed: &Fields) -> Vec<(String, String)> {
+    let (t, account) = (page.frame.t, &page.account);
+    let role = account.panel_role.map_or_else(|| t.say("accounts-no-panel"), |role| t.say(role_key(role)));
+    let enabled = t.say(if account.enabled { "accounts-enabled" } else { "accounts-disabled" });
+    let mut roles = (typed.all("roles"), account.roles.iter().map(String::as_str).collect::<Vec<_>>());
+    roles.0.sort_unstable();
+    roles.1.sort_unstable();
+    let fields = [
+        (typed.text("display_name") != account.display_name, "accounts-name", account.display_name.clone()),
+        (Role::parse(typed.text("panel_role")) != account.panel_role, "accounts-panel-role", role),
+        (roles.0 != roles.1, "accounts-roles", labels(t, "role", &account.roles)),
+        (typed.text("tier") != account.tier, "accounts-tier", label(t, "tier", &account.tier)),
+        (typed.on("enabled") != account.enabled, "accounts-state", enabled),
+    ];
+    fields.into_iter().filter(|(differs, ..)| *differs).map(|(_, key, value)| (t.say(key), value)).collect()
 }
 
 async fn password(frame: Frame, admin: Administrator, Path(login): Path<String>, Posted(fields): Posted) -> Result<Response, PageError> {

@@ -1,4 +1,4 @@
-//! One agent: how it is set and doing, its check, its key, its roll-out and its versions; and the form for a new one.
+//! One agent: how it is set and doing, its check, its key and its roll-out; and the form for a new one.
 
 use askama::Template;
 use axum::{
@@ -8,25 +8,26 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
+use serde_json::Value;
 
 use super::{
-    agent_form::{FIELDS, blank, differences, filled, patch},
+    agent_form::{FIELDS, blank, differences, field_key, filled, kind_key, patch},
     agents::part_key,
     amounts,
-    form::{Fields, FormState, Posted, Queried, by},
+    form::{Fields, FormState, Posted, Queried, by, mistakes, mistakes_at},
     frame::{Frame, Page, PageError, back},
 };
 use crate::{
     admin::{
         calls::{
             CallError, Calls, Field, Listed,
-            agents::{AgentCheck, AgentVersionView, AgentView, RolloutView},
-            said,
+            agents::{AgentCheck, AgentVersionView, AgentView, ChangedField, RolloutView},
         },
         entry::{Operator, Reader},
         state::AdminState,
     },
     secret::SecretText,
+    settings::as_typed,
 };
 
 /// Versions of a page.
@@ -39,8 +40,6 @@ pub(super) fn routes() -> Router<AdminState> {
         .route("/panel/agents/{agent}/key", post(set_key))
         .route("/panel/agents/{agent}/check", post(check))
         .route("/panel/agents/{agent}/rollout", post(set_rollout))
-        .route("/panel/agents/{agent}/versions/{number}", get(version))
-        .route("/panel/agents/{agent}/versions/{number}/restore", post(restore))
 }
 
 #[derive(Template)]
@@ -56,8 +55,7 @@ struct AgentPage {
     frame: Frame,
     agent: AgentView,
     form: FormState,
-    /// What somebody else set in between: the field's name, and its value.
-    theirs: Vec<(String, String)>,
+    theirs: Option<Theirs>,
     key_form: FormState,
     check: Option<AgentCheck>,
     rollout: Option<RolloutView>,
@@ -65,13 +63,19 @@ struct AgentPage {
     versions: Listed<AgentVersionView>,
 }
 
-#[derive(Template)]
-#[template(path = "agent_version.html")]
-struct VersionPage {
-    frame: Frame,
-    agent: AgentView,
-    version: AgentVersionView,
-    settings: String,
+/// A form of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Settings,
+    Key,
+    Rollout,
+}
+
+/// What somebody else made of the agent while one of the forms was filled in.
+struct Theirs {
+    form: Form,
+    /// The name of each thing, and what it is now.
+    now: Vec<(String, String)>,
 }
 
 impl AgentPage {
@@ -81,7 +85,7 @@ impl AgentPage {
         let percent = [("percent", agent.rollout_percent.to_string())];
         Ok(Self {
             form: FormState::new(filled(&agent)),
-            theirs: Vec::new(),
+            theirs: None,
             key_form: FormState::default(),
             check: None,
             rollout,
@@ -96,19 +100,27 @@ impl AgentPage {
         self.frame.t.say(part_key(&self.agent.part))
     }
 
+    fn kind(&self) -> String {
+        self.frame.t.say(kind_key(&self.agent.kind))
+    }
+
+    /// What a form that was sent on a version that is no more has above it.
+    fn theirs_of(&self, form: Form) -> Option<&Vec<(String, String)>> {
+        self.theirs.as_ref().filter(|theirs| theirs.form == form).map(|theirs| &theirs.now)
+    }
+
+    /// Where the slider stands: a text that is no number cannot come from it.
+    fn percent(&self) -> u32 {
+        self.rollout_form.value("percent").parse().unwrap_or(self.agent.rollout_percent)
+    }
+
     fn took(check: &AgentCheck) -> String {
         amounts::length(i64::try_from(check.took_ms).ok())
     }
 }
 
-impl VersionPage {
-    fn action(&self) -> String {
-        action(&self.frame, &self.version.action)
-    }
-}
-
 /// What a change did, in words.
-fn action(frame: &Frame, action: &str) -> String {
+pub(super) fn action(frame: &Frame, action: &str) -> String {
     let key = match action {
         "agent.add" => "agent-did-add",
         "agent.key" => "agent-did-key",
@@ -122,12 +134,12 @@ fn action(frame: &Frame, action: &str) -> String {
     frame.t.say(key)
 }
 
-fn path(agent: &AgentView) -> String {
+pub(super) fn path(agent: &AgentView) -> String {
     format!("/panel/agents/{}", agent.id)
 }
 
 /// The version that a form was filled in on.
-fn seen(form: &Fields) -> Option<i64> {
+pub(super) fn seen(form: &Fields) -> Option<i64> {
     form.text("revision").parse().ok()
 }
 
@@ -137,17 +149,17 @@ async fn new(frame: Frame, _operator: Operator) -> Response {
 
 async fn add(frame: Frame, operator: Operator, Posted(form): Posted) -> Result<Response, PageError> {
     let key = SecretText::new(form.text("key"));
-    let wrong = match patch(&form) {
-        Err(wrong) => wrong,
-        Ok(patch) => match operator.calls.add_agent(patch, &key, &by(&operator, &form)?).await {
-            Ok(agent) => return Ok(back(&path(&agent), "agents-added")),
-            Err(CallError::Invalid(wrong)) => wrong,
-            Err(CallError::Conflict(text)) => vec![Field { pointer: "/name".into(), text }],
-            Err(other) => return Err(other.into()),
-        },
+    let done = async {
+        let patch = patch(&form).map_err(CallError::Invalid)?;
+        operator.calls.add_agent(patch, &key, &by(&operator, &form)?).await
     };
-    let language = frame.language();
-    Ok(Page::refused(NewPage { frame, form: FormState::refused(without_key(&form), &wrong, language) }).into_response())
+    match done.await {
+        Ok(agent) => Ok(back(&path(&agent), "agents-added")),
+        Err(error) => {
+            let form = FormState::refused(without_key(&form), &mistakes_at("/name", error)?, frame.language());
+            Ok(Page::refused(NewPage { frame, form }).into_response())
+        }
+    }
 }
 
 /// What was typed, but for the key: no page ever holds one.
@@ -161,19 +173,19 @@ async fn show(frame: Frame, reader: Reader, Path(name): Path<String>, Queried(qu
 
 async fn update(frame: Frame, operator: Operator, Path(name): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
     let calls = &operator.calls;
-    let language = frame.language();
-    let wrong = match patch(&form) {
-        Err(wrong) => wrong,
-        Ok(patch) => match calls.update_agent(&name, patch, seen(&form), &by(&operator, &form)?).await {
-            Ok(agent) => return Ok(back(&path(&agent), "agents-saved")),
-            Err(CallError::Invalid(wrong)) => wrong,
-            Err(CallError::Conflict(text)) => vec![Field { pointer: "/name".into(), text }],
-            Err(CallError::Stale { .. }) => return stale(frame, calls, &name, &form).await,
-            Err(other) => return Err(other.into()),
-        },
+    let done = async {
+        let patch = patch(&form).map_err(CallError::Invalid)?;
+        calls.update_agent(&name, patch, seen(&form), &by(&operator, &form)?).await
     };
-    let page = AgentPage::of(frame, calls, &name, None).await?;
-    Ok(Page::refused(AgentPage { form: FormState::refused(form, &wrong, language), ..page }).into_response())
+    match done.await {
+        Ok(agent) => Ok(back(&path(&agent), "agents-saved")),
+        Err(CallError::Stale { .. }) => stale(frame, calls, &name, &form).await,
+        Err(error) => {
+            let form = FormState::refused(form, &mistakes_at("/name", error)?, frame.language());
+            let page = AgentPage::of(frame, calls, &name, None).await?;
+            Ok(Page::refused(AgentPage { form, ..page }).into_response())
+        }
+    }
 }
 
 /// Both versions: what was typed stays in the form, and beside it stands what the agent is now. Sending it once more is
@@ -183,21 +195,35 @@ async fn stale(frame: Frame, calls: &Calls, name: &str, form: &Fields) -> Result
     let typed = form.iter().filter(|(name, _)| *name != "revision");
     let revision = page.agent.revision.to_string();
     let typed = Fields::of(typed.chain([("revision", revision.as_str())]));
-    let theirs = differences(&typed, &page.agent).into_iter().map(|(name, value)| (page.frame.t.say(field_key(name)), value)).collect();
+    let now = differences(&typed, &page.agent).into_iter().map(|(name, value)| (page.frame.t.say(field_key(name)), value)).collect();
+    let theirs = Some(Theirs { form: Form::Settings, now });
     Ok(Page(StatusCode::PRECONDITION_FAILED, AgentPage { form: FormState::new(typed), theirs, ..page }).into_response())
 }
 
+/// What somebody else did in between: who, what, and each field that it changed as it is now.
+pub(super) fn latest(frame: &Frame, version: Option<&AgentVersionView>) -> Vec<(String, String)> {
+    let Some(version) = version else { return Vec::new() };
+    let t = frame.t;
+    let mut told = vec![(t.say("agent-who"), version.changed_by.clone()), (t.say("agent-what"), action(frame, &version.action))];
+    told.extend(version.changed.iter().map(|field| (field_name(frame, field), plain(&field.after))));
+    told
+}
+
 async fn set_key(frame: Frame, operator: Operator, Path(name): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
-    let key = SecretText::new(form.text("key"));
-    match operator.calls.set_agent_key(&name, &key, seen(&form), &by(&operator, &form)?).await {
-        Ok(agent) => Ok(back(&path(&agent), "agents-key")),
-        Err(CallError::Invalid(wrong)) => {
-            let language = frame.language();
-            let page = AgentPage::of(frame, &operator.calls, &name, None).await?;
-            Ok(Page::refused(AgentPage { key_form: FormState::refused(Fields::default(), &wrong, language), ..page }).into_response())
-        }
-        Err(other) => Err(other.into()),
+    let (calls, key) = (&operator.calls, SecretText::new(form.text("key")));
+    let done = async { calls.set_agent_key(&name, &key, seen(&form), &by(&operator, &form)?).await };
+    let error = match done.await {
+        Ok(agent) => return Ok(back(&path(&agent), "agents-key")),
+        Err(error) => error,
+    };
+    let page = AgentPage::of(frame, calls, &name, None).await?;
+    if matches!(error, CallError::Stale { .. }) {
+        let theirs = Some(Theirs { form: Form::Key, now: latest(&page.frame, page.versions.items.first()) });
+        let key_form = FormState::new(without_key(&form));
+        return Ok(Page(StatusCode::PRECONDITION_FAILED, AgentPage { theirs, key_form, ..page }).into_response());
     }
+    let key_form = FormState::refused(without_key(&form), &mistakes(error)?, page.frame.language());
+    Ok(Page::refused(AgentPage { key_form, ..page }).into_response())
 }
 
 async fn check(frame: Frame, operator: Operator, Path(name): Path<String>) -> Result<Response, PageError> {
@@ -208,60 +234,46 @@ async fn check(frame: Frame, operator: Operator, Path(name): Path<String>) -> Re
 
 /// Gives a candidate another share, or takes it away.
 async fn set_rollout(frame: Frame, operator: Operator, Path(name): Path<String>, Posted(form): Posted) -> Result<Response, PageError> {
-    let (calls, by) = (&operator.calls, by(&operator, &form)?);
-    if form.on("roll_back") {
-        let agent = calls.roll_back(&name, seen(&form), &by).await?;
-        return Ok(back(&path(&agent), "agents-rolled-back"));
-    }
-    let set = match form.text("percent").parse::<u32>() {
-        Ok(percent) => calls.set_rollout(&name, percent, seen(&form), &by).await,
-        Err(_) => Err(CallError::Invalid(vec![Field {
-            pointer: "/rollout_percent".into(),
-            text: said("请填写整数", "write a whole number"),
-        }])),
+    let error = match rolled(&operator, &name, &form).await {
+        Ok((agent, said)) => return Ok(back(&path(&agent), said)),
+        Err(error) => error,
     };
-    match set {
-        Ok(agent) => Ok(back(&path(&agent), "agents-rolled-out")),
-        Err(CallError::Invalid(wrong)) => {
-            let language = frame.language();
-            let wrong: Vec<_> = wrong.into_iter().map(|field| Field { pointer: field.pointer.replace("rollout_", ""), ..field }).collect();
-            let page = AgentPage::of(frame, calls, &name, None).await?;
-            Ok(Page::refused(AgentPage { rollout_form: FormState::refused(form, &wrong, language), ..page }).into_response())
-        }
-        Err(other) => Err(other.into()),
+    let page = AgentPage::of(frame, &operator.calls, &name, None).await?;
+    if matches!(error, CallError::Stale { .. }) {
+        let theirs = Some(Theirs { form: Form::Rollout, now: share_now(&page) });
+        return Ok(Page(StatusCode::PRECONDITION_FAILED, AgentPage { rollout_form: FormState::new(form), theirs, ..page }).into_response());
     }
+    let wrong: Vec<_> =
+        mistakes(error)?.into_iter().map(|field| Field { pointer: field.pointer.replace("rollout_", ""), ..field }).collect();
+    let rollout_form = FormState::refused(form, &wrong, page.frame.language());
+    Ok(Page::refused(AgentPage { rollout_form, ..page }).into_response())
 }
 
-async fn version(frame: Frame, reader: Reader, Path((name, number)): Path<(String, String)>) -> Result<Response, PageError> {
-    let agent = reader.calls.agent(&name)?;
-    let version = reader.calls.agent_version(&agent.id, number.parse().unwrap_or_default()).await?;
-    let settings = serde_json::to_string_pretty(&version.settings).unwrap_or_default();
-    Ok(Page::ok(VersionPage { frame, agent, version, settings }).into_response())
-}
-
-async fn restore(operator: Operator, Path((name, number)): Path<(String, String)>, Posted(form): Posted) -> Result<Response, PageError> {
-    let number = number.parse().unwrap_or_default();
-    let agent = operator.calls.restore_agent_version(&name, number, seen(&form), &by(&operator, &form)?).await?;
-    Ok(back(&path(&agent), "agents-restored"))
-}
-
-/// The key of the name of a field.
-fn field_key(name: &str) -> &'static str {
-    match name {
-        "name" => "agent-name",
-        "base_url" => "agent-base-url",
-        "kind" => "agent-kind",
-        "part" => "agent-part",
-        "version" => "agent-version",
-        "environment" => "agent-environment",
-        "app_id" => "agent-app-id",
-        "weight" => "agent-weight",
-        "rollout_percent" => "agent-rollout-percent",
-        "inputs" => "agent-inputs",
-        "timeout_seconds" => "agent-timeout",
-        "first_byte_ms" => "agent-first-byte",
-        "stall_ms" => "agent-stall",
-        "max_concurrent" => "agent-places",
-        _ => "agent-enabled",
+/// What a form of the roll-out asks for, and what is said when it is done.
+async fn rolled(operator: &Operator, name: &str, form: &Fields) -> Result<(AgentView, &'static str), CallError> {
+    let (calls, by) = (&operator.calls, by(operator, form)?);
+    if form.on("roll_back") {
+        return Ok((calls.roll_back(name, seen(form), &by).await?, "agents-rolled-back"));
     }
+    let percent = form.text("percent").parse::<u32>();
+    let percent = percent.map_err(|_| CallError::invalid("/percent", "请填写整数", "write a whole number"))?;
+    Ok((calls.set_rollout(name, percent, seen(form), &by).await?, "agents-rolled-out"))
+}
+
+/// The share as it is, and what else somebody did.
+fn share_now(page: &AgentPage) -> Vec<(String, String)> {
+    let share = page.frame.t.say("agent-rollout-percent");
+    let others = latest(&page.frame, page.versions.items.first()).into_iter().filter(|(name, _)| *name != share).collect::<Vec<_>>();
+    std::iter::once((share, page.agent.rollout_percent.to_string())).chain(others).collect()
+}
+
+/// A value of a version as people read it.
+pub(super) fn plain(value: &Value) -> String {
+    let text = if value.is_null() { String::new() } else { as_typed(value) };
+    if text.is_empty() { amounts::NOTHING.to_owned() } else { text }
+}
+
+/// The name of a field of a version.
+pub(super) fn field_name(frame: &Frame, field: &ChangedField) -> String {
+    frame.t.say(field_key(&field.field))
 }

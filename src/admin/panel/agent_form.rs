@@ -9,8 +9,8 @@ use crate::admin::calls::{
     said,
 };
 
-/// The fields, in their order; each is named after what it sets.
-pub(super) const FIELDS: [&str; 16] = [
+/// The fields, in their order; each is named after what it sets, and the last says why.
+pub(super) const FIELDS: [&str; 17] = [
     "name",
     "base_url",
     "key",
@@ -27,6 +27,7 @@ pub(super) const FIELDS: [&str; 16] = [
     "stall_ms",
     "max_concurrent",
     "enabled",
+    "reason",
 ];
 
 /// The fields of a new agent, with what is usual in them.
@@ -130,6 +131,36 @@ pub(super) fn patch(form: &Fields) -> Result<AgentPatch, Vec<Field>> {
 fn inputs(text: &str) -> Result<Map<String, Value>, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(|line| read_input(line).ok_or_else(|| line.to_owned())).collect()
+}
+
+/// The key of the name of a kind of app.
+pub(super) fn kind_key(kind: &str) -> &'static str {
+    match kind {
+        "chat" => "agent-kind-chat",
+        "workflow" => "agent-kind-workflow",
+        _ => "agent-kind-agent",
+    }
+}
+
+/// The key of the name of a field.
+pub(super) fn field_key(name: &str) -> &'static str {
+    match name {
+        "name" => "agent-name",
+        "base_url" => "agent-base-url",
+        "kind" => "agent-kind",
+        "part" => "agent-part",
+        "version" => "agent-version",
+        "environment" => "agent-environment",
+        "app_id" => "agent-app-id",
+        "weight" => "agent-weight",
+        "rollout_percent" => "agent-rollout-percent",
+        "inputs" => "agent-inputs",
+        "timeout_seconds" => "agent-timeout",
+        "first_byte_ms" => "agent-first-byte",
+        "stall_ms" => "agent-stall",
+        "max_concurrent" => "agent-places",
+        _ => "agent-enabled",
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use super::{
     amounts,
-    form::{Fields, FormState, Posted, Queried, by},
+    form::{Fields, FormState, Posted, Queried, by, mistakes},
     frame::{Frame, Page, PageError, back},
     live::live,
     texts::Texts,
@@ -18,7 +18,7 @@ use super::{
 use crate::admin::{
     calls::{
         CallError, Calls, Field,
-        agents::{AgentFigures, AgentView, Weight, WeightsView},
+        agents::{AgentFigures, AgentView, Weight, WeightRow, WeightsView},
         said,
     },
     entry::{Operator, Reader},
@@ -66,6 +66,19 @@ impl AgentsPage {
 
     fn part(&self, part: &str) -> String {
         self.frame.t.say(part_key(part))
+    }
+
+    /// What is wrong with none of the fields.
+    fn other_errors(&self) -> Vec<&str> {
+        let names: Vec<String> = self.weights.agents.iter().map(|row| field(&row.id)).collect();
+        let shown: Vec<&str> = names.iter().map(String::as_str).chain(["reason"]).collect();
+        self.form.other_errors(&shown)
+    }
+
+    /// The weight that somebody else gave an agent while this form was filled in.
+    fn weight_now(&self, row: &WeightRow) -> Option<String> {
+        let now = row.weight.to_string();
+        Some(now).filter(|now| self.stale && now != self.form.value(&field(&row.id)).trim())
     }
 
     /// Who wrote the welcomes that the agent itself did not.
@@ -141,18 +154,20 @@ async fn set_weights(frame: Frame, operator: Operator, Posted(form): Posted) -> 
             Err(other) => Err(other.into()),
         };
     }
-    let by = by(&operator, &form)?;
-    match calls.set_weights(&weights, form.text("revision").parse().ok(), &by).await {
+    let done = async { calls.set_weights(&weights, form.text("revision").parse().ok(), &by(&operator, &form)?).await };
+    match done.await {
         Ok(_) => Ok(back("/panel/agents", "agents-weights")),
-        Err(CallError::Invalid(wrong)) => refused(frame, calls, form, &named(wrong, &current)).await,
         Err(CallError::Stale { .. }) => {
             let page = AgentsPage::of(frame, calls, "").await?;
-            // What was typed stays, on the version that is there now: the table beside it shows that one.
-            let typed =
-                Fields::of(form.iter().filter(|(name, _)| *name != "revision").chain([("revision", &*page.weights.revision.to_string())]));
+            // What was typed stays, on the version that is there now: beside it stands what others made of it.
+            let revision = page.weights.revision.to_string();
+            let typed = Fields::of(form.iter().filter(|(name, _)| *name != "revision").chain([("revision", revision.as_str())]));
             Ok(Page(StatusCode::PRECONDITION_FAILED, AgentsPage { form: FormState::new(typed), stale: true, ..page }).into_response())
         }
-        Err(other) => Err(other.into()),
+        Err(error) => {
+            let wrong = named(mistakes(error)?, &current);
+            refused(frame, calls, form, &wrong).await
+        }
     }
 }
 

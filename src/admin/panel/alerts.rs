@@ -11,6 +11,7 @@ use super::{
     form::{FormState, Queried},
     frame::{Frame, Page, PageError},
     live::live,
+    shown::side,
     texts::Texts,
 };
 use crate::admin::{

@@ -8,14 +8,14 @@ use axum::{
 };
 
 use super::{
-    form::{Fields, FormState, Posted, Queried, by},
+    form::{Fields, FormState, Posted, Queried, by, mistakes},
     frame::{Frame, Page, PageError},
 };
 use crate::admin::{
     Right,
     calls::{
         CallError, Calls, Field,
-        channels::{ChannelAudience, ChannelPreview, ChannelTest, ChannelView, PreviewAsked},
+        channels::{ChannelAudience, ChannelTest, ChannelView, PreviewAsked},
     },
     entry::{Operator, Reader},
     state::AdminState,
@@ -31,8 +31,15 @@ struct ChannelsPage {
     frame: Frame,
     form: FormState,
     channels: Vec<ChannelView>,
-    preview: Option<ChannelPreview>,
+    preview: Option<Preview>,
     sent: Option<ChannelTest>,
+}
+
+/// What people would see.
+struct Preview {
+    /// The channel on which they would; none while there is none, and it is said of any.
+    channel: Option<String>,
+    text: String,
 }
 
 impl ChannelsPage {
@@ -61,15 +68,19 @@ impl ChannelsPage {
 fn asked(form: &Fields) -> Option<(String, PreviewAsked)> {
     let (list, name) = form.given("channel")?.split_once('/')?;
     let audience = if list == "administrators" { ChannelAudience::Administrators } else { ChannelAudience::Consultants };
+    Some((name.to_owned(), PreviewAsked { audience: Some(audience), ..tried(form) }))
+}
+
+/// The texts of a form.
+fn tried(form: &Fields) -> PreviewAsked {
     let given = |name: &str| form.given(name).map(str::to_owned);
-    let asked = PreviewAsked {
-        audience: Some(audience),
+    PreviewAsked {
+        audience: None,
         username: given("username"),
         push_title: given("push_title"),
         push_body: given("push_body"),
         link_template: given("link_template"),
-    };
-    Some((name.to_owned(), asked))
+    }
 }
 
 /// The texts that are in force, unless others are tried.
@@ -85,33 +96,45 @@ fn texts(calls: &Calls, form: &Fields) -> Result<Fields, CallError> {
 /// The channels, and what the chosen one would show.
 async fn show(frame: Frame, reader: Reader, Queried(query): Queried) -> Result<Response, PageError> {
     let calls = &reader.calls;
-    let preview = match asked(&query) {
-        None => Ok(None),
-        Some((name, asked)) => calls.preview_channel(&name, asked).await.map(Some),
-    };
+    let preview = previewed(calls, &query).await;
     let channels = calls.channels()?;
     let fields = texts(calls, &query)?;
     match preview {
         Ok(preview) => Ok(Page::ok(ChannelsPage { frame, form: FormState::new(fields), channels, preview, sent: None }).into_response()),
-        Err(CallError::Invalid(wrong)) => Ok(refused(frame, fields, &wrong, channels)),
-        Err(other) => Err(other.into()),
+        Err(error) => Ok(refused(frame, fields, &mistakes(error)?, channels)),
     }
+}
+
+/// What a form asks to see; nothing when it was not sent yet.
+async fn previewed(calls: &Calls, form: &Fields) -> Result<Option<Preview>, CallError> {
+    if let Some((name, asked)) = asked(form) {
+        let preview = calls.preview_channel(&name, asked).await?;
+        return Ok(Some(Preview { channel: Some(preview.channel.name), text: preview.shown }));
+    }
+    if form.raw("push_title").is_none() {
+        return Ok(None);
+    }
+    let push = calls.preview_push(tried(form))?;
+    let lines: Vec<String> = [Some(push.title), Some(push.body), push.link].into_iter().flatten().collect();
+    Ok(Some(Preview { channel: None, text: lines.join("\n") }))
 }
 
 /// Sends a test, and says how it went.
 async fn test(frame: Frame, operator: Operator, Posted(form): Posted) -> Result<Response, PageError> {
     let calls = &operator.calls;
-    let sent = match asked(&form) {
-        None => Ok(None),
-        Some((name, asked)) => calls.test_channel(&name, asked, &by(&operator, &form)?).await.map(Some),
-    };
+    let sent = tested(&operator, &form).await;
     let channels = calls.channels()?;
     let fields = texts(calls, &form)?;
     match sent {
         Ok(sent) => Ok(Page::ok(ChannelsPage { frame, form: FormState::new(fields), channels, preview: None, sent }).into_response()),
-        Err(CallError::Invalid(wrong)) => Ok(refused(frame, fields, &wrong, channels)),
-        Err(other) => Err(other.into()),
+        Err(error) => Ok(refused(frame, fields, &mistakes(error)?, channels)),
     }
+}
+
+async fn tested(operator: &Operator, form: &Fields) -> Result<Option<ChannelTest>, CallError> {
+    let Some((name, asked)) = asked(form) else { return Ok(None) };
+    let by = by(operator, form)?;
+    operator.calls.test_channel(&name, asked, &by).await.map(Some)
 }
 
 fn refused(frame: Frame, fields: Fields, wrong: &[Field], channels: Vec<ChannelView>) -> Response {

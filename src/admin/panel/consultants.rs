@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{
-    form::{Fields, FormState, Posted, Queried, by},
+    form::{FormState, Posted, Queried, by, mistakes},
     frame::{Frame, Page, PageError, back},
     live::live,
     looked::Looked,
@@ -149,16 +149,17 @@ async fn claim_page(frame: Frame, operator: &Operator, form: FormState) -> Resul
 }
 
 async fn claim(frame: Frame, operator: Operator, Posted(fields): Posted) -> Result<Response, PageError> {
-    let claimed = match by(&operator, &fields) {
-        Ok(by) => operator.calls.claim_for(fields.text("customer"), fields.text("consultant_id"), Via::Panel, &by).await,
-        Err(error) => Err(error),
+    let done = async {
+        let by = by(&operator, &fields)?;
+        operator.calls.claim_for(fields.text("customer"), fields.text("consultant_id"), Via::Panel, &by).await
     };
-    match claimed {
+    match done.await {
         Ok(_) => Ok(back("/panel/consultants", "run-claimed")),
-        Err(CallError::Invalid(wrong)) => {
-            let form = FormState::refused(Fields::clone(&fields), &wrong, frame.language());
+        Err(error) => {
+            // Somebody else may have been first: the page says who, and what was chosen stays.
+            let wrong = mistakes(error)?;
+            let form = FormState::refused(fields, &wrong, frame.language());
             Ok(Page::refused(claim_page(frame, &operator, form).await?).into_response())
         }
-        Err(error) => Err(error.into()),
     }
 }

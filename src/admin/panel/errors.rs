@@ -10,6 +10,7 @@ use axum::{
 use super::{
     form::{FormState, Queried},
     frame::{Frame, Page, PageError},
+    shown::label,
 };
 use crate::{
     admin::{
@@ -50,7 +51,17 @@ impl ErrorsPage {
     }
 
     fn outcome(&self, found: &ErrorType) -> String {
-        self.frame.t.find(&format!("label-call-{}", found.outcome)).unwrap_or_else(|| found.outcome.clone())
+        let kind = match found.kind {
+            ErrorKind::Call => "call",
+            ErrorKind::Step => "run-outcome",
+            ErrorKind::Agent => "agent-error",
+        };
+        label(self.frame.t, kind, &found.outcome)
+    }
+
+    /// Tools and agents have names; a step is said in words.
+    fn what(&self, found: &ErrorType) -> String {
+        if found.kind == ErrorKind::Step { label(self.frame.t, "step", &found.what) } else { found.what.clone() }
     }
 
     /// The calls behind a type, in the log.

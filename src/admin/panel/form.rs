@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::{StatusCode, request::Parts};
 
+use super::frame::PageError;
 use crate::{
     admin::{
         calls::{CallError, Field, because},
@@ -70,6 +71,21 @@ impl Fields {
 /// As whom a form changes something, for the reason in its field `reason`, if there is one.
 pub(in crate::admin) fn by(operator: &Operator, form: &Fields) -> Result<By, CallError> {
     because(operator.who.by(operator.calls.clock.as_ref()), form.given("reason"))
+}
+
+/// What is wrong with a form, if that is what an error says; else the page is another one. What cannot be done as things
+/// are is said above the form.
+pub(in crate::admin) fn mistakes(error: CallError) -> Result<Vec<Field>, PageError> {
+    mistakes_at("/", error)
+}
+
+/// The same, where what cannot be done as things are is said beside a field.
+pub(in crate::admin) fn mistakes_at(pointer: &str, error: CallError) -> Result<Vec<Field>, PageError> {
+    match error {
+        CallError::Invalid(fields) => Ok(fields),
+        CallError::Conflict(text) => Ok(vec![Field { pointer: pointer.to_owned(), text }]),
+        other => Err(other.into()),
+    }
 }
 
 /// The body of a form that was sent.
@@ -168,6 +184,17 @@ mod tests {
         assert_eq!((form.error("name"), form.error("roles"), form.error("on")), (Some("too short"), Some("unknown"), None));
         assert_eq!(form.other_errors(&["name", "roles"]), ["elsewhere"]);
         assert!(form.chosen("roles", "doctor") && !form.chosen("roles", "operator"));
+    }
+
+    #[test]
+    fn what_cannot_be_done_stays_on_the_form() {
+        let conflict = || CallError::Conflict(said("已存在", "exists"));
+        let fields = mistakes(conflict()).unwrap();
+        assert_eq!((fields[0].pointer.as_str(), fields[0].text.en.as_str()), ("/", "exists"));
+        assert_eq!(mistakes_at("/name", conflict()).unwrap()[0].pointer, "/name");
+        let form = FormState::refused(Fields::default(), &fields, Language::En);
+        assert_eq!((form.error("name"), form.other_errors(&["name"])), (None, vec!["exists"]));
+        assert!(mistakes(CallError::NotFound(said("无", "none"))).is_err());
     }
 
     #[test]

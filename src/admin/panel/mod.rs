@@ -6,6 +6,7 @@
 mod accounts;
 mod agent;
 mod agent_form;
+mod agent_version;
 mod agents;
 mod alerts;
 mod amounts;
@@ -62,6 +63,7 @@ pub(in crate::admin) fn router() -> Router<AdminState> {
         .merge(sign_in::routes())
         .merge(agents::routes())
         .merge(agent::routes())
+        .merge(agent_version::routes())
         .merge(alerts::routes())
         .merge(channels::routes())
         .merge(events::routes())

@@ -18,9 +18,10 @@ use super::{
     form::{Fields, Queried},
     frame::{Frame, Page, PageError},
     live::live,
+    shown::label,
 };
 use crate::admin::{
-    calls::figures::{OverviewView, Range, Unit},
+    calls::figures::{ErrorCountView, OverviewView, Range, Unit},
     entry::Reader,
     state::AdminState,
 };
@@ -62,7 +63,7 @@ impl Part<'_> {
     }
 
     fn ms(time: &Option<i64>) -> String {
-        time.map_or_else(|| "—".to_owned(), |ms| format!("{ms} ms"))
+        time.map_or_else(|| "—".to_owned(), |ms| amounts::length(Some(ms)))
     }
 
     fn mib(bytes: &u64) -> String {
@@ -72,6 +73,24 @@ impl Part<'_> {
     /// Bytes in a second.
     fn rate(bytes: &Option<f64>) -> String {
         bytes.map_or_else(|| "—".into(), |bytes| format!("{:.0} KiB/s", bytes / 1024.0))
+    }
+
+    fn step(&self, step: &str) -> String {
+        label(self.frame.t, "step", step)
+    }
+
+    fn breaker(&self, state: &str) -> String {
+        self.frame.t.say(super::agents::breaker_key(state))
+    }
+
+    /// Where something went wrong, and in which way.
+    fn error(&self, error: &ErrorCountView) -> String {
+        let (place, kind) = match error.kind {
+            "step" => ("errors-step", "step"),
+            "agent" => ("errors-agent", "agent-error"),
+            _ => ("errors-call", "call"),
+        };
+        format!("{} · {}", self.frame.t.say(place), label(self.frame.t, kind, &error.error))
     }
 
     /// A figure in the unit of its indicator.

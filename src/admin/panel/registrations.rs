@@ -17,7 +17,7 @@ use super::{
     frame::{Frame, Page, PageError, back},
     live::live,
     looked::Looked,
-    shown::{facts, label, length, maybe_length},
+    shown::{facts, label, length, maybe_length, reason},
 };
 use crate::admin::{
     calls::{
@@ -149,6 +149,33 @@ impl RunPart<'_> {
 
     fn label(&self, kind: &str, value: &str) -> String {
         label(self.frame.t, kind, value)
+    }
+
+    /// Of what kind an entry is: words of ours in the reader's language; tools, agents and channels by their names.
+    fn name(&self, entry: &Entry) -> String {
+        let t = self.frame.t;
+        match entry.what.as_str() {
+            "message" => label(t, "sender", &entry.name),
+            "notice" => label(t, "run-notice", &entry.name),
+            "escalated" => label(t, "run-target", &entry.name),
+            // A try of a step is called after the step and its number.
+            _ => match entry.name.split_once('#').and_then(|(step, n)| Some((t.find(&format!("label-step-{step}"))?, n))) {
+                Some((step, attempt)) => format!("{step} #{attempt}"),
+                None => entry.name.clone(),
+            },
+        }
+    }
+
+    fn outcome(&self, entry: &Entry) -> String {
+        match entry.detail.get("level").and_then(serde_json::Value::as_i64) {
+            Some(level) if entry.what == "escalated" => self.frame.t.with("notices-level", level),
+            _ => label(self.frame.t, "run-outcome", &entry.outcome),
+        }
+    }
+
+    /// The call behind an entry, in the call log.
+    fn call(entry: &Entry) -> Option<&str> {
+        entry.id.as_deref().filter(|_| entry.what == "mcp_called")
     }
 
     fn class(entry: &Entry) -> &'static str {

@@ -1,4 +1,4 @@
-//! The server: how it can be reached, who is connected, its limits and policy, its health, its configuration, a restart.
+//! The server: how it can be reached, who is connected, its limits and policy, its health, its configuration, a restart, a stop.
 //!
 //! What only a start reads says so, with what the next start will read. A change is written into the configuration file;
 //! nothing here pretends to be in force before the restart.
@@ -40,6 +40,7 @@ pub(super) fn routes() -> Router<AdminState> {
         .route("/panel/server", get(show))
         .route("/panel/server/live", get(renewed))
         .route("/panel/server/restart", post(restart))
+        .route("/panel/server/stop", post(stop))
         .route("/panel/server/config", get(configuration))
         .route("/panel/server/config/{key}", get(edit).post(write))
 }
@@ -76,6 +77,12 @@ struct Now<'a> {
 struct RestartingPage {
     frame: Frame,
     started_at: String,
+}
+
+#[derive(Template)]
+#[template(path = "server_stopping.html")]
+struct StoppingPage {
+    frame: Frame,
 }
 
 #[derive(Template)]
@@ -199,12 +206,27 @@ async fn restart(frame: Frame, administrator: Administrator, Posted(form): Poste
     let Administrator { calls, who } = administrator;
     who.confirmed(calls.clock.as_ref())?;
     if !form.on("sure") {
-        let wrong = [Field { pointer: "/sure".into(), text: said("请先确认。", "Please confirm first.") }];
-        let form = FormState::refused(form, &wrong, frame.language());
-        return Ok(Page::refused(page(frame, &calls, form)?).into_response());
+        return Ok(Page::refused(unsure(frame, &calls, form, "/sure")?).into_response());
     }
     let restarting = calls.restart_server(&who.by(calls.clock.as_ref())).await?;
     Ok(Page(StatusCode::ACCEPTED, RestartingPage { frame, started_at: restarting.started_at }).into_response())
+}
+
+async fn stop(frame: Frame, administrator: Administrator, Posted(form): Posted) -> Result<Response, PageError> {
+    let Administrator { calls, who } = administrator;
+    who.confirmed(calls.clock.as_ref())?;
+    if !form.on("stop") {
+        return Ok(Page::refused(unsure(frame, &calls, form, "/stop")?).into_response());
+    }
+    calls.stop_server(&who.by(calls.clock.as_ref())).await?;
+    Ok(Page(StatusCode::ACCEPTED, StoppingPage { frame }).into_response())
+}
+
+/// The page again, since nobody said that it is meant.
+fn unsure(frame: Frame, calls: &crate::admin::Calls, form: Fields, pointer: &str) -> Result<ServerPage, CallError> {
+    let wrong = [Field { pointer: pointer.into(), text: said("请先确认。", "Please confirm first.") }];
+    let form = FormState::refused(form, &wrong, frame.language());
+    page(frame, calls, form)
 }
 
 async fn configuration(frame: Frame, reader: Reader) -> Result<Response, PageError> {

@@ -5,6 +5,7 @@
 
 mod draft;
 mod item;
+mod preview;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 use self::{
     draft::Draft,
     item::{Item, Making, Theirs, Widget},
+    preview::{Preview, previews},
 };
 use super::{
     form::{Fields, Posted},
@@ -36,15 +38,13 @@ use crate::{
         entry::{Operator, Reader},
     },
     config::{KeyInfo, Kind},
-    settings::{Edit, Given, as_typed, definition, template},
+    settings::{Edit, Given, as_typed, definition},
 };
 
 /// The page with every switch.
 const SWITCHES: &str = "switches";
 /// The section whose only setting is the first of the switches.
 const ONE_SWITCH: &str = "registration_automation";
-/// Whom previews greet, and what about.
-const SAMPLE: template::Values<'static> = template::Values { username: Some("林晓月"), concern: Some("光子嫩肤") };
 
 pub(super) fn routes() -> Router<AdminState> {
     Router::new()
@@ -77,12 +77,6 @@ struct Tab {
     here: bool,
     /// How many of its settings are not at their defaults.
     changed: usize,
-}
-
-/// What a segment's template becomes.
-struct Preview {
-    segment: String,
-    text: Option<String>,
 }
 
 impl SettingsPage {
@@ -134,7 +128,7 @@ impl Sheet {
         let title = tabs.iter().find(|tab| tab.here).map(|tab| tab.name.clone()).unwrap_or_default();
         let elsewhere = |field: &&Field| !self.settings.iter().any(|(info, _)| is_about(field, &info.key));
         SettingsPage {
-            previews: if self.page == "welcome" { previews(&items) } else { Vec::new() },
+            previews: previews(&self.page, &items, frame.t),
             may_change: items.iter().any(|item| item.may_change),
             troubles: filled.wrong.iter().filter(elsewhere).map(|field| field.text.of(frame.language()).to_owned()).collect(),
             stale: items.iter().any(|item| item.theirs.is_some()),
@@ -158,15 +152,6 @@ fn is_about(field: &Field, name: &str) -> bool {
 
 fn heading(section: &SettingsSection, frame: &Frame) -> String {
     section.meaning.of(frame.language()).trim_end_matches(['.', '。']).to_owned()
-}
-
-/// What the templates on the page become, as they stand in its fields.
-fn previews(items: &[Item]) -> Vec<Preview> {
-    let rows = items.iter().filter_map(|item| match &item.widget {
-        Widget::Texts(rows) => Some(rows),
-        _ => None,
-    });
-    rows.flatten().map(|row| Preview { segment: row.name.clone(), text: template::render(&row.text, SAMPLE) }).collect()
 }
 
 /// What somebody typed, and what came of it.
@@ -239,7 +224,8 @@ impl Filled {
             self.drafts.remove(name);
             self.made_of.remove(name);
         } else {
-            return false;
+            // What the templates on the page would become is shown with the page.
+            return form.on("preview");
         }
         true
     }

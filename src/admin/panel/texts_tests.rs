@@ -7,6 +7,10 @@ use std::{
 };
 
 use super::*;
+use crate::{
+    admin::{calls::call_log::OUTCOMES, panel::agents::breaker_key},
+    gate::accounts::{ROLES, TIERS},
+};
 
 /// Beginnings of keys that are put together when a page is made, such as `state-` and the state.
 const PUT_TOGETHER: &[&str] = &["said-", "error-", "state-", "outcome-", "role-", "nav-", "rung-", "kind-", "label-"];
@@ -101,5 +105,54 @@ fn every_text_can_be_made() {
                 t.fill(&key, ["x", "y", "z"].into_iter().filter(|name| values.contains(*name)).map(|name| (name, 1.into())).collect());
             assert!(!filled.is_empty() && filled != key && !filled.contains("{$"), "{key} in {language:?}: {filled}");
         }
+    }
+}
+
+/// The words that the schema lets a column hold.
+fn words_of(table: &str, column: &str) -> Vec<&'static str> {
+    const SCHEMA: &str = include_str!("../../../schema.sql");
+    let definition = SCHEMA.split_once(&format!("CREATE TABLE {table} (")).unwrap().1;
+    let listed = definition.split_once(&format!("CHECK ({column} IN (")).unwrap().1;
+    listed.split_once(')').unwrap().0.split(", ").map(|word| word.trim_matches('\'')).collect()
+}
+
+/// The steps of a run, by the names that they are written down under.
+fn steps() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/registration/steps");
+    let sources = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    sources.filter_map(|source| Some(source.split_once("const STEP: &str = \"")?.1.split_once('"')?.0.to_owned())).collect()
+}
+
+#[test]
+fn every_word_of_a_run_has_its_label_in_both_languages() {
+    let steps = steps();
+    assert!(steps.len() >= 5, "{steps:?}");
+    let mut asked: Vec<(&str, Vec<&str>)> = vec![("step", steps.iter().map(String::as_str).collect())];
+    for (kind, table, column) in [
+        ("run-state", "registrations", "state"),
+        ("run-outcome", "registrations", "state"),
+        ("run-outcome", "registration_steps", "state"),
+        ("run-outcome", "agent_calls", "state"),
+        ("run-outcome", "claims", "via"),
+        ("run-outcome", "feedback", "source"),
+        ("run-via", "claims", "via"),
+        ("run-rung", "registrations", "welcome_rung"),
+        ("run-late", "registrations", "late_outcome"),
+        ("run-target", "escalations", "target"),
+        ("run-job", "jobs", "state"),
+        ("sender", "messages", "sender_type"),
+    ] {
+        asked.push((kind, words_of(table, column)));
+    }
+    asked.extend([("call", OUTCOMES.to_vec()), ("run-outcome", OUTCOMES.to_vec()), ("role", ROLES.to_vec()), ("tier", TIERS.to_vec())]);
+    for language in [Language::ZhCn, Language::En] {
+        for (kind, words) in &asked {
+            assert!(words.len() > 1, "{kind}: {words:?}");
+            for word in words {
+                assert!(Texts(language).find(&format!("label-{kind}-{word}")).is_some(), "{word} has no label-{kind} in {language:?}");
+            }
+        }
+        let breakers: BTreeSet<_> = ["closed", "open", "half_open"].map(|state| Texts(language).find(breaker_key(state)).unwrap()).into();
+        assert_eq!(breakers.len(), 3, "{breakers:?}");
     }
 }

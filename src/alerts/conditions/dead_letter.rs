@@ -1,13 +1,17 @@
 //! Jobs that were given up. The subject is `kind/id`, such as `registration/0190…`.
 //!
 //! An alert stays until its job is done or cancelled: one that is tried again is not settled yet. When an outage kills
-//! many jobs, the first [`ONE_BY_ONE`] are told one by one and the rest together (empty subject).
+//! many jobs, the first [`ONE_BY_ONE`] are told one by one and the rest together (empty subject). While `retry.on_failure`
+//! says that failures are recorded only, no alert is opened; those that are open go on until they are settled.
 
 use async_trait::async_trait;
 use serde_json::json;
 
 use super::{Condition, Finding, Kind, Scene};
-use crate::store::{StoreError, health::DeadJob};
+use crate::{
+    settings::OnFailure,
+    store::{StoreError, health::DeadJob},
+};
 
 const NAME: &str = "dead_letter";
 /// Most dead letters that are told one by one.
@@ -35,12 +39,13 @@ impl Condition for DeadLetter {
             }
         }
         let together = scene.open(NAME).any(|alert| alert.subject.is_empty());
-        let room = if together { 0 } else { ONE_BY_ONE.saturating_sub(findings.len()) };
+        let tells = scene.settings.retry.on_failure == OnFailure::Alert;
+        let room = if together || !tells { 0 } else { ONE_BY_ONE.saturating_sub(findings.len()) };
         let fresh = dead.iter().filter(|job| !scene.open(NAME).any(|alert| alert.subject == subject(job)));
         let single: Vec<Finding> = fresh.take(room).map(one).collect();
         let rest = total - known_dead - i64::try_from(single.len()).unwrap_or(i64::MAX);
         findings.extend(single);
-        if rest > 0 {
+        if rest > 0 && (tells || together) {
             findings.push(Finding::new(
                 "",
                 &format!("另有 {rest} 个任务最终失败"),

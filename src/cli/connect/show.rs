@@ -32,6 +32,9 @@ fn installed(outcome: &Outcome) -> anyhow::Result<()> {
     } else {
         output::say(format_args!("made {path} with {names}"))?;
     }
+    if !installed.kept.is_empty() {
+        output::say(format_args!("the keys that stood there stay, because no others can be shown: {}", installed.kept.join(", ")))?;
+    }
     if installed.exposed && !outcome.pieces.entries.is_empty() {
         output::aside(format_args!("warning: other accounts on this machine may read {path}, which may hold keys. Run: chmod 600 {path}"));
     }

@@ -1,20 +1,24 @@
 //! `doctor --matrix`: every key × group × method × transport on the running daemon.
 //!
 //! What should come is read from the database; what does come is asked from outside, as any client would. A cell is a leak
-//! when a door that should be shut was open, or a tool was shown or reached that is not the group's own.
+//! when a door that should be shut was open, or a tool was shown or reached that is not the group's own. Every tool of this
+//! program is called, offered by anybody or not. What could not be tried is told as such, and nothing is called right then.
 
 mod cells;
 mod grid;
+mod outcome;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::json;
 
-use self::cells::{Holder, Plan, Target};
+use self::{
+    cells::{Holder, Plan, Target},
+    outcome::{NotTried, Outcome},
+};
 use super::{DoctorArgs, Office, probe::Came};
 use crate::{
-    cli::{Fault, exit, key, output},
+    cli::{Fault, exit, key},
     secret::SecretText,
 };
 
@@ -80,13 +84,6 @@ pub(super) struct Cell {
     pub(super) verdict: Verdict,
 }
 
-/// A key that could not be tried, and why.
-#[derive(Debug, Clone, Serialize)]
-struct NotTried {
-    key: String,
-    why: String,
-}
-
 pub(super) async fn run(args: &DoctorArgs, office: &Office) -> anyhow::Result<u8> {
     let root = match (&args.url, office.core.dir.read_run_file()) {
         (Some(url), _) => url.trim_end_matches('/').to_owned(),
@@ -96,39 +93,52 @@ pub(super) async fn run(args: &DoctorArgs, office: &Office) -> anyhow::Result<u8
             return Err(Fault::new(exit::FAILURE, text).into());
         }
     };
-    let (holders, not_tried) = holders(office).await?;
+    let Holders { all: holders, tried, not_tried } = holders(office).await?;
     let targets = targets(office)?;
+    let tools: Vec<String> = office.core.dispatch.catalogue().known().iter().map(|known| known.tool.name().to_owned()).collect();
     let mut cells = Vec::new();
     for transport in Transport::ALL {
         for holder in &holders {
             for target in targets.iter().filter(|target| transport != Transport::Stdio || target.code.is_some()) {
-                let plan = Plan { office, root: &root, transport, holder, target, targets: &targets };
+                let plan = Plan { office, root: &root, transport, holder, target, targets: &targets, tools: &tools };
                 cells.extend(plan.carry_out().await?);
             }
         }
     }
-    show(args, &root, &cells, &not_tried)?;
-    let sound = cells.iter().all(|cell| !matches!(cell.verdict, Verdict::Leak | Verdict::Broken));
-    Ok(if sound { exit::OK } else { exit::FAILURE })
+    let outcome = Outcome { root, cells, tried, not_tried };
+    outcome.show(args.json)?;
+    Ok(if outcome.is_sound() { exit::OK } else { exit::FAILURE })
+}
+
+/// Who asks, and who cannot.
+struct Holders {
+    all: Vec<Holder>,
+    /// Keys in force among them.
+    tried: usize,
+    not_tried: Vec<NotTried>,
 }
 
 /// Every key that can be shown, and two that open nothing.
-async fn holders(office: &Office) -> anyhow::Result<(Vec<Holder>, Vec<NotTried>)> {
+async fn holders(office: &Office) -> anyhow::Result<Holders> {
     let core = &office.core;
     let now = core.clock.now_ms();
     let codes: BTreeMap<String, String> =
         core.gate.policy().current()?.groups().iter().map(|group| (group.group.id.clone(), group.group.server_code.clone())).collect();
-    let mut holders = vec![Holder::nobody(), Holder::stranger(SecretText::new(format!("mcp_key_{}", "A".repeat(43))))];
-    let mut not_tried = Vec::new();
+    let strangers = vec![Holder::nobody(), Holder::stranger(SecretText::new(format!("mcp_key_{}", "A".repeat(43))))];
+    let mut found = Holders { all: strangers, tried: 0, not_tried: Vec::new() };
     for row in core.store.policy()?.keys {
         let Some(code) = codes.get(&row.group_id) else { continue };
         let label = format!("{code}/{} …{}", row.name, row.hint);
+        let in_force = key::open::is_in_force(&row, now);
         match key::open::open(core, (code, &row), "doctor --matrix").await {
-            Ok(text) => holders.push(Holder::of_key(label, code.clone(), text, key::open::is_in_force(&row, now))),
-            Err(error) => not_tried.push(NotTried { key: label, why: error.to_string() }),
+            Ok(text) => {
+                found.all.push(Holder::of_key(label, code.clone(), text, in_force));
+                found.tried += usize::from(in_force);
+            }
+            Err(error) => found.not_tried.push(NotTried { key: label, why: error.to_string(), in_force }),
         }
     }
-    Ok((holders, not_tried))
+    Ok(found)
 }
 
 /// Every URL, and every group by its code for stdio.
@@ -144,37 +154,6 @@ fn targets(office: &Office) -> anyhow::Result<Vec<Target>> {
         targets.push(Target { code: Some(code), enabled: group.group.enabled, tools: tools.unwrap_or_default() });
     }
     Ok(targets)
-}
-
-fn show(args: &DoctorArgs, root: &str, cells: &[Cell], not_tried: &[NotTried]) -> anyhow::Result<()> {
-    let of = |verdict: Verdict| cells.iter().filter(move |cell| cell.verdict == verdict);
-    let (leaks, broken, limited) = (of(Verdict::Leak).count(), of(Verdict::Broken).count(), of(Verdict::Limited).count());
-    if args.json {
-        let ok = leaks == 0 && broken == 0;
-        return output::json(
-            &json!({"ok": ok, "daemon": root, "leaks": leaks, "broken": broken, "limited": limited, "not_tried": not_tried, "cells": cells}),
-        );
-    }
-    output::say(grid::text(cells))?;
-    for cell in of(Verdict::Leak).chain(of(Verdict::Broken)) {
-        let word = if cell.verdict == Verdict::Leak { "LEAK" } else { "BROKEN" };
-        output::say(format_args!(
-            "{word}: {} on {} over {}, {}: expected {}, came {}",
-            cell.key,
-            cell.target,
-            cell.transport.name(),
-            cell.method,
-            cell.expected,
-            cell.came
-        ))?;
-    }
-    for NotTried { key, why } in not_tried {
-        output::say(format_args!("not tried: {key}: {why}"))?;
-    }
-    output::say(format_args!(
-        "{} questions at {root}: {leaks} leaks, {broken} broken, {limited} not told because a limit was full",
-        cells.len()
-    ))
 }
 
 /// What came, for people.

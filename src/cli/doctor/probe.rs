@@ -62,12 +62,24 @@ pub(super) async fn call(client: &mut McpClient, tool: &str) -> Came {
 }
 
 /// Asks anything else.
-pub(super) async fn ask(client: &mut McpClient, method: &str) -> Came {
+pub(super) async fn ask(client: &mut McpClient, method: &str, params: &Value) -> Came {
     for _ in 0..WAITS {
-        match client.request(method, json!({})).await {
+        match client.request(method, params.clone()).await {
             Ok(_) => return Came::Answered,
             Err(error) if wait_for(&error).await => {}
             Err(McpError::Rpc { code, .. }) if code != LIMITED => return Came::Answered,
+            Err(error) => return failed(error),
+        }
+    }
+    Came::Limited
+}
+
+/// Subscribes to changes, and leaves once that is confirmed.
+pub(super) async fn subscribe(client: &mut McpClient) -> Came {
+    for _ in 0..WAITS {
+        match client.subscribe().await {
+            Ok(()) => return Came::Answered,
+            Err(error) if wait_for(&error).await => {}
             Err(error) => return failed(error),
         }
     }

@@ -30,19 +30,19 @@ pub(super) async fn rotate(core: &Core, args: &RotateArgs) -> anyhow::Result<()>
     if args.json {
         return output::json(&rotated);
     }
-    let RotatedKey { key, old_hint, old_key_valid_until, .. } = &rotated;
+    let RotatedKey { key, old_hint, old_key_valid_until, retires_after_quiet, .. } = &rotated;
     output::say(key.key.expose())?;
     let code = &args.code;
     match old_key_valid_until {
         None => output::say(format_args!("{code} had no key to be replaced; this one opens it{}", until(key))),
         Some(end) => output::say(format_args!(
             "the old key …{old_hint} of {code} is valid until {end}{}. `anmei-mcp key usage {code}` shows who still uses it",
-            quiet(core)
+            quiet(retires_after_quiet.as_deref())
         )),
     }
 }
 
-fn quiet(core: &Core) -> String {
-    let quiet = core.config.keys.retire_after_quiet;
-    if quiet.is_zero() { String::new() } else { format!(", or until nobody has used it for {quiet}") }
+/// The end that comes before the grace's, if one can.
+fn quiet(after: Option<&str>) -> String {
+    after.map_or_else(String::new, |quiet| format!(", or until nobody has used it for {quiet}"))
 }

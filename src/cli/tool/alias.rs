@@ -5,7 +5,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::{by, fault, output};
-use crate::{app::Core, clock::rfc3339, store::audit::By};
+use crate::{
+    app::Core,
+    clock::rfc3339,
+    store::{audit::By, stale::Seen},
+};
 
 #[derive(Debug, Args)]
 pub(in super::super) struct AliasArgs {
@@ -41,12 +45,12 @@ pub(super) async fn run(args: AliasArgs, core: &Core) -> anyhow::Result<()> {
 }
 
 async fn set(core: &Core, code: &str, (old, new, until): (&str, &str, i64), by: By) -> anyhow::Result<()> {
-    core.calls(None).set_alias(code, (old, new), until, &by).await.map_err(fault)?;
+    core.calls(None).set_alias(code, (old, new, until), Seen::Whatever, &by).await.map_err(fault)?;
     output::say(format_args!("{code} answers calls of {old} with {new} until {}; in force for the next request", rfc3339(until)))
 }
 
 async fn remove(core: &Core, code: &str, old: &str, by: By) -> anyhow::Result<()> {
-    core.calls(None).remove_alias(code, old, &by).await.map_err(fault)?;
+    core.calls(None).remove_alias(code, old, None, &by).await.map_err(fault)?;
     output::say(format_args!("{code} does not know {old} any more; in force for the next request"))
 }
 

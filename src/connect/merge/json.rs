@@ -22,12 +22,21 @@ const OPTIONS: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-pub(super) fn merge(text: &str, puts: &[Put]) -> Result<String, MergeError> {
-    let root = CstRootNode::parse(text, &OPTIONS).map_err(|error| MergeError::Syntax {
+/// The file as one value; nothing for an empty one.
+pub(super) fn read(text: &str) -> Result<Value, MergeError> {
+    Ok(parse(text)?.value().and_then(|node| node.to_serde_value()).unwrap_or_default())
+}
+
+fn parse(text: &str) -> Result<CstRootNode, MergeError> {
+    CstRootNode::parse(text, &OPTIONS).map_err(|error| MergeError::Syntax {
         line: error.line_display(),
         column: error.column_display(),
         why: error.kind().to_string(),
-    })?;
+    })
+}
+
+pub(super) fn merge(text: &str, puts: &[Put]) -> Result<String, MergeError> {
+    let root = parse(text)?;
     let whole = root.object_value_or_create().ok_or_else(|| kind("the file", "a JSON object"))?;
     for put in puts {
         match put {

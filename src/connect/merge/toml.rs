@@ -5,6 +5,20 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, value};
 
 use super::{MergeError, Put, is_stale};
 
+/// The texts and tables of the file.
+pub(super) fn read(text: &str) -> Result<Value, MergeError> {
+    let whole: DocumentMut = text.parse().map_err(|error| syntax(text, &error))?;
+    Ok(texts(whole.as_item()))
+}
+
+fn texts(item: &Item) -> Value {
+    match (item.as_str(), item.as_table_like()) {
+        (Some(text), _) => text.into(),
+        (None, Some(table)) => Value::Object(table.iter().map(|(name, item)| (name.to_owned(), texts(item))).collect()),
+        (None, None) => Value::Null,
+    }
+}
+
 pub(super) fn merge(text: &str, puts: &[Put]) -> Result<String, MergeError> {
     let mut whole: DocumentMut = text.parse().map_err(|error| syntax(text, &error))?;
     for put in puts {

@@ -59,7 +59,8 @@ impl Rig {
     }
 
     async fn sign_in(&self, login: &str, password: &str, from: &str) -> Result<Account, SignInError> {
-        self.accounts.sign_in(login, &SecretText::new(password), from.parse().unwrap()).await
+        let whoever = |_| std::future::ready(Ok(true));
+        self.accounts.sign_in_if(login, &SecretText::new(password), from.parse().unwrap(), whoever).await
     }
 }
 

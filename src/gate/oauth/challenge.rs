@@ -22,11 +22,15 @@ impl Challenges {
         Self { bases }
     }
 
-    /// `WWW-Authenticate` for a refusal at the URL of the group `code`, or at the root.
-    pub fn answer(&self, refusal: &Refusal, headers: &HeaderMap, code: Option<&str>) -> Option<HeaderValue> {
+    /// `WWW-Authenticate` for a refusal at `path`, which is at the URL of the group `code`, or at the root.
+    ///
+    /// A client compares what the document says with the address it asked (RFC 9728 §3.3), so each spelling of an endpoint
+    /// has a document of its own. The address for messages is none that a client was given: it stands for its endpoint.
+    pub fn answer(&self, refusal: &Refusal, headers: &HeaderMap, (path, code): (&str, Option<&str>)) -> Option<HeaderValue> {
         let base = self.bases.of(headers.get(header::HOST).and_then(|host| host.to_str().ok()));
         let code = code.filter(|code| base::is_code(code));
-        let resource = code.map_or_else(|| "/mcp".to_owned(), |code| format!("/server/{code}/mcp"));
+        let spelling = if path.trim_end_matches('/').ends_with("/sse") { "sse" } else { "mcp" };
+        let resource = code.map_or_else(|| format!("/{spelling}"), |code| format!("/server/{code}/{spelling}"));
         let plain = refusal.challenge(Some(&format!("{base}/.well-known/oauth-protected-resource{resource}")))?;
         if matches!(refusal, Refusal::InsufficientScope { .. }) {
             return Some(plain);

@@ -26,9 +26,15 @@ pub(super) fn replayed(what: &str) -> OauthError {
     OauthError::invalid_grant(format!("the {what} was used before; everything it gave is revoked, connect again"))
 }
 
+/// Whether the redirect URI is the one of the authorization request. One that the request left out need not be named here
+/// either; one that is named must be the same in any case (RFC 6749 §4.1.3).
+pub(super) fn same_redirect(params: &Params, code: &Code) -> bool {
+    params.get("redirect_uri").map_or(code.redirect_left_out, |said| said == code.redirect_uri)
+}
+
 /// Which part of a client's own code does not fit: for its developer.
 pub(super) fn mismatch(params: &Params, code: &Code) -> OauthError {
-    if params.get("redirect_uri") != Some(code.redirect_uri.as_str()) {
+    if !same_redirect(params, code) {
         return OauthError::invalid_grant("redirect_uri is not the one of the authorization request");
     }
     if !params.get("code_verifier").is_some_and(|verifier| pkce::verifies(verifier, &code.challenge)) {

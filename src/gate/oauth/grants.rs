@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{
     OauthError,
     base::{Bases, Resource},
-    exchange::{entered, fewer, mismatch, needed, not_ours, replayed},
+    exchange::{entered, fewer, mismatch, needed, not_ours, replayed, same_redirect},
     lifetimes::{Lifetimes, in_force},
     mint,
     params::Params,
@@ -25,7 +25,7 @@ use crate::{
         Store,
         audit::By,
         oauth_clients::Client,
-        oauth_grants::{Code, Exchange, Grant, Token, TokenKind},
+        oauth_grants::{Approval, Code, Exchange, Grant, Token, TokenKind},
     },
 };
 
@@ -49,6 +49,19 @@ pub struct Consent<'a> {
     pub write: bool,
     /// Where the person is, as far as known.
     pub address: Option<IpAddr>,
+    /// When the form with the proof arrived: what ended since, the proof does not bring back.
+    pub proved_at: i64,
+}
+
+/// What became of a consent.
+#[derive(Debug)]
+pub enum Approved {
+    /// The code that stands for the grant.
+    Code(SecretText),
+    /// The request had been answered before.
+    Answered,
+    /// The key that proved the right has ended meanwhile.
+    KeyEnded,
 }
 
 /// Tokens to hand out.
@@ -88,16 +101,11 @@ impl Grants {
         Self { store, clock, lifetimes, tokens, bases }
     }
 
-    /// Keeps what a person consented to, and makes the code for it. None when this request was answered before.
-    pub async fn approve(
-        &self,
-        transaction: &Transaction,
-        consent: Consent<'_>,
-        document: Option<Client>,
-    ) -> Result<Option<SecretText>, OauthError> {
+    /// Keeps what a person consented to, and makes the code for it.
+    pub async fn approve(&self, transaction: &Transaction, consent: Consent<'_>, document: Option<Client>) -> Result<Approved, OauthError> {
         let now = self.clock.now_ms();
         let text = mint::mint(mint::CODE)?;
-        let Consent { group, proof, write, address } = consent;
+        let Consent { group, proof, write, address, proved_at } = consent;
         let (actor, key_id, account_id) = match proof {
             Proof::Key(id) => (format!("key:{id}"), Some(id), None),
             Proof::Account(id) => (format!("account:{id}"), None, Some(id)),
@@ -108,7 +116,7 @@ impl Grants {
             key_id,
             account_id,
             scopes: scope::granted(&group.group.server_code, write),
-            ..self.new_grant(&transaction.client_id, &group.group.id, resource, now)
+            ..self.new_grant(&transaction.client_id, &group.group.id, resource, proved_at)
         };
         let code = Code {
             hash: mint::hash(text.expose()),
@@ -118,9 +126,18 @@ impl Grants {
             created_at: now,
             expires_at: self.lifetimes.code_until(now),
             used_at: None,
+            redirect_left_out: transaction.redirect_left_out,
         };
-        let first = self.store.add_grant(grant, code, document, by).await?;
-        Ok(first.then_some(text))
+        Ok(match self.store.add_grant(grant, code, document, by).await? {
+            Approval::Done => Approved::Code(text),
+            Approval::Answered => Approved::Answered,
+            Approval::KeyEnded => Approved::KeyEnded,
+        })
+    }
+
+    /// Keeps that a person refused: the request cannot be allowed any more. False when it was answered before.
+    pub async fn deny(&self, transaction: &Transaction) -> Result<bool, OauthError> {
+        Ok(self.store.deny_request(&transaction.id, self.clock.now_ms(), transaction.ends_at()).await?)
     }
 
     /// `grant_type=authorization_code` (RFC 6749 §4.1.3).
@@ -139,7 +156,7 @@ impl Grants {
             return Err(replayed("code"));
         }
         let fits = grant.client_id == client.id
-            && params.get("redirect_uri") == Some(code.redirect_uri.as_str())
+            && same_redirect(params, &code)
             && params.get("code_verifier").is_some_and(|verifier| pkce::verifies(verifier, &code.challenge));
         if !fits || !in_force(code.created_at, code.expires_at, now) || !self.stands(&grant, now)? {
             return Err(if grant.client_id == client.id { mismatch(params, &code) } else { wrong() });
@@ -223,12 +240,19 @@ impl Grants {
     }
 
     /// RFC 7662: what `client` may hear of an access token. None for whatever is not in force, or not its business.
+    ///
+    /// A resource server asks because the token was used there, so that is a use: a refresh token from before it is not
+    /// taken for one whose answer was lost.
     pub fn inspect(&self, client: &Client, text: &str, policy: &Policy) -> Result<Option<(Token, Grant)>, OauthError> {
         let now = self.clock.now_ms();
-        let Some((token, grant)) = self.store.oauth_token(&mint::hash(text))? else { return Ok(None) };
+        let hash = mint::hash(text);
+        let Some((token, grant)) = self.store.oauth_token(&hash)? else { return Ok(None) };
         let in_force = token.kind == TokenKind::Access && token.revoked_at.is_none() && in_force(token.created_at, token.expires_at, now);
         let enabled = policy.groups().iter().any(|group| group.group.id == grant.group_id && group.group.enabled);
         let told = in_force && enabled && client.groups.contains(&grant.group_id) && self.stands(&grant, now)?;
+        if told {
+            self.tokens.note_use(hash, now);
+        }
         Ok(told.then_some((token, grant)))
     }
 

@@ -1,8 +1,14 @@
 //! What a client may say of itself when it registers (RFC 7591 §2), and what is made of it.
 //!
 //! Whoever registers is a public client: it gets no secret, whatever it asks for, because nobody knows who it is. What
-//! is not known is ignored (§2), what is known and not fit is refused by name.
+//! is not known is ignored (§2), what is known and not fit is refused by name, and so is what comes twice.
 
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -31,8 +37,7 @@ pub struct Metadata {
 
 /// Reads the body of a registration.
 pub fn read(body: &[u8], rules: &RedirectRules) -> Result<Metadata, OauthError> {
-    let fields: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|error| wrong(format!("the body must be a JSON object: {error}")))?;
+    let Members(fields) = serde_json::from_slice(body).map_err(|error| wrong(format!("the body must be a JSON object: {error}")))?;
     uris(&fields)?;
     method(&fields)?;
     responses(&fields)?;
@@ -42,6 +47,37 @@ pub fn read(body: &[u8], rules: &RedirectRules) -> Result<Metadata, OauthError> 
         redirect_uris: redirects(&fields, rules)?,
         grant_types: grants(&fields)?,
     })
+}
+
+/// The members of an object, each of which comes once: of two with one name, two readers could each take another.
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EachOnce)
+    }
+}
+
+struct EachOnce;
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, value)) = object.next_entry::<String, Value>()? {
+            if members.contains_key(&name) {
+                let name: String = name.chars().take(40).collect();
+                return Err(A::Error::custom(format!("its member {name} comes more than once")));
+            }
+            members.insert(name, value);
+        }
+        Ok(Members(members))
+    }
 }
 
 /// What a client is told of itself (§3.2.1).
@@ -205,6 +241,19 @@ mod tests {
             (json!([]), "invalid_client_metadata"),
         ] {
             assert_eq!(metadata(&bad), Err(error), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_comes_twice_is_refused_known_or_not() {
+        for twice in [
+            r#"{"redirect_uris":["https://a.b/cb"],"redirect_uris":["https://evil.example/cb"]}"#,
+            r#"{"redirect_uris":["https://a.b/cb"],"client_name":"a","client_name":"a"}"#,
+            r#"{"redirect_uris":["https://a.b/cb"],"client_name":"a","client\u005fname":"b"}"#,
+            r#"{"redirect_uris":["https://a.b/cb"],"unknown":1,"unknown":1}"#,
+        ] {
+            let error = read(twice.as_bytes(), &RedirectRules::default()).unwrap_err();
+            assert!(error.error == "invalid_client_metadata" && error.description.contains("more than once"), "{twice}: {error:?}");
         }
     }
 

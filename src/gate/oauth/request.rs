@@ -59,6 +59,8 @@ pub struct AuthorizationRequest {
 pub struct Target {
     /// The redirect URI.
     pub redirect_uri: String,
+    /// Whether the request left it out, and it is the only one registered.
+    pub left_out: bool,
     /// The client's `state`.
     pub state: Option<String>,
 }
@@ -73,7 +75,8 @@ pub fn target(params: &Params, client: &Client, rules: &RedirectRules) -> Result
     }
     // Rules may have become narrower since the client registered.
     let mut usable = client.redirect_uris.iter().filter(|uri| redirect::acceptable(uri, rules).is_ok());
-    let redirect_uri = match params.get("redirect_uri") {
+    let asked = params.get("redirect_uri");
+    let redirect_uri = match asked {
         Some(asked) => usable.any(|uri| redirect::matches(uri, asked)).then(|| asked.to_owned()).ok_or(Unanswerable::OtherRedirect)?,
         None => match (usable.next(), usable.next()) {
             (Some(only), None) => only.clone(),
@@ -84,7 +87,7 @@ pub fn target(params: &Params, client: &Client, rules: &RedirectRules) -> Result
     if state.as_ref().is_some_and(|state| state.len() > STATE) {
         return Err(Unanswerable::State);
     }
-    Ok(Target { redirect_uri, state })
+    Ok(Target { redirect_uri, left_out: asked.is_none(), state })
 }
 
 /// Reads the rest of a request that reached us at `base`.

@@ -86,7 +86,8 @@ impl Tokens {
         Ok(Some(known))
     }
 
-    fn note_use(&self, hash: [u8; 32], now: i64) {
+    /// Notes that a token was accepted, here or by a resource server that asked about it.
+    pub(super) fn note_use(&self, hash: [u8; 32], now: i64) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(hash, now);
     }
 }
@@ -110,12 +111,16 @@ fn ended(store: &Store, token: &Token, grant: &oauth_grants::Grant) -> Result<Op
     lost_right(store, grant)
 }
 
-/// Whether the account behind a grant still has the right it proved.
+/// Whether the account behind a grant still has the right it proved, by the password it proved it with.
 pub(super) fn lost_right(store: &Store, grant: &oauth_grants::Grant) -> Result<Option<String>, StoreError> {
     let Some(id) = &grant.account_id else { return Ok(None) };
     let lost =
         || Some("The account that granted this access no longer has the right to the group. Connect again with another one.".to_owned());
     let Some(account) = store.account(id)? else { return Ok(lost()) };
+    if grant.created_at < account.password_changed_at {
+        // Whoever changed it may have done so because somebody else knew it.
+        return Ok(Some("The password of the account that granted this access was changed since. Connect again.".to_owned()));
+    }
     // A group that is gone or switched off has answers of its own.
     let group = store.group(&grant.group_id)?.filter(|group| group.enabled);
     Ok(group.and_then(|group| account_may(&account, &group).err()).and_then(|_| lost()))

@@ -2,8 +2,8 @@
 //!
 //! It travels in the page's form, sealed under the master key, so that nothing in it can be changed, that looking at the
 //! page stores nothing (no crowd fills the database), and that a restart in between costs nobody a click. It is bound
-//! to the browser that was shown the page by the hash of a cookie, ends after ten minutes, and can be approved once: its
-//! id is unique among the codes.
+//! to the browser that was shown the page by the hash of a cookie, ends after ten minutes, and is answered once: its id is
+//! kept with the code, or among the refused ones.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct Transaction {
     pub client_id: String,
     /// Where the answer goes.
     pub redirect_uri: String,
+    /// Whether the request left that to the registration. A page that was made before this was known says nothing of it.
+    #[serde(default)]
+    pub redirect_left_out: bool,
     /// The client's `state`.
     pub state: Option<String>,
     /// PKCE challenge.
@@ -64,6 +67,11 @@ impl Transaction {
         Resource { uri: self.audience.clone(), code: self.resource_code.clone() }
     }
 
+    /// When its page ends.
+    pub fn ends_at(&self) -> i64 {
+        self.created_at.saturating_add(LIFETIME)
+    }
+
     /// Seals it for the form.
     pub fn seal(&self, master: &MasterKey) -> Result<String, SealError> {
         let text = serde_json::to_vec(self).unwrap_or_default();
@@ -79,7 +87,7 @@ impl Transaction {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| forged)?;
         let text = master.open(PURPOSE, &bytes).map_err(|_| forged)?;
         let transaction: Self = serde_json::from_slice(&text).map_err(|_| forged)?;
-        if !lifetimes::in_force(transaction.created_at, transaction.created_at + LIFETIME, now) {
+        if !lifetimes::in_force(transaction.created_at, transaction.ends_at(), now) {
             return Err(BadTransaction::Expired);
         }
         let browser = browser_of(cookie.unwrap_or_default());
@@ -104,6 +112,7 @@ mod tests {
             id: "1".into(),
             client_id: "c".into(),
             redirect_uri: "https://a.b/cb".into(),
+            redirect_left_out: false,
             state: Some("s".into()),
             challenge: "x".into(),
             audience: "http://h/mcp".into(),

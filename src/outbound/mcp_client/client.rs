@@ -11,6 +11,8 @@ use crate::outbound::http_client::HttpClient;
 const MAX_PAGES: usize = 50;
 /// The revision of HTTP+SSE.
 const SSE_VERSION: &str = "2024-11-05";
+/// What is answered by a stream without end.
+const LISTEN: &str = "subscriptions/listen";
 
 /// What a server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -151,6 +153,19 @@ impl McpClient {
         };
         let params = self.dialect.params(params);
         self.ask(method, params).await
+    }
+
+    /// Subscribes to changes of the list of tools, and leaves after the first message on the stream: over streamable HTTP only.
+    pub async fn subscribe(&mut self) -> Result<(), McpError> {
+        let wanted = json!({"notifications": {"toolsListChanged": true}});
+        let params = self.dialect.params(wanted.as_object().cloned().unwrap_or_default());
+        self.last_id += 1;
+        let headers = self.dialect.headers(LISTEN, &params, &self.version);
+        let message = Outgoing::request(self.last_id, LISTEN, params);
+        match &self.wire {
+            Wire::Http(wire) => wire.first(&message, headers).await,
+            Wire::Sse(_) | Wire::Stdio(_) => Err(self.not_mcp("a subscription is a stream of streamable HTTP")),
+        }
     }
 
     async fn ask(&mut self, method: &str, params: Map<String, Value>) -> Result<Value, McpError> {

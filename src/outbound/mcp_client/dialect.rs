@@ -32,7 +32,7 @@ impl Dialect {
             let meta = params.entry("_meta").or_insert_with(|| json!({}));
             if let Some(meta) = meta.as_object_mut() {
                 meta.insert("io.modelcontextprotocol/protocolVersion".into(), MODERN.into());
-                meta.insert("io.modelcontextprotocol/clientCapabilities".into(), json!({}));
+                meta.entry("io.modelcontextprotocol/clientCapabilities").or_insert_with(|| json!({}));
                 meta.insert("io.modelcontextprotocol/clientInfo".into(), client_info());
             }
         }

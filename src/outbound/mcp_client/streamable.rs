@@ -90,6 +90,22 @@ impl HttpWire {
         }
     }
 
+    /// Sends a request that is answered by a stream without end, and reads its first message.
+    pub(super) async fn first(&self, message: &Outgoing<'_>, headers: HeaderMap) -> Result<(), McpError> {
+        let (host, after, id) = (self.host(), self.limits.timeout, message.id.unwrap_or_default());
+        let first = async {
+            let response = self.post(message, headers).await?;
+            if !response.status().is_success() || !is_event_stream(response.headers()) {
+                return self.of_body(response, id).await.map(drop);
+            }
+            match next_message(&mut self.events(response, after), id, &host).await? {
+                Read::Answer(answer) => answer.map(drop),
+                Read::Other => Ok(()),
+            }
+        };
+        tokio::time::timeout(after, first).await.unwrap_or(Err(McpError::Timeout { host, after }))
+    }
+
     /// Opens the event stream of HTTP+SSE.
     pub(super) async fn open_stream(&self) -> Result<EventSource, McpError> {
         let mut headers = HeaderMap::new();
@@ -167,16 +183,19 @@ impl HttpWire {
 /// Reads a stream up to the answer to `id`.
 pub(super) async fn next_answer(events: &mut EventSource, id: u64, host: &str) -> Result<Value, McpError> {
     loop {
+        if let Read::Answer(answer) = next_message(events, id, host).await? {
+            return answer;
+        }
+    }
+}
+
+async fn next_message(events: &mut EventSource, id: u64, host: &str) -> Result<Read, McpError> {
+    loop {
         let event = events.next().await.map_err(|fault| McpError::of_stream(host, fault))?;
         let ended = || McpError::NotMcp { host: host.to_owned(), why: "the stream ended before the answer".into() };
         let event = event.ok_or_else(ended)?;
-        if event.event != "message" || event.data.trim().is_empty() {
-            continue;
-        }
-        match message::read(&event.data, id, None) {
-            Ok(Read::Answer(answer)) => return answer,
-            Ok(Read::Other) => {}
-            Err(why) => return Err(McpError::NotMcp { host: host.to_owned(), why }),
+        if event.event == "message" && !event.data.trim().is_empty() {
+            return message::read(&event.data, id, None).map_err(|why| McpError::NotMcp { host: host.to_owned(), why });
         }
     }
 }

@@ -12,15 +12,30 @@ use crate::config::HumanDuration;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retry {
-    /// Waits before the second, third, … try, so as many retries as entries; after the last one the run is given up and
-    /// administrators are told.
-    #[schemars(extend("x-zh" = "第二次、第三次……尝试之前的等待；有几项就最多重试几次，用尽后放弃该任务并通知管理员。"))]
+    /// Waits before the second, third, … try: the number of entries is the largest number of retries. After the last one
+    /// the job is given up, and `retry.on_failure` says what is done about it.
+    #[schemars(extend("x-zh" = "重试间隔：第二次、第三次……尝试之前的等待；项数即最大重试次数。用尽后放弃该任务，再按 retry.on_failure 处理。"))]
     #[schemars(extend("minimum" = "10ms", "maximum" = "24h", "maxItems" = 20))]
     pub delays: Vec<HumanDuration>,
     /// Largest share by which each wait is randomly lengthened.
     #[schemars(extend("x-zh" = "每次等待随机延长的最大比例，避免同时重试。"))]
     #[schemars(extend("minimum" = 0, "maximum" = 1, "x-unit" = "(share of 1)", "x-unit-zh" = "(占 1 的比例)"))]
     pub jitter: f64,
+    /// What is done about a job that failed for good. Either way it is kept as a dead letter, which can be tried again.
+    #[schemars(extend("x-zh" = "失败处理策略：任务最终失败后怎么办。两种方式都会保留该任务（失败待处理），可以再次重试。"))]
+    pub on_failure: OnFailure,
+}
+
+/// What is done about a job that failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Administrators are told by an alert.
+    #[schemars(extend("x-zh" = "告警，通知管理员。"))]
+    Alert,
+    /// It is recorded only, and nobody is told.
+    #[schemars(extend("x-zh" = "只做记录，不通知。"))]
+    Record,
 }
 
 impl Retry {
@@ -44,7 +59,7 @@ fn nth(delays: &[HumanDuration], attempt: u32) -> Option<Duration> {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { delays: [5, 15, 60].map(HumanDuration::from_secs).to_vec(), jitter: 0.1 }
+        Self { delays: [5, 15, 60].map(HumanDuration::from_secs).to_vec(), jitter: 0.1, on_failure: OnFailure::Alert }
     }
 }
 

@@ -3,10 +3,11 @@
 use rusqlite::{Connection, params};
 use serde_json::json;
 
-use super::{KEYS, Key, existing, insert, name_taken, object, row};
+use super::{KEYS, Key, existing, inherit, insert, name_taken, object, row};
 use crate::store::{
     Store, StoreError,
     audit::{self, By, Change},
+    policy::Written,
     rows,
 };
 
@@ -21,20 +22,25 @@ impl Store {
         .await
     }
 
-    /// Gives a key another name.
-    pub async fn rename_key(&self, id: &str, name: &str, by: By) -> Result<(), StoreError> {
+    /// Gives a key another name. `seen` is the version the change was made on; none changes whatever is there.
+    pub async fn rename_key(&self, id: &str, name: &str, seen: Option<i64>, by: By) -> Result<Written<Key>, StoreError> {
         let (id, name) = (id.to_owned(), name.to_owned());
         self.write(move |db| {
             let before = existing(db, &id)?;
+            if seen.is_some_and(|seen| seen != before.version()) {
+                return Ok(Written::Stale(before));
+            }
             db.prepare_cached("UPDATE mcp_keys SET name = ?2 WHERE id = ?1")?
                 .execute(params![id, name])
                 .map_err(|error| name_taken(error, &name))?;
-            changed(db, "key.rename", &before, &by)
+            changed(db, "key.rename", &before, &by)?;
+            Ok(Written::Done(existing(db, &id)?))
         })
         .await
     }
 
-    /// Puts `successor` in the place of the current key `old`, which is accepted until `grace_until`.
+    /// Puts `successor` in the place of the current key `old`, which is accepted until `grace_until`. What was set for the old
+    /// one, and what it used of its day, goes on for the new one.
     pub async fn rotate_key(&self, old: &str, successor: Key, grace_until: i64, by: By) -> Result<(), StoreError> {
         let old = old.to_owned();
         self.write(move |db| {
@@ -49,7 +55,9 @@ impl Store {
             insert(db, &successor)?;
             changed(db, "key.rotate", &before, &by)?;
             let change = Change::new("key.add", object(db, &successor)?).after(successor.facts());
-            audit::append(db, &by, &change)
+            audit::append(db, &by, &change)?;
+            inherit::limits(db, &old, &successor, &by)?;
+            inherit::day(db, &old, &successor)
         })
         .await
     }

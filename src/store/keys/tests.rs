@@ -3,7 +3,7 @@
 use super::{uses::USES_PER_KEY, *};
 use crate::store::{
     audit::By,
-    policy::{Group, NewGroup},
+    policy::{Group, NewGroup, Written},
     rows_for_tests::{Bench, DAY, HOUR, MINUTE, T0},
 };
 
@@ -104,10 +104,13 @@ async fn a_key_is_rotated_once_and_names_are_taken_by_current_keys_only() {
     let taken = bench.store.add_key(key("k4", "default"), by(&bench)).await.unwrap_err();
     assert!(taken.to_string().contains("named default already"), "{taken}");
     bench.store.add_key(key("k5", "other"), by(&bench)).await.unwrap();
-    assert!(bench.store.rename_key("k5", "default", by(&bench)).await.is_err());
+    assert!(bench.store.rename_key("k5", "default", None, by(&bench)).await.is_err());
     assert_eq!(bench.store.revoke_keys(vec!["k2".into()], by(&bench)).await.unwrap(), 1);
     assert_eq!(bench.store.revoke_keys(vec!["k2".into()], by(&bench)).await.unwrap(), 0);
-    bench.store.rename_key("k5", "default", by(&bench)).await.unwrap();
+    let stale = bench.store.rename_key("k5", "default", Some(1), by(&bench)).await.unwrap();
+    assert!(matches!(&stale, Written::Stale(key) if key.name == "other"), "{stale:?}");
+    let renamed = bench.store.rename_key("k5", "default", None, by(&bench)).await.unwrap();
+    assert!(matches!(&renamed, Written::Done(key) if key.name == "default"), "{renamed:?}");
     assert_eq!(ids(&bench.store.keys_of("g").unwrap()), ["k1", "k2", "k5"], "what failed left nothing behind");
 }
 

@@ -62,6 +62,8 @@ pub struct Code {
     pub expires_at: i64,
     /// When it was exchanged.
     pub used_at: Option<i64>,
+    /// Whether the request left the redirect URI out: then the exchange may, too.
+    pub redirect_left_out: bool,
 }
 
 /// What a token is for.
@@ -112,7 +114,8 @@ pub struct Token {
 }
 
 pub(super) const GRANT: &str = "g.id, g.client_id, g.group_id, g.audience, g.resource_code, g.scopes, g.key_id, g.account_id, g.created_at, g.expires_at, g.used_at, g.revoked_at, g.revoked_why";
-pub(super) const CODE: &str = "c.hash, c.transaction_id, c.redirect_uri, c.challenge, c.created_at, c.expires_at, c.used_at";
+pub(super) const CODE: &str =
+    "c.hash, c.transaction_id, c.redirect_uri, c.challenge, c.created_at, c.expires_at, c.used_at, c.redirect_left_out";
 pub(super) const TOKEN: &str =
     "t.hash, t.id, t.kind, t.grant_id, t.pair, t.audience, t.resource_code, t.scopes, t.created_at, t.expires_at, t.used_at, t.revoked_at";
 
@@ -132,6 +135,24 @@ pub(super) fn insert_grant(db: &Connection, grant: &Grant) -> Result<(), StoreEr
         grant.account_id,
         grant.created_at,
         grant.expires_at
+    ])?;
+    Ok(())
+}
+
+pub(super) fn insert_code(db: &Connection, code: &Code, grant: &str) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO oauth_codes (hash, grant_id, transaction_id, redirect_uri, challenge, created_at, expires_at, used_at, redirect_left_out)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8)",
+    )?
+    .execute(params![
+        code.hash,
+        grant,
+        code.transaction_id,
+        code.redirect_uri,
+        code.challenge,
+        code.created_at,
+        code.expires_at,
+        code.redirect_left_out
     ])?;
     Ok(())
 }
@@ -165,6 +186,7 @@ pub(super) fn code(row: &Row<'_>) -> rusqlite::Result<Code> {
         created_at: row.get(4)?,
         expires_at: row.get(5)?,
         used_at: row.get(6)?,
+        redirect_left_out: row.get(7)?,
     })
 }
 

@@ -99,6 +99,67 @@ async fn a_revoked_key_ends_what_it_proved_and_every_end_is_counted() {
     assert!(store.oauth_revision().unwrap() > before);
 }
 
+fn code_for(n: u8) -> Code {
+    Code {
+        hash: [n; 32],
+        transaction_id: format!("request {n}"),
+        redirect_uri: "https://a.b/cb".into(),
+        challenge: "x".into(),
+        created_at: NOW,
+        expires_at: NOW + 60_000,
+        used_at: None,
+        redirect_left_out: n.is_multiple_of(2),
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_has_ended_meanwhile_leaves_no_grant_and_one_that_will_end_bounds_it() {
+    let (_dir, store) = store().await;
+    store.register_client(client("c", ClientKind::Dynamic, NOW), 10, 0).await.unwrap();
+    let whole = NOW + 90 * DAY;
+    for (n, (ends, until)) in (1..).zip([
+        ("NULL, NULL, NULL, NULL, NULL".to_owned(), Some(whole)),
+        (format!("NULL, NULL, NULL, NULL, {NOW}"), None),
+        (format!("NULL, 7, {whole}, 8, NULL"), None),
+        (format!("{NOW}, NULL, NULL, NULL, NULL"), None),
+        (format!("{}, NULL, NULL, NULL, NULL", NOW + 1), Some(NOW + 1)),
+        (format!("NULL, 7, {NOW}, NULL, NULL"), None),
+        (format!("NULL, 7, {}, NULL, NULL", NOW + 1), Some(whole)),
+    ]) {
+        let key = format!(
+            "INSERT INTO mcp_keys (id, group_id, name, hash, hint, created_at, expires_at, rotated_at, grace_until, retired_at, revoked_at)
+             VALUES ('k{n}', 'g', 'k{n}', randomblob(32), 'xxxx', 0, {ends})"
+        );
+        store.write(move |db| Ok(db.execute_batch(&key)?)).await.unwrap();
+        let grant = Grant { key_id: Some(format!("k{n}")), ..granted(&format!("grant {n}"), "c", NOW) };
+        let became = store.add_grant(grant, code_for(n), None, By::new("test", NOW)).await.unwrap();
+        let found = store.oauth_code(&[n; 32]).unwrap();
+        assert_eq!(became, if until.is_some() { Approval::Done } else { Approval::KeyEnded }, "{ends}");
+        assert_eq!(found.map(|(code, grant)| (code, grant.expires_at)), until.map(|until| (code_for(n), until)), "{ends}");
+    }
+    let unknown = Grant { key_id: Some("gone".into()), ..granted("grant", "c", NOW) };
+    assert_eq!(store.add_grant(unknown, code_for(9), None, By::new("test", NOW)).await.unwrap(), Approval::KeyEnded);
+}
+
+#[tokio::test]
+async fn a_request_is_answered_once_and_refusals_are_forgotten_with_their_pages() {
+    let (_dir, store) = store().await;
+    store.register_client(client("c", ClientKind::Dynamic, NOW), 10, 0).await.unwrap();
+    let add = async |n: u8| {
+        let grant = Grant { key_id: None, ..granted(&format!("grant {n}"), "c", NOW) };
+        store.add_grant(grant, code_for(n), None, By::new("test", NOW)).await.unwrap()
+    };
+    let deny = async |n: u8, now: i64| store.deny_request(&format!("request {n}"), now, now + 10).await.unwrap();
+    assert!(deny(1, NOW).await && !deny(1, NOW).await);
+    assert_eq!((add(1).await, add(2).await, add(2).await), (Approval::Answered, Approval::Done, Approval::Answered));
+    assert!(!deny(2, NOW).await);
+    let kept = || store.point(|db| db.query_row("SELECT count(*) FROM oauth_denials", [], |row| row.get::<_, i64>(0))).unwrap();
+    assert!(deny(3, NOW + 9).await && kept() == 2);
+    assert!(deny(4, NOW + 10).await && kept() == 2, "the page of the first has ended");
+    store.prune_oauth(NOW + 20, NOW - DAY).await.unwrap();
+    assert_eq!(kept(), 0);
+}
+
 #[test]
 fn the_look_ups_go_by_keys() {
     let db = Connection::open_in_memory().unwrap();

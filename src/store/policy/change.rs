@@ -4,13 +4,14 @@
 //! it was made on; what was made on another one is not done, and whoever made it is shown what there is.
 
 use rusqlite::{Connection, params};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Group, ToolPolicy, one_group, one_tool, tool_object};
 use crate::store::{
     Store, StoreError,
     audit::{self, By, Change},
     keys::{self, Key},
+    limits, rows, stale,
 };
 
 /// A change of one tool in one group; `None` leaves a field alone.
@@ -122,7 +123,8 @@ impl Store {
         .await
     }
 
-    /// Deletes a group with its keys and its tools. The call log keeps its rows.
+    /// Deletes a group with its keys, tools, limits and aliases, which its row of the audit log names. The call log keeps
+    /// its rows.
     pub async fn delete_group(&self, server_code: &str, seen: Option<i64>, by: By) -> Result<Written<Group>, StoreError> {
         let code = server_code.to_owned();
         self.write(move |db| {
@@ -130,8 +132,9 @@ impl Store {
             if seen.is_some_and(|seen| seen != before.updated_at) {
                 return Ok(Written::Stale(before));
             }
+            let whole = with_content(db, &before)?;
             db.execute("DELETE FROM mcp_tool_groups WHERE id = ?1", [&before.id])?;
-            audit::append(db, &by, &Change::new("group.delete", group_object(&code)).before(serde_json::to_value(&before)?))?;
+            audit::append(db, &by, &Change::new("group.delete", group_object(&code)).before(whole))?;
             Ok(Written::Done(before))
         })
         .await
@@ -200,6 +203,25 @@ impl Store {
 
 fn group_object(code: &str) -> String {
     format!("group/{code}")
+}
+
+/// A group and what goes with it, by the names and hints that people know.
+fn with_content(db: &Connection, group: &Group) -> Result<Value, StoreError> {
+    let keys = "SELECT id, name, hint FROM mcp_keys WHERE group_id = ?1 ORDER BY created_at, id";
+    let keys = rows::all(db, keys, [&group.id], |row| {
+        let (id, name, hint): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(json!({"id": id, "name": name, "hint": hint}))
+    })?;
+    let tools = "SELECT tool_name FROM mcp_tools WHERE group_id = ?1 ORDER BY created_at, id";
+    let tools: Vec<String> = rows::all(db, tools, [&group.id], |row| row.get(0))?;
+    let mut whole = serde_json::to_value(group)?;
+    if let Some(object) = whole.as_object_mut() {
+        object.insert("keys".into(), keys.into());
+        object.insert("tools".into(), tools.into());
+        object.insert("limits".into(), serde_json::to_value(limits::of_group(db, &group.id)?)?);
+        object.insert("aliases".into(), serde_json::to_value(stale::aliases_of(db, &group.id)?)?);
+    }
+    Ok(whole)
 }
 
 fn existing_group(db: &Connection, code: &str) -> Result<Group, StoreError> {

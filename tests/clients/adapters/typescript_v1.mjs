@@ -38,7 +38,8 @@ async function visit(target, seen) {
   const wire = transport(target, seen);
   try {
     await client.connect(wire);
-    seen.protocol = wire.protocolVersion ?? null;
+    // Over HTTP+SSE the transport keeps it to itself; over stdio it is not told.
+    seen.protocol = wire.protocolVersion ?? wire._protocolVersion ?? null;
     seen.server = client.getServerVersion();
     seen.instructions = client.getInstructions() ?? null;
     await client.ping();

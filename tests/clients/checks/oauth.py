@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import dify, judge, mcp_remote
+from .conformance import SUITE
 from .daemon import Daemon
 from .report import Report
 from .sample import Case, for_group
@@ -24,6 +27,8 @@ from .toolchain import HERE, Toolchain
 
 SECONDS = 90
 GROUP = "system_tools"
+#: What the conformance suite has to check of an authorization server.
+SCENARIOS = ("authorization-server-metadata-endpoint", "authorization-code-grant")
 
 
 @dataclass(frozen=True)
@@ -148,20 +153,40 @@ def suite(tools: Toolchain, daemon: Daemon, report: Report) -> None:
     metadata = {"client_name": "conformance", "redirect_uris": [f"http://127.0.0.1:{port}/callback"], "token_endpoint_auth_method": "none"}
     headers = {"Content-Type": "application/json"}
     registered = dify.send("POST", endpoint(daemon, "registration_endpoint"), headers, json.dumps(metadata)).json()
-    line = [*tools.node_tool("conformance"), "authorization", "--url", daemon.mcp, "--client-id", registered.get("client_id", "?")]
-    line += ["--resource", daemon.url(GROUP), "--port", str(port), "--verbose"]
+    out = tools.work / "conformance-authorization"
+    shutil.rmtree(out, ignore_errors=True)
+    line = [*tools.node_package(SUITE), "authorization", "--url", daemon.mcp, "--client-id", registered.get("client_id", "?")]
+    line += ["--resource", daemon.url(GROUP), "--port", str(port), "--verbose", "--output-dir", str(out)]
     process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tools.home, env=tools.environment())
     said: list[str] = []
     assert process.stdout is not None
-    for text in process.stdout:
-        said.append(text)
-        url = re.search(r"(http://\S*[?&]code_challenge=[^\s\"']*)", text)
-        if url:
-            done = subprocess.run([sys.executable, str(HERE / "checks" / "browser.py"), url[1], "--follow"], capture_output=True, text=True, env={**tools.environment(), "STAND_IN_KEY": daemon.keys[GROUP]}, check=False)
-            said.append(f"stand-in: {done.returncode} {done.stderr[-800:]}\n")
-    status = process.wait(SECONDS)
-    whole = "".join(said)
-    report.check("OAuth · conformance suite, authorization", [] if status == 0 and "FAILURE" not in whole and '"SKIPPED"' not in whole else [whole[-4000:]])
+    # One that waits for ever is ended, so that reading what it says ends too.
+    guard = threading.Timer(SECONDS, process.kill)
+    guard.start()
+    try:
+        for text in process.stdout:
+            said.append(text)
+            url = re.search(r"(http://\S*[?&]code_challenge=[^\s\"']*)", text)
+            if url:
+                done = subprocess.run([sys.executable, str(HERE / "checks" / "browser.py"), url[1], "--follow"], capture_output=True, text=True, timeout=SECONDS, env={**tools.environment(), "STAND_IN_KEY": daemon.keys[GROUP]}, check=False)
+                said.append(f"stand-in: {done.returncode} {done.stderr[-800:]}\n")
+        status = process.wait(SECONDS)
+    finally:
+        guard.cancel()
+        process.kill()
+    problems = [*unchecked(out), *([f"the suite ended with {status}"] if status else [])]
+    report.check("OAuth · conformance suite, authorization", [*problems, "".join(said)[-4000:]] if problems else [])
+
+
+def unchecked(out: Path) -> list[str]:
+    """What the suite did not find in order, or did not look at; each scenario has a directory named for it and for the time."""
+    found = {file.parent.name: json.loads(file.read_text()) for file in sorted(out.glob("*/checks.json"))}
+    problems = [f"{name} · {check['id']}: {check['status']}" for name, checks in found.items() for check in checks if check["status"] not in ("SUCCESS", "INFO")]
+    for scenario in SCENARIOS:
+        checks = [check for name, made in found.items() if scenario in name for check in made]
+        if not any(check["status"] == "SUCCESS" for check in checks):
+            problems.append(f"{scenario}: nothing was checked")
+    return problems
 
 
 def endpoint(daemon: Daemon, name: str) -> str:

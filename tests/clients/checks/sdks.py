@@ -109,7 +109,7 @@ def run(sdk: Sdk, tools: Toolchain, daemon: Daemon, report: Report) -> None:
         if visit.status:
             report.check(f"{name} · refused", refused(visit, found), note=str(visit.status))
         else:
-            judge_visit(name, visit, found, daemon, report)
+            judge_visit(sdk, visit, found, daemon, report)
 
 
 def drive(sdk: Sdk, tools: Toolchain, targets: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -137,8 +137,9 @@ def refused(visit: Visit, found: dict[str, Any]) -> list[str]:
     return problems
 
 
-def judge_visit(name: str, visit: Visit, found: dict[str, Any], daemon: Daemon, report: Report) -> None:
-    if not report.check(f"{name} · connected", connected(visit, found), note=str(found.get("protocol"))):
+def judge_visit(sdk: Sdk, visit: Visit, found: dict[str, Any], daemon: Daemon, report: Report) -> None:
+    name = f"{sdk.name} · {visit.label}"
+    if not report.check(f"{name} · connected", connected(sdk, visit, found), note=str(found.get("protocol"))):
         return
     report.check(f"{name} · tools/list", judge.listing(found.get("tools", []), daemon.groups[visit.code], daemon.tools))
     outcomes = found.get("outcomes", [])
@@ -147,10 +148,11 @@ def judge_visit(name: str, visit: Visit, found: dict[str, Any], daemon: Daemon, 
         report.check(f"{name} · {case.name}", judge.outcome(case, seen))
 
 
-def connected(visit: Visit, found: dict[str, Any]) -> list[str]:
+def connected(sdk: Sdk, visit: Visit, found: dict[str, Any]) -> list[str]:
     problems = [found["failure"]] if found.get("failure") else []
     # The TypeScript client does not say which revision it agreed on over stdio.
-    if found.get("protocol") not in (visit.protocol, None):
+    unsaid = sdk.adapter == "typescript_v1.mjs" and "command" in visit.target and found.get("protocol") is None
+    if found.get("protocol") != visit.protocol and not unsaid:
         problems.append(f"the revision is {found.get('protocol')}; expected {visit.protocol}")
     # A client that is told the revision asks the server for nothing, and knows neither name nor instructions.
     asked = visit.target["mode"] in ("legacy", "auto")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
@@ -21,6 +22,25 @@ def run(*line: str) -> None:
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise OSError(f"{' '.join(line)}: {ended.stderr.strip()}")
+
+
+class Trimmer:
+    """Tells what a daemon holds from what the C library keeps for it: compiled here, and preloaded by its environment."""
+
+    def __init__(self, work: Path) -> None:
+        work.mkdir(parents=True, exist_ok=True)
+        library, self._file = work / "trim.so", work / "trim.now"
+        run("cc", "-shared", "-fPIC", "-o", str(library), str(Path(__file__).with_name("trim.c")), "-lpthread")
+        self.environment = {"LD_PRELOAD": str(library), "TRIM_FILE": str(self._file)}
+
+    def trim(self) -> None:
+        """Gives back what is kept, and waits until it is done."""
+        self._file.touch()
+        until = time.monotonic() + 10
+        while self._file.exists():
+            if time.monotonic() > until:
+                raise OSError("nothing was given back: the daemon does not run with the library that does it")
+            time.sleep(0.02)
 
 
 @contextmanager

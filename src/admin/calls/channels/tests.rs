@@ -63,6 +63,19 @@ async fn a_preview_shows_what_would_be_sent_and_no_secret() {
 }
 
 #[tokio::test]
+async fn texts_are_tried_before_there_is_a_channel() {
+    let bench = Bench::new().await;
+    let tried = PreviewAsked { push_body: Some("{username} 在等您".into()), ..PreviewAsked::default() };
+    let preview = bench.calls.preview_push(tried).unwrap();
+    assert_eq!((preview.title.as_str(), preview.body.as_str(), preview.link), ("新客户等待服务", "林晓月 在等您", None));
+    let wrong = PreviewAsked { push_body: Some("{phone}".into()), ..PreviewAsked::default() };
+    let error = bench.calls.preview_push(wrong).unwrap_err();
+    assert!(matches!(&error, CallError::Invalid(fields) if fields[0].pointer == "/push_body"), "{error:?}");
+    let admins = PreviewAsked { audience: Some(ChannelAudience::Administrators), ..PreviewAsked::default() };
+    assert!(bench.calls.preview_push(admins).unwrap().title.starts_with("告警"));
+}
+
+#[tokio::test]
 async fn a_test_reaches_the_channel_and_is_written_down() {
     let bench = Bench::new().await;
     let (root, mut told) = listening(json!({"errcode": 0})).await;

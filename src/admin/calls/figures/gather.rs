@@ -1,7 +1,7 @@
 //! What is read for a range, once for everybody who looks at it.
 //!
-//! What was read is good for a second, or for thirty times as long as it took to read: so those who watch a range never
-//! take more than a thirtieth of one processor, however long it is and however many they are. Tool calls keep the rest.
+//! What was read is good for a second, or for a hundred times as long as it took to read: so those who watch a range never
+//! take more than a hundredth of one processor, however long it is and however many they are. Tool calls keep the rest.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use crate::{
 /// How long what was read is good for, at least and at most.
 const GOOD_FOR: (Duration, Duration) = (Duration::from_millis(900), Duration::from_secs(30));
 /// Part of one processor that reading may take.
-const PART: u32 = 30;
+const PART: u32 = 100;
 const DAY_MS: i64 = 86_400_000;
 
 /// What was read for a range.

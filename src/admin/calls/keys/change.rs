@@ -5,12 +5,12 @@ use utoipa::ToSchema;
 
 use super::{End, Keys, ShownKey, Wanted, checked_name};
 use crate::{
-    admin::calls::{CallError, Calls, Field, because, groups::check::done, keys::KeyView, said},
+    admin::calls::{CallError, Calls, Field, because, groups::check::done, keys::KeyView, said, stale},
     clock::rfc3339,
     config::{HumanDuration, Reveal},
     gate::keys::{self, MintError, Order},
     secret::SecretText,
-    store::{audit::By, keys::Key},
+    store::{audit::By, keys::Key, policy::Written},
 };
 
 /// Longest grace: a year.
@@ -80,6 +80,9 @@ pub struct RotatedKey {
     /// Until when the old one is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_key_valid_until: Option<String>,
+    /// How long nobody may use the old one before it retires; none when its end comes no later than that.
+    #[serde(skip)]
+    pub retires_after_quiet: Option<String>,
 }
 
 impl Calls {
@@ -108,13 +111,24 @@ impl Calls {
         self.add_key(code, (name, expires), &because(by, new.reason.as_deref())?).await
     }
 
-    /// Gives a key another name. Says what it was called.
-    pub async fn rename_key(&self, code: &str, (wanted, name): (Wanted<'_>, &str), by: &By) -> Result<(String, KeyView), CallError> {
+    /// Gives a key another name. Says what it was called. `seen` is the version the change was made on, if one was.
+    pub async fn rename_key(
+        &self,
+        code: &str,
+        (wanted, name): (Wanted<'_>, &str),
+        seen: Option<i64>,
+        by: &By,
+    ) -> Result<(String, KeyView), CallError> {
         let name = checked_name(name)?;
         let (_, keys) = self.key_rows(code)?;
-        let key = Keys { code, keys: &keys, now: self.clock.now_ms() }.shown(wanted)?;
-        self.store.rename_key(&key.id, name, by.clone()).await?;
-        Ok((key.name.clone(), self.key(code, &key.id)?))
+        let key = Keys { code, keys: &keys, now: self.clock.now_ms() }.renamable(wanted)?;
+        match self.store.rename_key(&key.id, name, seen, by.clone()).await? {
+            Written::Stale(now) => {
+                let now = KeyView::of(&now, self.clock.now_ms());
+                Err(stale(&now, now.version))
+            }
+            Written::Done(now) => Ok((key.name.clone(), KeyView::of(&now, self.clock.now_ms()))),
+        }
     }
 
     /// Puts a new key in the place of one, which stays valid for the grace. A group without a key gets one.
@@ -122,7 +136,7 @@ impl Calls {
         let (group, keys) = self.key_rows(code)?;
         if wanted == Wanted::Any && !keys.iter().any(Key::is_current) {
             let key = self.add_key(code, ("default", rotation.expires), by).await?;
-            return Ok(RotatedKey { key, replaces: None, old_hint: String::new(), old_key_valid_until: None });
+            return Ok(RotatedKey { key, replaces: None, old_hint: String::new(), old_key_valid_until: None, retires_after_quiet: None });
         }
         let old = Keys { code, keys: &keys, now: by.at }.replaceable(wanted)?;
         let expires_at = match rotation.expires {
@@ -132,14 +146,24 @@ impl Calls {
         let grace = rotation.grace.unwrap_or(self.config.keys.default_grace);
         let until = by.at.saturating_add(grace.as_ms());
         let (key, text) = self.mint(Order { group_id: &group.id, name: &old.name, created_by: &by.actor, expires_at })?;
+        // The successor goes on from what is written down of the day.
+        self.gate.flush_days().await?;
         self.store.rotate_key(&old.id, key.clone(), until, by.clone()).await?;
         tracing::warn!(group.code = code, key.id = old.id, successor.id = key.id, actor = by.actor, "a key was rotated");
+        let end = until.min(old.expires_at.unwrap_or(i64::MAX));
         Ok(RotatedKey {
             key: self.shown(code, &key, text),
             replaces: Some(old.id.clone()),
             old_hint: old.hint.clone(),
-            old_key_valid_until: Some(rfc3339(until.min(old.expires_at.unwrap_or(i64::MAX)))),
+            old_key_valid_until: Some(rfc3339(end)),
+            retires_after_quiet: self.quiet_within(end.saturating_sub(by.at)),
         })
+    }
+
+    /// After how long without a use an old key retires, if that can come before it ends `left_ms` from now.
+    fn quiet_within(&self, left_ms: i64) -> Option<String> {
+        let quiet = self.config.keys.retire_after_quiet;
+        (!quiet.is_zero() && quiet.as_ms() < left_ms).then(|| quiet.to_string())
     }
 
     /// Ends the grace of a replaced key now.
@@ -148,6 +172,13 @@ impl Calls {
         self.store.retire_key(id, by.clone()).await?;
         tracing::warn!(group.code = code, key.id = id, actor = by.actor, "a replaced key was retired");
         self.key(code, id)
+    }
+
+    /// The same for the key in its grace with this name, or with these last four characters.
+    pub async fn retire_named_key(&self, code: &str, wanted: &str, by: &By) -> Result<KeyView, CallError> {
+        let (_, keys) = self.key_rows(code)?;
+        let old = Keys { code, keys: &keys, now: by.at }.in_grace(wanted)?;
+        self.retire_key(code, &old.id, by).await
     }
 
     /// Refuses keys from the next request on, and ends what is open with them. Says how many.

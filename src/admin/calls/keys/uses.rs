@@ -78,8 +78,8 @@ impl Calls {
         let now = self.clock.now_ms();
         let meant: Vec<&Key> = match wanted {
             Some(Wanted::Id(id)) => vec![Keys { code, keys: &keys, now }.by_id(id)?],
-            Some(wanted) => Keys { code, keys: &keys, now }.revocable(wanted)?,
-            None => keys.iter().collect(),
+            Some(Wanted::Named(name)) => Keys { code, keys: &keys, now }.called(name)?,
+            Some(Wanted::Any) | None => keys.iter().collect(),
         };
         Ok(meant.into_iter().map(|key| users(key, &uses, now)).collect())
     }

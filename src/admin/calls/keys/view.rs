@@ -78,6 +78,8 @@ pub struct KeyView {
     pub ended_at: Option<String>,
     /// Whether a copy of it is kept that can be shown.
     pub can_be_shown: bool,
+    /// Its version, which a change of its name names.
+    pub version: i64,
 }
 
 impl KeyView {
@@ -111,6 +113,7 @@ impl KeyView {
             valid_until: time(until),
             ended_at: time(standing.ended_at()),
             can_be_shown: key.sealed.is_some(),
+            version: key.version(),
         }
     }
 

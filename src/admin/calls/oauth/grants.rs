@@ -6,7 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    admin::calls::{CallError, Calls, Listed, pages},
+    admin::calls::{
+        CallError, Calls, Listed,
+        pages::{self, First},
+    },
     clock::rfc3339,
     store::{audit::By, oauth_grants::Grant},
 };
@@ -60,6 +63,19 @@ pub struct GrantsWanted {
 impl Calls {
     /// Grants, newest first.
     pub fn oauth_grants(&self, wanted: &GrantsWanted) -> Result<Vec<OauthGrantView>, CallError> {
+        let (grants, names, now) = (self.wanted_grants(wanted)?, Names::read(self)?, self.clock.now_ms());
+        Ok(grants.into_iter().map(|grant| names.view(grant, now)).collect())
+    }
+
+    /// One page of them.
+    pub fn oauth_grant_page(&self, wanted: &GrantsWanted, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthGrantView>, CallError> {
+        let grants = self.wanted_grants(wanted)?;
+        let page = pages::behind(grants, (limit, cursor), First::Newest, |grant| (grant.created_at, grant.id.as_str()))?;
+        let (names, now) = (Names::read(self)?, self.clock.now_ms());
+        Ok(Listed { items: page.items.into_iter().map(|grant| names.view(grant, now)).collect(), next_cursor: page.next_cursor })
+    }
+
+    fn wanted_grants(&self, wanted: &GrantsWanted) -> Result<Vec<Grant>, CallError> {
         let group = wanted.server_code.as_deref().map(|code| self.group_policy(code)).transpose()?;
         let now = self.clock.now_ms();
         let meant = |grant: &Grant| {
@@ -67,14 +83,7 @@ impl Calls {
                 && wanted.client_id.as_ref().is_none_or(|id| *id == grant.client_id)
                 && group.as_ref().is_none_or(|group| group.group.id == grant.group_id)
         };
-        let grants: Vec<_> = self.store.oauth_grants()?.into_iter().filter(meant).collect();
-        let names = Names::read(self)?;
-        Ok(grants.into_iter().map(|grant| names.view(grant, now)).collect())
-    }
-
-    /// One page of them. `cursor` is the id of the last grant of the page before.
-    pub fn oauth_grant_page(&self, wanted: &GrantsWanted, limit: u32, cursor: Option<&str>) -> Result<Listed<OauthGrantView>, CallError> {
-        pages::behind(self.oauth_grants(wanted)?, limit, cursor, |grant| &grant.id)
+        Ok(self.store.oauth_grants()?.into_iter().filter(meant).collect())
     }
 
     /// Ends a grant with all of its tokens, from the next request on. False when it had ended before.

@@ -5,9 +5,13 @@ use utoipa::ToSchema;
 
 use super::StaleCallerView;
 use crate::{
-    admin::calls::{CallError, Calls, keys::End},
+    admin::calls::{CallError, Calls, keys::End, stale},
     clock::rfc3339,
-    store::{audit::By, stale::ToolAlias},
+    store::{
+        audit::By,
+        policy::Written,
+        stale::{Seen, ToolAlias},
+    },
 };
 
 /// An old name of a tool.
@@ -21,6 +25,8 @@ pub struct AliasView {
     pub until: String,
     /// Who says so: the group or the product.
     pub by: String,
+    /// The version of one that the group has, which a change names; the product's are not changed.
+    pub version: Option<i64>,
     /// Whether it is understood at this moment.
     #[serde(skip)]
     pub in_force: bool,
@@ -47,24 +53,34 @@ impl Calls {
     pub fn aliases(&self, code: &str) -> Result<Vec<AliasView>, CallError> {
         let group = self.group_policy(code)?;
         let now = self.clock.now_ms();
-        let view = |alias: &str, tool_name: &str, until: i64, by: &str| AliasView {
+        let of_product = |alias: &str, tool_name: &str, until: i64| AliasView {
             alias: alias.to_owned(),
             tool_name: tool_name.to_owned(),
             until: rfc3339(until),
-            by: by.to_owned(),
+            by: "product".to_owned(),
+            version: None,
             in_force: now < until,
         };
         let offers = self.dispatch.catalogue().definitions_of(&group);
-        let of_product = offers.iter().flat_map(|known| {
+        let former = offers.iter().flat_map(|known| {
             let definition = &known.tool.definition;
             definition.former_names.iter().map(move |former| (former.name, definition.about.name, former.until_ms))
         });
-        let of_group = group.aliases.iter().map(|alias| view(&alias.alias, &alias.tool_name, alias.until, "group"));
-        Ok(of_group.chain(of_product.map(|(old, new, until)| view(old, new, until, "product"))).collect())
+        let own = group.aliases.iter().map(|alias| of_group(alias, now));
+        Ok(own.chain(former.map(|(old, new, until)| of_product(old, new, until))).collect())
     }
 
-    /// Lets a group answer calls of an old name until a moment.
-    pub async fn set_alias(&self, code: &str, (old, new): (&str, &str), until: i64, by: &By) -> Result<(), CallError> {
+    /// An old name that a group has, with its version.
+    pub fn alias(&self, code: &str, old: &str) -> Result<(AliasView, i64), CallError> {
+        let group = self.group_policy(code)?;
+        let found = group.aliases.iter().find(|alias| alias.alias == old);
+        found
+            .map(|alias| (of_group(alias, self.clock.now_ms()), alias.created_at))
+            .ok_or_else(|| CallError::not_found(format!("分组 {code} 没有旧名称 {old}"), format!("{code} has no old name {old}")))
+    }
+
+    /// Lets a group answer calls of an old name until a moment. Returns the version of that name.
+    pub async fn set_alias(&self, code: &str, (old, new, until): (&str, &str, i64), seen: Seen, by: &By) -> Result<i64, CallError> {
         let group = self.group_policy(code)?;
         let offered = |name: &str| group.tools.iter().any(|tool| tool.tool_name == name && tool.enabled);
         if !is_tool_name(old) {
@@ -93,13 +109,34 @@ impl Calls {
         }
         let alias =
             ToolAlias { group_id: group.group.id.clone(), alias: old.to_owned(), tool_name: new.to_owned(), until, created_at: by.at };
-        Ok(self.store.set_alias(alias, by.clone()).await?)
+        match self.store.set_alias(alias, seen, by.clone()).await? {
+            Written::Stale(now) => Err(self.stale_alias(&now)),
+            Written::Done(now) => Ok(now.created_at),
+        }
     }
 
-    /// Forgets an old name at once.
-    pub async fn remove_alias(&self, code: &str, old: &str, by: &By) -> Result<(), CallError> {
+    /// Forgets an old name at once. `seen` is its version; without one it is forgotten whatever it stands for.
+    pub async fn remove_alias(&self, code: &str, old: &str, seen: Option<i64>, by: &By) -> Result<(), CallError> {
         let group = self.group_policy(code)?;
-        Ok(self.store.remove_alias(&group.group.id, old, by.clone()).await?)
+        match self.store.remove_alias(&group.group.id, old, seen, by.clone()).await? {
+            Written::Stale(now) => Err(self.stale_alias(&now)),
+            Written::Done(_) => Ok(()),
+        }
+    }
+
+    fn stale_alias(&self, now: &ToolAlias) -> CallError {
+        stale(&of_group(now, self.clock.now_ms()), now.created_at)
+    }
+}
+
+fn of_group(alias: &ToolAlias, now: i64) -> AliasView {
+    AliasView {
+        alias: alias.alias.clone(),
+        tool_name: alias.tool_name.clone(),
+        until: rfc3339(alias.until),
+        by: "group".to_owned(),
+        version: Some(alias.created_at),
+        in_force: now < alias.until,
     }
 }
 

@@ -87,18 +87,32 @@ impl Calls {
         }
     }
 
-    /// Offers a tool in a group: adds it, with the definition's own limit, or switches it on. Says whether it was added.
+    /// Offers a tool in a group: adds it, or switches it on. Says whether it was added.
     pub async fn offer_tool(&self, code: &str, name: &str, by: &By) -> Result<(bool, ChangedTool), CallError> {
+        let known = self.definition(name)?;
+        let group = self.group_policy(code)?;
+        if group.tools.iter().any(|tool| tool.tool_name == name) {
+            must_fit(known, &group.group, "/tool_name")?;
+            let on = ToolEdit { enabled: Some(true), ..ToolEdit::default() };
+            return Ok((false, self.change_tool((code, name), on, None, by).await?));
+        }
+        Ok((true, self.add_tool(code, name, by).await?))
+    }
+
+    /// Adds a tool to a group, with the definition's own limit. One that the group has already is left as it is.
+    pub async fn add_tool(&self, code: &str, name: &str, by: &By) -> Result<ChangedTool, CallError> {
         let known = self.definition(name)?;
         let group = self.group_policy(code)?;
         must_fit(known, &group.group, "/tool_name")?;
         if group.tools.iter().any(|tool| tool.tool_name == name) {
-            let on = ToolEdit { enabled: Some(true), ..ToolEdit::default() };
-            return Ok((false, self.change_tool((code, name), on, None, by).await?));
+            return Err(CallError::conflict(
+                format!("分组 {code} 已有工具 {name}；要启用或修改它，请 PATCH /api/v1/groups/{code}/tools/{name}"),
+                format!("{code} has {name} already; PATCH /api/v1/groups/{code}/tools/{name} switches it on or changes it"),
+            ));
         }
         self.store.add_tool(tool_policy(&group.group.id, &known.tool, self.clock.as_ref()), by.clone()).await?;
         tracing::info!(group.code = code, tool.name = name, actor = by.actor, "a tool was added to a group");
-        Ok((true, ChangedTool { tool: self.tool_in_group(code, name)?, effective_immediately: true }))
+        Ok(ChangedTool { tool: self.tool_in_group(code, name)?, effective_immediately: true })
     }
 
     /// Takes a tool out of a group, with what was set about it.

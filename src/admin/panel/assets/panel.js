@@ -1,16 +1,40 @@
 // What the pages need beyond htmx. Everything here is a comfort: without it the pages still work.
 "use strict";
 
-// Copies the text of the element that data-copy names.
+// Selects the text of an element, for somebody to copy it by hand.
+const select = (from) => {
+  if ("value" in from) { from.focus(); from.select(); return; }
+  window.getSelection().selectAllChildren(from);
+};
+
+// Copies the text of the element that data-copy names. A browser lets pages copy over https and on the machine itself
+// only, and may refuse even there: then the text is selected.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const from = document.getElementById(button.dataset.copy);
   if (!from) return;
-  await navigator.clipboard.writeText("value" in from ? from.value : from.textContent.trim());
+  try {
+    await navigator.clipboard.writeText("value" in from ? from.value : from.textContent.trim());
+  } catch {
+    select(from);
+    return;
+  }
   const said = button.textContent;
   button.textContent = button.dataset.copied ?? "✓";
   setTimeout(() => { button.textContent = said; }, 1500);
+});
+
+// Says beside a slider where it stands, in the element that data-shown-in names.
+const showSlider = (slider) => {
+  const output = document.getElementById(slider.dataset.shownIn);
+  if (!output) return;
+  output.value = slider.value;
+  output.hidden = false;
+};
+for (const slider of document.querySelectorAll("[data-shown-in]")) showSlider(slider);
+document.addEventListener("input", (event) => {
+  if (event.target.matches("[data-shown-in]")) showSlider(event.target);
 });
 
 // Asks before what cannot be undone.

@@ -11,7 +11,7 @@ use super::{
     tool::{Place, ToolPage},
 };
 use crate::admin::{
-    calls::tools::until,
+    calls::tools::{Seen, until},
     entry::Operator,
     panel::{
         form::{FormState, Posted},
@@ -32,7 +32,7 @@ async fn set(operator: Operator, frame: Frame, place: Place, Posted(typed): Post
     let by = operator.who.by(calls.clock.as_ref());
     let done = async {
         let until = until(typed.text("until"), by.at)?;
-        calls.set_alias(code, (typed.text("alias"), name), until, &by).await
+        calls.set_alias(code, (typed.text("alias"), name, until), Seen::Whatever, &by).await
     };
     let Err(error) = done.await else { return Ok(back(&path(code, name), "alias-set")) };
     let wrong = mistakes(error)?;
@@ -44,7 +44,7 @@ async fn set(operator: Operator, frame: Frame, place: Place, Posted(typed): Post
 
 async fn remove(operator: Operator, place: Place, Posted(typed): Posted) -> Result<Response, PageError> {
     let (code, name) = (&place.0.0, &place.0.1);
-    operator.calls.remove_alias(code, typed.text("alias"), &operator.who.by(operator.calls.clock.as_ref())).await?;
+    operator.calls.remove_alias(code, typed.text("alias"), None, &operator.who.by(operator.calls.clock.as_ref())).await?;
     Ok(back(&path(code, name), "alias-removed"))
 }
 

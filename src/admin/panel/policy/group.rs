@@ -24,6 +24,7 @@ use crate::{
         panel::{
             form::{Fields, FormState, Posted, Queried},
             frame::{Frame, Page, PageError, back},
+            shown::{label, labels},
         },
         state::AdminState,
     },

@@ -20,6 +20,7 @@ use crate::{
         panel::{
             form::{Fields, FormState, Posted},
             frame::{Frame, Page, PageError},
+            shown::{label, labels},
         },
         state::AdminState,
     },

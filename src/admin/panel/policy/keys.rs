@@ -129,7 +129,7 @@ async fn rename(
     Posted(typed): Posted,
 ) -> Result<Response, PageError> {
     let by = admin.who.by(admin.calls.clock.as_ref());
-    match admin.calls.rename_key(&code, (Wanted::Id(&id), typed.text("name")), &by).await {
+    match admin.calls.rename_key(&code, (Wanted::Id(&id), typed.text("name")), None, &by).await {
         Ok(_) => Ok(back(&format!("/panel/groups/{code}/keys/{id}"), "key-renamed")),
         Err(error) => again(&admin, frame, (&code, &id), (Sent::Rename, typed, error)).await,
     }

@@ -71,7 +71,7 @@ async fn show(reader: Reader, frame: Frame, Path(code): Path<String>) -> Result<
 async fn change(admin: Administrator, frame: Frame, Path(code): Path<String>, Posted(typed): Posted) -> Result<Response, PageError> {
     let done = async {
         let change = read(&code, &typed)?;
-        admin.calls.change_limits(&change, &admin.who.by(admin.calls.clock.as_ref())).await
+        admin.calls.change_limits(&change, None, &admin.who.by(admin.calls.clock.as_ref())).await
     };
     match done.await {
         Ok(_) => Ok(back(&format!("/panel/groups/{code}/limits"), "limits-changed")),

@@ -53,6 +53,8 @@ pub(super) struct ToolPage {
     form: FormState,
     version: i64,
     is_stale: bool,
+    /// Who would notice the change, when that was asked for.
+    impact: Option<Impact>,
     try_form: FormState,
     attempt: Option<Attempt>,
 }
@@ -72,6 +74,7 @@ impl ToolPage {
             form: FormState::new(fields(&tool)),
             version: tool.version,
             is_stale: false,
+            impact: None,
             try_form,
             attempt: None,
             frame,
@@ -152,6 +155,12 @@ async fn change(operator: Operator, frame: Frame, Path((code, name)): Place, Pos
     let calls = &operator.calls;
     let mut page = ToolPage::of(frame, calls, (&code, &name)).await?;
     let version = seen(typed.text("seen"));
+    if typed.on("preview") {
+        // A setting hides no tool and ends no grant: it changes what those who call are answered.
+        let impact = Impact { tools: Vec::new(), grants: 0, ..calls.tool_impact(&code, &name).await? };
+        page = ToolPage { form: FormState::new(typed), version: version.unwrap_or_default(), impact: Some(impact), ..page };
+        return Ok(Page::ok(page).into_response());
+    }
     let done = async {
         let edit = read(&typed, &page)?;
         calls.change_tool((&code, &name), edit, version, &operator.who.by(calls.clock.as_ref())).await

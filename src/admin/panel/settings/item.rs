@@ -14,6 +14,8 @@ use crate::{
 
 /// Longer texts have a field of several lines.
 const LINE: u64 = 200;
+/// Settings that hold one wait for each retry: there are as many retries as waits.
+const WAITS: [&str; 2] = ["retry.delays", "events.delays"];
 
 /// A setting on a page.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(super) struct Item {
     pub(super) name: String,
     /// What it means: the label.
     pub(super) meaning: String,
-    /// Its range and its default.
+    /// What follows from its value, its range and its default.
     pub(super) help: String,
     pub(super) widget: Widget,
     /// The version and the value, as JSON, that the fields were made of.
@@ -116,7 +118,7 @@ impl Item {
         Self {
             name: info.key.clone(),
             meaning: sentence(info.doc.of(language)),
-            help: help(info, making.t),
+            help: help(info, &making.draft, making.t),
             error: wrong.rest(&widget),
             widget,
             version: setting.version,
@@ -136,8 +138,13 @@ fn sentence(text: &str) -> String {
     text.trim_end_matches(['。', '.']).to_owned()
 }
 
-fn help(info: &KeyInfo, t: Texts) -> String {
+fn help(info: &KeyInfo, draft: &Draft, t: Texts) -> String {
     let mut parts = Vec::new();
+    if let Draft::Value(Value::Array(waits)) = draft
+        && WAITS.contains(&info.key.as_str())
+    {
+        parts.push(t.with("settings-retries", waits.len()));
+    }
     parts.extend(info.range_text(t.0).map(|range| t.with("settings-range", range)));
     if matches!(info.kind, Kind::Duration) || matches!(&info.kind, Kind::List(entry) if **entry == Kind::Duration) {
         parts.push(t.say("settings-durations"));
@@ -308,6 +315,12 @@ mod tests {
             };
             assert!(expected && !item.meaning.is_empty() && item.help.contains("default"), "{item:?}");
         }
+    }
+
+    #[test]
+    fn how_often_is_tried_again_is_said_beside_the_waits() {
+        assert!(item("retry.delays", json!(["1s", "2s"]), &[]).help.starts_with("max retries = 2 · "));
+        assert!(item("retry.delays", json!("soon"), &[]).help.starts_with("range: "), "of what is no list nothing follows");
     }
 
     #[test]

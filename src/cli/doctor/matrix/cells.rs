@@ -1,5 +1,7 @@
 //! One key at one door: what is asked there, and how each answer is to be read.
 
+use serde_json::{Value, json};
+
 use super::{Cell, Transport, Verdict, told};
 use crate::{
     cli::doctor::{
@@ -12,8 +14,23 @@ use crate::{
 
 /// The revision of clients with a handshake.
 const OLDER: Dialect = Dialect::Handshake("2025-11-25");
-/// What is asked besides tools.
-const OTHERS: [&str; 3] = ["resources/list", "prompts/list", "ping"];
+/// What is asked besides tools. None of it changes anything: there is no such resource, prompt or task.
+fn others() -> [(&'static str, Value); 9] {
+    // A server tells of tasks only to who says that it understands them.
+    let meta = json!({"io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}});
+    let task = json!({"taskId": "doctor", "_meta": meta});
+    [
+        ("ping", json!({})),
+        ("prompts/list", json!({})),
+        ("prompts/get", json!({"name": "doctor"})),
+        ("resources/list", json!({})),
+        ("resources/templates/list", json!({})),
+        ("resources/read", json!({"uri": "anmei://doctor"})),
+        ("tasks/get", task.clone()),
+        ("tasks/update", json!({"taskId": "doctor", "inputResponses": {}, "_meta": meta})),
+        ("tasks/cancel", task),
+    ]
+}
 
 /// Who asks.
 pub(super) struct Holder {
@@ -69,6 +86,8 @@ pub(super) struct Plan<'a> {
     pub(super) holder: &'a Holder,
     pub(super) target: &'a Target,
     pub(super) targets: &'a [Target],
+    /// Every tool of this program, offered here or not.
+    pub(super) tools: &'a [String],
 }
 
 impl Plan<'_> {
@@ -81,14 +100,33 @@ impl Plan<'_> {
         let mut client = self.client()?;
         let hello = if self.transport == Transport::Stateless { None } else { Some(probe::hello(&mut client).await) };
         let shut = matches!(hello, Some(Came::Refused(_) | Came::Ended(_) | Came::Broken(_)));
-        cells.extend(hello.map(|came| self.cell("connect", came)));
+        // 2026-07-28 knows no handshake: its clients ask who is there.
+        let greeting = if self.transport == Transport::Modern { "server/discover" } else { "initialize" };
+        cells.extend(hello.map(|came| self.cell(greeting, came)));
         // Where the conversation itself was refused there is nothing more to say: no stream, no process.
         let needs_hello = matches!(self.transport, Transport::Sse | Transport::Stdio);
         if !(shut && needs_hello) {
             self.talk(&mut client, &mut cells).await;
         }
         client.close().await;
+        if self.transport == Transport::Sse {
+            cells.push(self.stream_of_mcp().await?);
+        }
         Ok(cells)
+    }
+
+    /// The address of streamable HTTP, at which a GET opens the stream of HTTP+SSE as well.
+    async fn stream_of_mcp(&self) -> anyhow::Result<Cell> {
+        let path = self.path("mcp");
+        let target = calls::at(self.office, self.root, &path, self.holder.key.as_ref())?;
+        let mut client = McpClient::over_sse(self.office.http.clone(), target, self.office.limits);
+        let came = probe::hello(&mut client).await;
+        client.close().await;
+        Ok(self.cell(&format!("GET {path}"), came))
+    }
+
+    fn path(&self, last: &str) -> String {
+        self.target.code.as_ref().map_or_else(|| format!("/{last}"), |code| format!("/server/{code}/{last}"))
     }
 
     async fn talk(&self, client: &mut McpClient, cells: &mut Vec<Cell>) {
@@ -98,11 +136,15 @@ impl Plan<'_> {
             // More attempts with a key that opens nothing only make the daemon throttle this machine.
             return;
         }
-        for method in OTHERS {
-            let came = probe::ask(client, method).await;
+        for (method, params) in others() {
+            let came = probe::ask(client, method, &params).await;
             cells.push(self.cell(method, came));
         }
-        for tool in self.targets.iter().flat_map(|target| &target.tools) {
+        if self.transport == Transport::Modern {
+            let came = probe::subscribe(client).await;
+            cells.push(self.cell("subscriptions/listen", came));
+        }
+        for tool in self.tools {
             let came = probe::call(client, tool).await;
             cells.push(self.call_cell(tool, came));
         }
@@ -116,8 +158,7 @@ impl Plan<'_> {
             return Ok(McpClient::over_stdio(program, OLDER, office.limits));
         }
         let last = if self.transport == Transport::Sse { "sse" } else { "mcp" };
-        let path = code.map_or_else(|| format!("/{last}"), |code| format!("/server/{code}/{last}"));
-        let target = calls::at(office, self.root, &path, self.holder.key.as_ref())?;
+        let target = calls::at(office, self.root, &self.path(last), self.holder.key.as_ref())?;
         let http = office.http.clone();
         Ok(match self.transport {
             Transport::Sse => McpClient::over_sse(http, target, office.limits),

@@ -40,3 +40,4 @@ label-tier-premium = premium
 said-account-added = The account is added.
 said-account-changed = Saved; in force for the next request.
 said-account-deleted = The account is deleted.
+accounts-stale = Somebody changed this account since you opened it. Here is what it is now; what you typed is still in the form. Saving again makes yours count.

@@ -87,3 +87,6 @@ channels-test-ok = The channel took it; it took { $x } ms.
 channels-test-later = Another try later may work.
 channels-test-never = Another try will not work before the settings are changed.
 channels-test-missed = Not reached: { $x }
+channels-try-none = There is no channel yet, so the preview shows what any would be given; these texts are for it alone, and are not saved.
+channels-previewed-any = What any channel would be given
+channels-test-reason = Why the test is sent (optional, kept in the audit log)

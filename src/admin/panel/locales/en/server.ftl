@@ -76,3 +76,9 @@ server-hours = { $x } h { $y } min
 server-days = { $x } d { $y } h
 said-server-written = Written into the configuration file; a restart brings it into force.
 said-server-restarted = The server has been restarted.
+server-by-itself = Restarting by itself is the business of what starts this program, and is set there: Restart=always in a systemd unit, or restart: always of a container. The restart above happens within the process and does not need it.
+server-stop = Stop
+server-stop-help = Running requests are finished first; then the process ends, and this panel with it. A service manager that is set to restart it (systemd with Restart=always) starts it again at once: to keep it down, stop it there. Where there is none, it starts again when somebody runs anmei-mcp serve on the machine.
+server-stop-sure = Yes, stop now
+server-stopping = Stopping
+server-stopping-help = It ends once running requests are finished. If it is started again, this page goes back to the server by itself.

@@ -32,3 +32,7 @@ settings-agents = Agents, weights and shares of a roll-out are on the page “Ag
 said-settings-saved = Saved, and in force at once.
 said-settings-same = Nothing was different, so nothing was saved.
 said-settings-reset = Back to its default, and in force at once.
+settings-retries = max retries = { $x }
+settings-preview = Preview the templates
+settings-preview-notice = Notice (what connected consultants see)
+settings-preview-push = Push (over the channels, to consultants who are not connected)

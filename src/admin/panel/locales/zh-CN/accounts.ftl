@@ -40,3 +40,4 @@ label-tier-premium = 高级（premium）
 said-account-added = 账号已添加。
 said-account-changed = 已保存，从下一次请求起生效。
 said-account-deleted = 账号已删除。
+accounts-stale = 在您打开之后，别人修改了这个账号。下面是它现在的内容，您填写的仍在表单中；再次保存即以您的为准。

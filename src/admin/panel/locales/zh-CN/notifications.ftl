@@ -87,3 +87,6 @@ channels-test-ok = 渠道已接收，用时 { $x } 毫秒。
 channels-test-later = 稍后重试可能成功。
 channels-test-never = 在修改设置之前，重试不会成功。
 channels-test-missed = 未能送达：{ $x }
+channels-try-none = 还没有渠道，只能预览任何渠道都会收到的内容；以下内容只用于这里，不会保存。
+channels-previewed-any = 任何渠道都会收到的内容
+channels-test-reason = 发送测试的原因（可不填，记入审计日志）

@@ -76,3 +76,9 @@ server-hours = { $x } 小时 { $y } 分
 server-days = { $x } 天 { $y } 小时
 said-server-written = 已写入配置文件，重新启动后生效。
 said-server-restarted = 已重新启动。
+server-by-itself = 自动重启由启动本程序的服务管理器负责，在其配置中设置：例如 systemd 单元的 Restart=always，或容器的 restart: always。上面的重新启动在同一进程内完成，与它无关。
+server-stop = 停止
+server-stop-help = 先完成进行中的请求，然后结束进程，此面板也随之关闭。设为自动重启的服务管理器（如 systemd 的 Restart=always）会立即再次启动它；要让它保持停止，请用服务管理器停止。没有服务管理器时，在服务器上运行 anmei-mcp serve 才会再次启动。
+server-stop-sure = 我确认现在停止
+server-stopping = 正在停止
+server-stopping-help = 进行中的请求完成后即结束。如果它被再次启动，此页会自动返回服务器页。

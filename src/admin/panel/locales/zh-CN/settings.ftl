@@ -32,3 +32,7 @@ settings-agents = 智能体、权重与灰度比例在“智能体”页设置
 said-settings-saved = 已保存，立即生效。
 said-settings-same = 没有改动，未保存。
 said-settings-reset = 已恢复默认，立即生效。
+settings-retries = 最大重试次数 = { $x }
+settings-preview = 预览模板
+settings-preview-notice = 通知（在线的顾问看到的）
+settings-preview-push = 推送（经渠道发给不在线的顾问）
