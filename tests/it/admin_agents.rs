@@ -28,6 +28,8 @@ async fn an_agent_is_added_and_checked_and_its_key_is_nowhere_to_be_seen() {
     assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
     let again = operator.ask(&app, ("POST", "/agents?reason=%E4%B8%8A%E7%BA%BF"), &[("idempotency-key", "k1")], agent("管家", &dify)).await;
     assert_eq!((again.status, &again.body), (added.status, &added.body), "sent twice, done once");
+    let other = operator.ask(&app, ("POST", "/agents?reason=other"), &[("idempotency-key", "k1")], agent("管家", &dify)).await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "another reason is another request: {other:?}");
     let id = added.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(added.headers["location"], format!("/api/v1/agents/{id}"));
     let check = operator.post(&app, &format!("/agents/{id}/check"), Value::Null).await;

@@ -70,7 +70,11 @@ pub(in crate::admin) async fn once(State(state): State<AdminState>, request: Req
 }
 
 async fn repeated(calls: &Calls, key: RequestKey, (parts, body): (Parts, Bytes), next: Next) -> Result<Response, CallError> {
-    let hash = calls.master.fingerprint("admin_idempotency/body", &body);
+    let asked = match parts.uri.query() {
+        Some(query) => [query.as_bytes(), b"\n", &body].concat().into(),
+        None => body.clone(),
+    };
+    let hash = calls.master.fingerprint("admin_idempotency/body", &asked);
     match calls.store.begin_request(key.clone(), hash, calls.clock.now_ms()).await? {
         Known::New => {}
         Known::Answered(sealed) => return Ok(opened(calls, &key, &sealed)?.answer()),
@@ -130,7 +134,7 @@ fn plain(value: &HeaderValue) -> Option<String> {
 fn other_body() -> CallError {
     CallError::Invalid(vec![crate::admin::Field {
         pointer: String::new(),
-        text: said("这个 Idempotency-Key 已用于另一个请求体", "this Idempotency-Key came with another body before"),
+        text: said("这个 Idempotency-Key 已用于另一个请求体或查询参数", "this Idempotency-Key came with another body or query before"),
     }])
 }
 

@@ -88,7 +88,7 @@ fn name_itself(post: &mut Operation) {
 
 fn key() -> Parameter {
     let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).pattern(Some("^[!-~]+$"));
-    let why = "Names this request: what comes again under the same name, with the same body, within 24 hours is not done again.";
+    let why = "Names this request: what comes again under the same name, with the same body and query, within 24 hours is not done again.";
     let key = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header).required(Required::False);
     key.description(Some(why)).schema(Some(text)).build()
 }
