@@ -238,7 +238,9 @@ async fn password(core: &Core, login: &str) -> anyhow::Result<()> {
     let calls = core.calls(None);
     let login = calls.account(login)?.login;
     calls.set_password(&login, &prompt::new_password()?, None, super::by(core, None)).await?;
-    output::say(format_args!("{login} has another password; whoever is signed in with the old one is signed out"))
+    output::say(format_args!(
+        "{login} has another password; whoever is signed in with the old one is signed out, and what was granted with it ends"
+    ))
 }
 
 async fn switch(core: &Core, login: &str, enabled: bool) -> anyhow::Result<()> {

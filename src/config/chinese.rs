@@ -59,7 +59,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("keys.default_grace", "被替换的密钥与新密钥并存多久。"),
     ("keys.retire_after_quiet", "被替换的密钥无人使用多久后提前停用；0s 表示只在宽限期满时停用。"),
     ("keys.forget_after", "已结束的密钥记住多久，以便告诉仍持有它的人发生了什么。"),
-    ("keys.failed_attempts", "每个地址每分钟可出错的密钥次数；超出时应答 429；0 表示不限。"),
+    ("keys.failed_attempts", "每个地址每分钟可出错的密钥次数，超出时应答 429；各类拒绝每分钟最多记录 120 条；0 表示均不限。"),
     ("keys.master_key_file", "存放主密钥的文件；首次启动时以 0600 权限创建。"),
     ("keys.master_key", "主密钥本身，用于放在环境变量或 systemd 凭据中的部署。"),
     ("oauth.enabled", "是否为没有密钥的客户端提供授权服务器。"),

@@ -37,7 +37,7 @@ pub struct Keys {
     #[schemars(extend("minimum" = "1h", "maximum" = "87600h"))]
     pub forget_after: HumanDuration,
     /// Requests with a wrong key that are answered 401, per address (IPv6: per /64) and minute; further ones are answered 429. A right key is accepted all the
-    /// same. 0: no limit.
+    /// same. Of refusals of any kind the call log takes 120 of an address and minute. 0: no limit of either.
     #[schemars(range(max = 1_000_000))]
     pub failed_attempts: u32,
     /// File that holds the master key; made at first start, with mode 0600. When unset: `master.key` in `data_dir`.

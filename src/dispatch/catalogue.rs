@@ -35,7 +35,7 @@ pub struct Known {
     pub param_headers: bool,
     /// How long its calls take.
     pub(super) figures: ToolFigures,
-    /// The definition before this one, once somebody needed it.
+    /// The definitions before this one, once somebody needed them.
     pub(super) before: OnceLock<Option<Before>>,
 }
 

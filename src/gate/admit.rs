@@ -25,6 +25,9 @@ use crate::{
     telemetry::figures,
 };
 
+/// Refusals of one address that are written to the call log in a minute, unless failed attempts have no limit.
+const REFUSALS_WRITTEN: u32 = 120;
+
 /// What a request shows of itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Presented<'a> {
@@ -48,6 +51,8 @@ pub struct Gate {
     store: Store,
     tokens: Option<Arc<dyn TokenCheck>>,
     attempts: Attempts,
+    /// Refusals of any kind, of which the call log takes so many of one address.
+    refusals: Attempts,
     uses: Book,
     opened_at: i64,
 }
@@ -62,6 +67,7 @@ impl Gate {
             store,
             tokens: None,
             attempts: Attempts::new(0),
+            refusals: Attempts::new(0),
             uses: Book::default(),
             opened_at,
         }
@@ -78,6 +84,7 @@ impl Gate {
     #[must_use]
     pub fn with_failed_attempts(mut self, a_minute: u32) -> Self {
         self.attempts = Attempts::new(a_minute);
+        self.refusals = Attempts::new(if a_minute == 0 { 0 } else { REFUSALS_WRITTEN });
         self
     }
 
@@ -207,6 +214,12 @@ impl Gate {
         let group = policy.group_by_id(&grant.group_id).ok_or(Refusal::BadKey)?;
         let allowance = self.policy.limiter().allowance(&grant.principal, &group.limits, None);
         admitted(&policy, group, presented.code, (Credential::Token(Arc::new(grant)), Some(allowance))).map_err(Refusal::of_token)
+    }
+
+    /// Whether a refusal is written down. Whoever makes very many of them, with no key or one that has ended, shall not fill
+    /// the log with them.
+    pub fn notes(&self, refusal: &Refusal, address: Option<IpAddr>) -> bool {
+        refusal.recorded() && self.refusals.failed(address, self.clock.now_ms()) == Verdict::Heard
     }
 
     /// An attempt that failed; too many of them are told to wait.

@@ -3,7 +3,7 @@
 //! The order is fixed: Host and Origin, admission, size, JSON, then the lane. Nothing of a body is read before its
 //! sender was let in. What is served is a [`Backend`]'s business.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -212,9 +212,13 @@ fn presented<'a>(parts: &'a Parts, code: Option<&'a str>) -> Presented<'a> {
         authorization: parts.headers.get(header::AUTHORIZATION),
         code,
         path: Some(parts.uri.path()),
-        address: parts.extensions.get::<PeerAddress>().map(|peer| peer.client(&parts.headers)),
+        address: address(parts),
         client: parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()),
     }
+}
+
+fn address(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<PeerAddress>().map(|peer| peer.client(&parts.headers))
 }
 
 /// A message of a client of 2024-11-05; its answer goes to the stream.
@@ -304,7 +308,7 @@ async fn refuse<B: Backend>(endpoint: &Endpoint<B>, refusal: &Refusal, (parts, c
     if let Refusal::Unavailable(why) = refusal {
         tracing::error!(error = %why, "a key could not be checked");
     }
-    if refusal.recorded() {
+    if endpoint.gate.notes(refusal, address(parts)) {
         endpoint.backend.refused(refusal, &parts.headers).await;
     }
     let mut response = refusal.problem().into_response();

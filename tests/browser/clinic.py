@@ -88,6 +88,10 @@ class Site:
             raise RuntimeError(f"anmei-mcp {' '.join(arguments)}: {done.stderr}")
         return done.stdout
 
+    def ended(self) -> int:
+        """The exit code of the daemon, which was told to stop."""
+        return self._daemon.wait(20)
+
     def edit_config(self, line: str) -> None:
         """A line more in the configuration file, as by hand."""
         with self._config.open("a") as file:

@@ -257,6 +257,20 @@ def crosses_an_edit(person: Person) -> None:
     person.calm()
 
 
+def reads_before_saving(person: Person) -> None:
+    """What a template would say: shown as text, and not in force."""
+    here, said = "/panel/settings/notice", f"新客户 {HOSTILE}"
+    before = person.demo.cli("settings", "get", "notice.message")
+    person.open(here)
+    person.fill({"notice.message": said})
+    person.browser.follow('main form button[name="preview"]')
+    check(said in person.text("#previews + .beside pre"), f"the preview does not say it: {person.text('main')[-600:]}")
+    check(person.browser.evaluate("document.querySelector('[name=\"notice.message\"]').value") == said, "what was typed is lost")
+    person.looks_well("settings-previewed")
+    check(person.demo.cli("settings", "get", "notice.message") == before, "a preview changed the setting")
+    person.calm()
+
+
 def proves_and_tells(person: Person) -> None:
     """What is made by a press and shown once: the proof of the jobs, a token of one's own; and a page that there is not."""
     person.open("/panel/jobs")
@@ -435,7 +449,7 @@ def works(person: Person) -> None:
     timed(spaces_retries, person)
     timed(replays, person, registration)
     timed(claims, person, registration)
-    steps = [crosses_an_edit, adds_a_program, tries_a_channel, rolls_out, proves_and_tells, prefers_dark, reads_the_api, goes_by_keyboard]
+    steps = [crosses_an_edit, reads_before_saving, adds_a_program, tries_a_channel, rolls_out, proves_and_tells, prefers_dark, reads_the_api, goes_by_keyboard]
     for step in (*steps, loses_the_session):
         timed(step, person)
 

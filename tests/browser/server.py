@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Changes the configuration file of a daemon in the panel, in a real Chromium, and starts the daemon anew from there.
+"""Changes the configuration file of a daemon in the panel, in a real Chromium, starts the daemon anew from there, and stops it.
 
     python3 tests/browser/server.py --binary target/debug/anmei-mcp
 
@@ -41,6 +41,7 @@ def a_restart(command: str, site: Site) -> None:
         person.fill({"value": site.admin.removeprefix("http://")})
         person.send(LISTEN)
         starts_anew(person)
+        stops(person, site)
 
 
 def writes(person: Person) -> None:
@@ -77,6 +78,17 @@ def starts_anew(person: Person) -> None:
     person.open(MOST)
     check("321" in person.text("dl.facts dd"), f"what was written is not in force: {person.text('main')[:400]}")
     person.calm()
+
+
+def stops(person: Person, site: Site) -> None:
+    """What is asked is confirmed, and the process ends as one that was told to."""
+    person.open("/panel/server")
+    person.browser.tick("#f-stop")
+    person.send("/panel/server/stop")
+    check(person.browser.evaluate("document.querySelectorAll('[data-wait-for]').length") == 1, f"nothing waits: {person.text('main')[:400]}")
+    person.looks_well("server-stopping")
+    code = site.ended()
+    check(code == 0, f"the daemon ended with {code}")
 
 
 def run(command: str, binary: Path) -> tuple[int, int]:

@@ -372,8 +372,15 @@ async fn the_pages_do_the_same() {
     let limits =
         browser.post("/panel/groups/frontdesk/limits", &[("whose", "tool:search_users"), ("limit", "calls_per_day"), ("value", "3")]).await;
     assert!(limits.status == 422 && limits.body.contains("a tool has no calls_per_day"), "{limits:?}");
+    let seen = |page: &str| page.split("name=\"seen\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let first = seen(&browser.get("/panel/groups/frontdesk/limits").await.body);
+    let mine = |value: &'static str| [("whose", ""), ("limit", "call_per_minute"), ("value", value), ("seen", &*first)];
+    assert_eq!(browser.post("/panel/groups/frontdesk/limits", &mine("41")).await.status, StatusCode::SEE_OTHER);
+    let late = browser.post("/panel/groups/frontdesk/limits", &mine("43")).await;
+    assert!(late.status == 412 && late.body.contains("Somebody has changed the limits meanwhile"), "{late:?}");
+    assert!(late.body.contains(">41<") && late.body.contains("value=\"43\""), "what is there, and what was written: {late:?}");
     let asked = browser.get("/panel/groups/frontdesk/impact?of=delete").await;
-    let seen = asked.body.split("name=\"seen\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let seen = seen(&asked.body);
     assert_eq!(browser.post("/panel/groups/frontdesk/delete", &[("seen", &seen)]).await.status, StatusCode::SEE_OTHER);
     assert!(!app.log().contains(&key));
 }

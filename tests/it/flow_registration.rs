@@ -90,9 +90,9 @@ async fn the_segment_s_template_comes_before_the_static_text() {
 
 #[tokio::test]
 async fn an_answer_after_the_deadline_follows_replaces_or_is_dropped_as_the_setting_says() {
-    let slow = || Behaviour::Slow(Duration::from_millis(1_500));
+    let slow = || Behaviour::Slow(Duration::from_millis(1_800));
     for (setting, outcome, count) in [("append", "appended", 2), ("replace_unread", "replaced", 1)] {
-        let app = App::start(&[("welcome.deadline", "700ms"), ("welcome.late_answer", setting)]).await;
+        let app = App::start(&[("welcome.deadline", "1s"), ("welcome.late_answer", setting)]).await;
         let _dify = agent(&app, slow()).await;
         let accepted = app.register(None, &new_user(1)).await.json();
         let first = app.finished(&accepted).await;
@@ -106,12 +106,12 @@ async fn an_answer_after_the_deadline_follows_replaces_or_is_dropped_as_the_sett
         let told = app.count("SELECT count(*) FROM notifications WHERE kind = 'message'");
         assert_eq!(told, 2, "the customer's connection hears of both");
     }
-    let app = App::start(&[("welcome.deadline", "700ms"), ("welcome.late_answer", "drop")]).await;
+    let app = App::start(&[("welcome.deadline", "1s"), ("welcome.late_answer", "drop")]).await;
     let _dify = agent(&app, slow()).await;
     let run = settled(&app, &app.register(None, &new_user(1)).await.json()).await;
     assert_eq!(run["welcome"]["late_answer"], "dropped", "{run}");
     assert_eq!(run["agent_calls"][0]["state"], "stopped", "nobody waits for it: {run}");
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_millis(1_800)).await;
     assert_eq!(messages(&app, &run).len(), 1);
 }
 

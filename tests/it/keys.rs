@@ -374,6 +374,15 @@ async fn wrong_keys_are_throttled_by_address_and_a_right_one_never_is() {
     app.ok(&["group", "list"]);
 }
 
+#[tokio::test]
+async fn whoever_is_refused_again_and_again_does_not_fill_the_log() {
+    let app = App::start(&[("keys.failed_attempts", "5"), ("call_log.durable", "true")]).await;
+    for n in 0..130 {
+        assert_eq!(app.send("POST", &app.root_url(), &[], "").await.status, 401, "{n}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM mcp_call_logs WHERE outcome = 'refused'"), 120);
+}
+
 #[expect(clippy::disallowed_methods, reason = "a client of the tests, not of the product")]
 fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()

@@ -7,9 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::mistakes;
+use super::{mistakes, seen};
 use crate::{
     admin::{
         calls::{
@@ -39,11 +40,17 @@ struct LimitsPage {
     detail: GroupDetail,
     lines: Vec<LimitView>,
     form: FormState,
+    /// Of what the page shows.
+    version: i64,
+    /// Whether the limits were changed since the form was shown.
+    is_stale: bool,
 }
 
 impl LimitsPage {
     fn of(frame: Frame, calls: &Calls, code: &str, form: FormState) -> Result<Self, CallError> {
-        Ok(Self { frame, detail: calls.group(code)?, lines: calls.limits(Some(code))?, form })
+        // Read first: a change in between makes it older than what is shown, and then the form is refused, and not lost.
+        let version = calls.limits_version(code)?;
+        Ok(Self { frame, detail: calls.group(code)?, lines: calls.limits(Some(code))?, form, version, is_stale: false })
     }
 
     fn kind(&self, kind: &str) -> String {
@@ -71,10 +78,14 @@ async fn show(reader: Reader, frame: Frame, Path(code): Path<String>) -> Result<
 async fn change(admin: Administrator, frame: Frame, Path(code): Path<String>, Posted(typed): Posted) -> Result<Response, PageError> {
     let done = async {
         let change = read(&code, &typed)?;
-        admin.calls.change_limits(&change, None, &admin.who.by(admin.calls.clock.as_ref())).await
+        admin.calls.change_limits(&change, seen(typed.text("seen")), &admin.who.by(admin.calls.clock.as_ref())).await
     };
     match done.await {
         Ok(_) => Ok(back(&format!("/panel/groups/{code}/limits"), "limits-changed")),
+        Err(CallError::Stale { .. }) => {
+            let page = LimitsPage::of(frame, &admin.calls, &code, FormState::new(typed))?;
+            Ok(Page(StatusCode::PRECONDITION_FAILED, LimitsPage { is_stale: true, ..page }).into_response())
+        }
         Err(error) => {
             // Whatever is wrong with the limit is shown beside its value.
             let wrong: Vec<_> = mistakes(error)?.into_iter().map(|field| Field { pointer: place(&field.pointer), ..field }).collect();

@@ -131,6 +131,7 @@ limits-today = Used today
 limits-none = none
 limits-set = Set a limit
 limits-save = Save the limit
+limits-stale = Somebody has changed the limits meanwhile. The table shows them as they are now; what you wrote is still here: save it again if it is still right.
 limits-of-each = each key of the group
 limits-of-key = key { $x }
 limits-of-tool = tool { $x } (everybody together)

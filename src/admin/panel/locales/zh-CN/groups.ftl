@@ -131,6 +131,7 @@ limits-today = 今日已用
 limits-none = 不限
 limits-set = 设置一条限额
 limits-save = 保存限额
+limits-stale = 在此期间有人修改了限额。上表为现在的值，您填写的内容仍在：确认无误后请再次保存。
 limits-of-each = 本组每个密钥
 limits-of-key = 密钥 { $x }
 limits-of-tool = 工具 { $x }（所有人合计）
