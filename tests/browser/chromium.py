@@ -122,11 +122,20 @@ class Chromium:
     def wait(self, expression: str, seconds: float = 5) -> float:
         """Waits until an expression is true. Returns the seconds that took."""
         began = time.monotonic()
-        while not self.evaluate(f"Boolean({expression})"):
+        while not self._holds(expression):
             if time.monotonic() - began > seconds:
                 raise Failed(f"not within {seconds} s: {expression}; the page says: {self.evaluate('document.body.innerText')}")
             time.sleep(0.02)
         return time.monotonic() - began
+
+    def _holds(self, expression: str) -> bool:
+        """Whether it is true now. Of a page that comes or goes at this very moment nothing can be said yet."""
+        try:
+            return bool(self.evaluate(f"(() => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }})()"))
+        except Failed as failed:
+            if "navigated or closed" in str(failed):
+                return False
+            raise
 
     def open(self, url: str, language: str) -> None:
         """Opens an address as a reader of this language."""
