@@ -20,9 +20,10 @@ use super::{
     fast::{self, Answer, Answered, error_answer},
     intake,
     observed::{self, Ending},
+    places::Place,
     progress::AnswerOnly,
     sessions::Session,
-    subscriptions::{self, Place, held_open},
+    subscriptions::{self, held_open},
 };
 use crate::gate::{Caller, Credential, Refusal};
 

@@ -9,6 +9,7 @@
 //! backend     what an endpoint serves: the seam between transports and tools
 //! legacy      HTTP+SSE, the transport of 2024-11-05
 //! sessions    sessions of handshake clients, for those who want them    seats   how many there may be, and of whom
+//! places      what holders of a credential take so many of: sessions, subscriptions
 //! principal   who a session belongs to    running   what a client may cancel    events   event streams as text
 //! product     the daemon's own backend: the tools of the dispatch
 //! handler     everything else, through rmcp; also the whole of stdio
@@ -37,6 +38,7 @@ mod lanes;
 mod legacy;
 mod listing;
 mod observed;
+mod places;
 mod principal;
 mod product;
 mod progress;

@@ -39,9 +39,10 @@ use super::{
     events,
     fast::error_answer,
     legacy::same,
+    places::Place,
     principal::Principal,
     running::Running,
-    seats::{Seat, Seats},
+    seats::Seats,
 };
 use crate::{
     gate::{Caller, Gate},
@@ -82,7 +83,7 @@ pub(super) struct Sessions<H: ServerHandler> {
 struct Book {
     manager: Arc<LocalSessionManager>,
     open: Mutex<HashMap<String, Arc<Session>>>,
-    seats: Arc<Seats>,
+    seats: Seats,
     timeout: Duration,
     gate: Arc<Gate>,
 }
@@ -90,7 +91,7 @@ struct Book {
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
-    seat: Seat,
+    seat: Place,
     /// Its opener, as they were let in.
     opener: Caller,
     pub(super) running: Running,
@@ -109,7 +110,7 @@ pub(super) struct Session {
 pub(super) struct Active(Arc<Session>);
 
 impl Session {
-    fn new(seat: Seat, opener: Caller) -> Self {
+    fn new(seat: Place, opener: Caller) -> Self {
         Self {
             seat,
             opener,
@@ -169,7 +170,7 @@ impl<H: ServerHandler> Sessions<H> {
             .disable_allowed_origins()
             .with_max_request_body_bytes(max_body);
         let service = StreamableHttpService::new(move || Ok(factory()), Arc::clone(&manager), http);
-        let seats = Arc::new(Seats::new(settings.max));
+        let seats = Seats::new(settings.max);
         let book = Arc::new(Book { manager, open: Mutex::default(), seats, timeout: settings.timeout, gate });
         settings.tasks.spawn(sweep(Arc::clone(&book), settings.stop.clone()));
         Self { service, book, stop: settings.stop }

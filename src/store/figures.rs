@@ -19,6 +19,7 @@ mod kept;
 pub mod steps;
 pub mod upkeep;
 
+use rusqlite::Connection;
 use serde::Serialize;
 
 /// So many of so many.
@@ -35,6 +36,11 @@ impl Share {
     pub fn count(&mut self, hit: bool) {
         self.hits += i64::from(hit);
         self.of += 1;
+    }
+
+    /// As a query says it: the hits, and of how many.
+    pub(super) fn read(db: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<Self> {
+        db.prepare_cached(sql)?.query_row(params, |row| Ok(Self { hits: row.get(0)?, of: row.get(1)? }))
     }
 
     /// As a number from 0 to 1; nothing of nothing is no share.

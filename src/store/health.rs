@@ -79,7 +79,7 @@ impl Store {
     }
 
     async fn share(&self, sql: &'static str, since: i64) -> Result<Share, StoreError> {
-        self.scan(move |db| db.prepare_cached(sql)?.query_row([since], |row| Ok(Share { hits: row.get(0)?, of: row.get(1)? }))).await
+        self.scan(move |db| Share::read(db, sql, [since])).await
     }
 
     /// Registrations accepted after `after` and after the last run that ended well.

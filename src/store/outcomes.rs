@@ -10,7 +10,7 @@
 
 mod waits;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use serde::Serialize;
 
 use self::waits::Waits;
@@ -110,7 +110,7 @@ impl Store {
                 responded_in_time: waits.responded_in_time,
                 welcome_by_deadline: waits.welcome_by_deadline,
                 notices_arrived: waits.notices_arrived,
-                replied_24h: share(db, REPLIED, params![since - DAY_MS, now - DAY_MS, DAY_MS])?,
+                replied_24h: Share::read(db, REPLIED, params![since - DAY_MS, now - DAY_MS, DAY_MS])?,
                 conversed_7d: waits.conversed,
                 claim,
                 claimed_in_time,
@@ -131,10 +131,6 @@ const REPLIED: &str = "SELECT coalesce(sum(replied_at <= welcome_at + ?3), 0), c
     FROM run_figures WHERE welcome_at > ?1 AND welcome_at <= ?2";
 const RATINGS: &str = "SELECT rating FROM feedback WHERE created_at >= ?1";
 const ACCEPTED: &str = "SELECT count(*) FROM registrations WHERE accepted_at >= ?1";
-
-fn share(db: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<Share> {
-    db.prepare_cached(sql)?.query_row(params, |row| Ok(Share { hits: row.get(0)?, of: row.get(1)? }))
-}
 
 /// Every read of this file, for the test that looks at their plans.
 #[cfg(test)]

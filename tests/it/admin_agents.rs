@@ -19,6 +19,16 @@ fn agent(name: &str, dify: &StandInHandle) -> Value {
     json!({"name": name, "base_url": dify.base_url, "key": dify.key.expose()})
 }
 
+/// The agent `old`, and the candidate `new` as the API shows it.
+async fn old_and_candidate(app: &App, operator: &Person) -> (StandInHandle, StandInHandle, Value) {
+    let (old, new) = (stand_in().await, stand_in().await);
+    operator.post(app, "/agents", agent("old", &old)).await;
+    let mut candidate = agent("new", &new);
+    candidate["part"] = json!("candidate");
+    let candidate = operator.post(app, "/agents", candidate).await;
+    (old, new, candidate)
+}
+
 #[tokio::test]
 async fn an_agent_is_added_and_checked_and_its_key_is_nowhere_to_be_seen() {
     let app = App::start(&[]).await;
@@ -190,11 +200,7 @@ async fn two_people_change_an_agent_and_the_second_sees_both_versions() {
 async fn a_candidate_is_rolled_out_compared_and_rolled_back() {
     let app = App::start(&[]).await;
     let operator = Person::new(&app, "operator");
-    let (old, new) = (stand_in().await, stand_in().await);
-    operator.post(&app, "/agents", agent("old", &old)).await;
-    let mut candidate = agent("new", &new);
-    candidate["part"] = json!("candidate");
-    operator.post(&app, "/agents", candidate).await;
+    let (_old, _new, _) = old_and_candidate(&app, &operator).await;
     let put = async |percent: u32, version: &str| {
         operator.ask(&app, ("PUT", "/agents/new/rollout"), &[("if-match", version)], json!({"percent": percent})).await
     };
@@ -258,11 +264,8 @@ async fn a_form_of_weights_shows_what_somebody_else_set_and_keeps_what_was_typed
 async fn every_form_of_an_agent_shows_what_somebody_else_did_and_keeps_what_was_typed() {
     let app = App::start(&[]).await;
     let operator = Person::new(&app, "operator");
-    let (old, new) = (stand_in().await, stand_in().await);
-    operator.post(&app, "/agents", agent("old", &old)).await;
-    let mut candidate = agent("new", &new);
-    candidate["part"] = json!("candidate");
-    let id = operator.post(&app, "/agents", candidate).await["id"].as_str().unwrap().to_owned();
+    let (_old, new, candidate) = old_and_candidate(&app, &operator).await;
+    let id = candidate["id"].as_str().unwrap();
     let panel = format!("/panel/agents/{id}");
     let page = operator.page(&app, &panel, "en").await.body;
     let slider = page.split_once("type=\"range\"").unwrap().1.split_once('>').unwrap().0;
